@@ -1,0 +1,111 @@
+"""Everything that `gestures` raises on purpose, as one tree.
+
+    GesturesError
+    ├── PhotoError            the bytes cannot be checked as a photo
+    │   ├── EmptyPhoto            no bytes at all
+    │   ├── UnsupportedPhoto      not one of the picture formats that we read
+    │   ├── DamagedPhoto          a known format, but broken or cut off
+    │   ├── PhotoTooLarge         too many bytes, pixels, or too long a side
+    │   └── PhotoTooSmall         too few pixels to hold a hand
+    ├── ContestError          the contest cannot be used
+    │   ├── UnknownContest        no contest of that name
+    │   └── InvalidContest        a contest file that does not follow the schema
+    ├── ModelError            the hand model is missing, or is not the file that we know
+    └── FinderError           the networks failed, or the finder was closed: never to be taken for "no hands"
+
+Every error carries a `type` (a stable slug, also the `type` of the problem+json document) and `params`; its wording, in both
+languages, comes from the message catalogue under the keys `error.<type>.title` and `error.<type>.detail`.
+"""
+
+from typing import ClassVar
+
+
+class GesturesError(Exception):
+    """Base of all errors raised on purpose. `params` fill the placeholders of the catalogue's texts."""
+
+    type: ClassVar[str] = "error"
+
+    def __init__(self, **params: object) -> None:
+        super().__init__(self.type, params)
+        self.params = params
+
+    def __str__(self) -> str:
+        """English title and detail, for logs and tracebacks."""
+        from gestures.advice import error_text
+
+        title, detail = error_text(self, "en")
+        return f"{title}: {detail}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Errors cross process borders in the worker pool; keyword-only arguments need this to be pickled."""
+        return (_rebuild, (self.__class__, self.params))
+
+
+def _rebuild(kind: type[GesturesError], params: dict[str, object]) -> GesturesError:
+    return kind(**params)
+
+
+class PhotoError(GesturesError):
+    """The bytes cannot be checked as a photo."""
+
+    type = "photo-error"
+
+
+class EmptyPhoto(PhotoError):
+    """No bytes at all."""
+
+    type = "photo-empty"
+
+
+class UnsupportedPhoto(PhotoError):
+    """Not one of the picture formats that we read."""
+
+    type = "photo-unsupported"
+
+
+class DamagedPhoto(PhotoError):
+    """A known format, but broken or cut off."""
+
+    type = "photo-damaged"
+
+
+class PhotoTooLarge(PhotoError):
+    """Too many bytes, too many pixels, or too long a side. `params`: what ("bytes", "pixels", "side"), size, limit."""
+
+    type = "photo-too-large"
+
+
+class PhotoTooSmall(PhotoError):
+    """Too few pixels to hold a hand. `params`: width, height, limit."""
+
+    type = "photo-too-small"
+
+
+class ContestError(GesturesError):
+    """The contest cannot be used."""
+
+    type = "contest-error"
+
+
+class UnknownContest(ContestError):
+    """No contest of that name. `params`: name, known (comma-separated names)."""
+
+    type = "contest-unknown"
+
+
+class InvalidContest(ContestError):
+    """A contest file that does not follow the schema. `params`: file, problem."""
+
+    type = "contest-invalid"
+
+
+class ModelError(GesturesError):
+    """The hand model is missing, or is not the file that we know. `params`: path, problem."""
+
+    type = "model-error"
+
+
+class FinderError(GesturesError):
+    """The networks failed, or the finder was closed. `params`: problem."""
+
+    type = "finder-error"

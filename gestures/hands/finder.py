@@ -1,0 +1,72 @@
+"""What a hand finder takes and gives: a photo in, every hand in it out, with 21 landmarks each."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gestures.photo import Photo
+
+Side = Literal["left", "right"]
+Points = NDArray[np.float32]
+
+# Landmark numbers as MediaPipe gives them: wrist, then four joints a finger from the palm to the tip.
+WRIST = 0
+THUMB = (1, 2, 3, 4)  # CMC MCP IP TIP
+INDEX = (5, 6, 7, 8)  # MCP PIP DIP TIP
+MIDDLE = (9, 10, 11, 12)
+RING = (13, 14, 15, 16)
+LITTLE = (17, 18, 19, 20)
+CHAINS = (THUMB, INDEX, MIDDLE, RING, LITTLE)
+
+
+@dataclass(frozen=True, eq=False)
+class Hand:
+    """One hand in a photo.
+
+    landmarks: (21, 3) float32; x and y in pixels of the upright photo, z (depth, smaller is nearer) in the same unit.
+    world: (21, 3) float32; metres, origin at the hand's centre.
+    side: the subject's own hand as the model sees it. A mirrored selfie turns it round: no reading may depend on it.
+    presence: 0..1, how sure the landmark network is that it looks at a hand.
+    palm_score: 0..1, the palm detector's score; 1 where a finder does not tell.
+    steadiness: mean distance between the landmarks of two passes over the hand, as a share of its size; 0 where there was one pass.
+    """
+
+    landmarks: Points
+    world: Points
+    side: Side
+    presence: float
+    palm_score: float = 1.0
+    steadiness: float = 0.0
+
+    @cached_property
+    def box(self) -> tuple[float, float, float, float]:
+        """x, y, width, height in pixels of the upright photo: the landmarks' bounds, which may reach beyond the picture."""
+        low, high = self.landmarks[:, :2].min(axis=0), self.landmarks[:, :2].max(axis=0)
+        return float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1])
+
+    @property
+    def size(self) -> float:
+        """The longer side of the box, in pixels."""
+        return max(self.box[2:])
+
+
+class HandFinder(Protocol):
+    """Finds every hand in a photo. Raises `FinderError` rather than giving an empty answer that it did not look for."""
+
+    name: str
+
+    def find(self, photo: Photo) -> list[Hand]:
+        """Return the hands in the photo, largest first."""
+        ...
+
+    def close(self) -> None:
+        """Release the networks; `find` raises `FinderError` from then on."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...

@@ -1,0 +1,55 @@
+"""What is read off one hand: the fingers' states and the pose that they make."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gestures.hands.finder import Hand
+
+FINGERS = ("thumb", "index", "middle", "ring", "little")
+LETTERS = "TIMRP"
+
+
+class State(StrEnum):
+    """What a hand does, as far as can be told."""
+
+    POSING = "posing"
+    """It poses, and the pose was read with enough confidence."""
+    UNCLEAR = "unclear"
+    """It seems to pose but cannot be read, or it is too small or blurred: the person looks."""
+    REST = "rest"
+    """It poses nothing: relaxed, holding something, or gone unnoticed on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fingers:
+    """What the reading head sees in one hand. All are probabilities, 0..1.
+
+    extended: thumb, index, middle, ring, little is extended (0 folded, near 0.5 can't tell).
+    posing: the hand shows something on purpose, rather than being at rest or busy.
+    ring: thumb and index finger make a ring (OK).
+    crossed: the tips of thumb and index finger are crossed (finger heart).
+    apart: the extended fingers are spread.
+    thumb_up: the thumb points up in the upright photo (0: down).
+    """
+
+    extended: tuple[float, float, float, float, float]
+    posing: float
+    ring: float
+    crossed: float
+    apart: float
+    thumb_up: float
+
+
+@dataclass(frozen=True, slots=True)
+class PosedHand:
+    """A hand with what was read off it.
+
+    pose: a key of poses.toml, or None where the hand is at rest or can't be read.
+    confidence: calibrated probability 0..1 that `pose` is right; for a hand without a pose, that it poses nothing.
+    """
+
+    hand: Hand
+    fingers: Fingers
+    state: State
+    pose: str | None
+    confidence: float
