@@ -1,10 +1,35 @@
 """A photo's bytes → an upright RGB `Photo` within limits, or a `PhotoError` that says why not."""
 
+import warnings
 from dataclasses import dataclass
 from datetime import datetime
+from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
+from pi_heif import register_heif_opener  # type: ignore[import-untyped]  # ships no types
+from PIL import ExifTags, Image
+
+from gestures.errors import DamagedPhoto, EmptyPhoto, PhotoError, PhotoTooLarge, PhotoTooSmall, UnsupportedPhoto
+
+register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+
+# Told by content, never by name. JPEG takes MPO along. AVIF stands before HEIF because both claim the brand "mif1" and only Pillow's
+# AVIF opener hands on what it cannot read. TIFF is left out on purpose: camera raw files open as TIFF and show their thumbnail only,
+# and of a scan with many pages just the first would be looked at.
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "BMP")
+
+# How to turn pixels upright, by EXIF orientation. ImageOps.exif_transpose has the same table, but it also writes the EXIF block anew,
+# and a camera's malformed block would then cost the turn.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +55,86 @@ class Photo:
 
     @property
     def width(self) -> int:
+        """Pixels across."""
         return int(self.pixels.shape[1])
 
     @property
     def height(self) -> int:
+        """Pixels down."""
         return int(self.pixels.shape[0])
 
 
-def open_photo(data: bytes, limits: Limits = Limits()) -> Photo:  # noqa: B008
-    """Decode a photo."""
-    raise NotImplementedError
+def open_photo(data: bytes, limits: Limits = Limits()) -> Photo:
+    """Decode a photo: JPEG, PNG, WebP, AVIF, HEIC/HEIF, MPO, BMP, or the first frame of an animation.
+
+    Raises a `PhotoError` for anything else, and whatever the decoders make of it. `MemoryError` passes through. Silences Python
+    warnings while it runs, which is process-wide: not for two threads at once.
+    """
+    if not data:
+        raise EmptyPhoto
+    if len(data) > limits.bytes:
+        raise PhotoTooLarge(what="bytes", size=len(data), limit=limits.bytes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(BytesIO(data), formats=FORMATS) as image:
+                _check_size(image, limits)
+                image.load()
+                _check_size(image, limits)  # a HEIC may turn out another size than its header said
+                orientation, taken_at = _exif(image)
+                rgb = _rgb(image)
+        except (PhotoError, MemoryError):
+            raise
+        except Image.DecompressionBombError:
+            # Pillow refuses such a size while opening, before we can ask for it; this is what it allows at most.
+            raise PhotoTooLarge(what="pixels", size=2 * (Image.MAX_IMAGE_PIXELS or 0), limit=limits.pixels) from None
+        except Exception as error:  # decoders raise every kind: OSError, SyntaxError, ValueError, struct.error, zlib.error, …
+            raise (DamagedPhoto if _is_known(data) else UnsupportedPhoto) from error
+    if orientation in _UPRIGHT:
+        rgb = rgb.transpose(_UPRIGHT[orientation])
+    return Photo(pixels=np.array(rgb), taken_at=taken_at)
+
+
+def _check_size(image: Image.Image, limits: Limits) -> None:
+    width, height = image.size
+    if max(width, height) > limits.side:
+        raise PhotoTooLarge(what="side", size=max(width, height), limit=limits.side)
+    if width * height > limits.pixels:
+        raise PhotoTooLarge(what="pixels", size=width * height, limit=limits.pixels)
+    if min(width, height) < limits.least_side:
+        raise PhotoTooSmall(width=width, height=height, limit=limits.least_side)
+
+
+def _is_known(data: bytes) -> bool:
+    """Whether the first bytes are those of a format that we read."""
+    Image.init()
+    return any(accept is not None and accept(data[:16]) for _, accept in (Image.OPEN[name] for name in FORMATS))
+
+
+def _exif(image: Image.Image) -> tuple[int, datetime | None]:
+    """Return orientation and time taken; 1 and None where EXIF lacks them or is malformed, which spoils no photo.
+
+    HEIC and AVIF: the libraries have turned, or report, the container's own rotation, so that no picture is turned twice.
+    """
+    try:
+        exif = image.getexif()
+        orientation = exif.get(ExifTags.Base.Orientation, 1)
+    except Exception:
+        return 1, None
+    try:
+        written = str(exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal])
+        taken_at = datetime.strptime(written.strip("\0 "), "%Y:%m:%d %H:%M:%S")
+    except Exception:
+        taken_at = None
+    return orientation if orientation in range(1, 9) else 1, taken_at
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Convert any mode to RGB: 16-bit greys scaled, transparency laid on white."""
+    if image.mode.startswith("I"):  # 16-bit PNG; Pillow's own conversion would clip at 255
+        return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
