@@ -1,0 +1,57 @@
+# Every chore has one way; `make help` lists them. All of it happens in .venv, nothing outside the repository is touched.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup-done
+UV_COMPILE := $(BIN)/uv pip compile --quiet --upgrade --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format bench evaluate lock clean
+
+help: ## List the chores
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1|/' | while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+setup: $(STAMP) ## Make .venv with the locked dependencies and the command `jari` (asks nothing, quick when nothing changed)
+
+$(STAMP): requirements-dev.txt pyproject.toml
+	@python=$$(for name in $(PYTHON) python3.11 python3.12 python3.13 python3; do \
+		"$$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo "$$name" && break; done); \
+	if [ -z "$$python" ]; then echo 'Python 3.11, 3.12 or 3.13 is needed and none was found. Install one, or name it: make setup PYTHON=/path/to/python' >&2; exit 1; fi; \
+	"$(BIN)/python" -c '' 2>/dev/null || "$$python" -m venv --clear $(VENV) \
+		|| { echo "$$python lacks venv. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo 'Installing the locked dependencies into $(VENV) (some 500 MB, once) ...'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -c 'import cv2' \
+		|| { echo 'OpenCV misses a library of the system. On Debian and Ubuntu this mends it: apt-get install libgl1 libglib2.0-0' >&2; exit 1; }
+	@touch $@
+
+run: setup ## Serve the page and the HTTP API on this machine, and print where to open it
+	@$(BIN)/jari serve
+
+test: setup ## Run the tests
+	@$(BIN)/python -m pytest
+
+lint: setup ## Check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: setup ## Put the code in the one format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup ## Time both finders on this machine
+	@$(BIN)/jari bench
+
+evaluate: setup ## Measure how right the readings are, on ../shared/photos
+	@$(BIN)/jari evaluate ../shared/photos/labels.csv
+
+lock: setup ## Choose the newest versions that pyproject.toml allows and write them down with their hashes
+	@$(UV_COMPILE) pyproject.toml --output-file requirements.txt
+	@$(UV_COMPILE) pyproject.toml --extra dev --constraint requirements.txt --output-file requirements-dev.txt
+	@echo hatchling | $(UV_COMPILE) - --constraint requirements-dev.txt --output-file requirements-build.txt
+
+clean: ## Remove .venv and all that was made
+	rm -rf $(VENV) build dist report bench.json .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
