@@ -1,0 +1,45 @@
+# syntax=docker/dockerfile:1
+# The image of the service: the locked dependencies, the application, no compiler, no shell user, nothing to write.
+#
+#   docker build --tag jari-netral .
+#   docker run --rm --publish 127.0.0.1:8080:8080 --read-only --tmpfs /tmp --cap-drop ALL jari-netral
+#
+# Where builds must be reproducible to the byte, give PYTHON_IMAGE with its digest: --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:...
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS builder
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+# The application's wheel; the lock of the build backend keeps this step as fixed as the rest.
+COPY requirements-build.txt ./
+RUN pip install --require-hashes --requirement requirements-build.txt
+COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY gestures gestures
+COPY app app
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
+
+# The environment that runs: the dependencies in a layer of their own, so that a change of the application does not fetch them again.
+FROM ${PYTHON_IMAGE} AS environment
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python -m venv /opt/jari
+COPY requirements.txt ./
+RUN /opt/jari/bin/pip install --require-hashes --requirement requirements.txt
+COPY --from=builder /wheels /wheels
+RUN /opt/jari/bin/pip install --no-deps /wheels/*.whl
+
+FROM ${PYTHON_IMAGE}
+# libgl1 and libglib2.0-0: what opencv-python links.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libgl1 libglib2.0-0 \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin jari
+COPY --from=environment /opt/jari /opt/jari
+ENV PATH=/opt/jari/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp
+USER jari
+WORKDIR /tmp
+# The hand model must be the one that every stated figure was measured with, and OpenCV must find its libraries.
+RUN python -c "import cv2; from gestures.hands.bundle import load_bundle; print(load_bundle().path)"
+EXPOSE 8080
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/healthz', timeout=4)"]
+CMD ["jari", "serve", "--host", "0.0.0.0"]

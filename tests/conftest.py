@@ -1,0 +1,38 @@
+"""What several tests share. Photos of others are never part of the project: tests that want them look beside the repository."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def samples(root: Path) -> Path:
+    """Our own rendered pictures."""
+    return root / "samples"
+
+
+@pytest.fixture(scope="session")
+def shared(root: Path) -> Path:
+    """The folder of photos beside the repository; tests that use it are skipped where it is absent."""
+    folder = root.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("needs the folder ../shared, which is not here")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of an installed Chromium; tests that use it are skipped where there is none."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    pytest.skip("needs Chromium: apt-get install chromium")
