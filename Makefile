@@ -6,7 +6,7 @@ STAMP := $(VENV)/.setup-done
 UV_COMPILE := $(BIN)/uv pip compile --quiet --upgrade --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench evaluate lock clean
+.PHONY: help setup run test lint format bench evaluate locale lock clean
 
 help: ## List the chores
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1|/' | while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -46,6 +46,9 @@ bench: setup ## Time both finders on this machine
 
 evaluate: setup ## Measure how right the readings are, on ../shared/photos
 	@$(BIN)/jari evaluate ../shared/photos/labels.csv
+
+locale: setup ## Compile the message catalogues after editing a .po file
+	@$(BIN)/python -c 'import pathlib, polib; [polib.pofile(str(po)).save_as_mofile(str(po.with_suffix(".mo"))) for po in pathlib.Path("gestures/locale").rglob("*.po")]'
 
 lock: setup ## Choose the newest versions that pyproject.toml allows and write them down with their hashes
 	@$(UV_COMPILE) pyproject.toml --output-file requirements.txt

@@ -1,16 +1,27 @@
 """Hands × codes × contest → Advice: a level, codes and messages, and the JSON of DESIGN (schema 1)."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
+from math import ceil, floor
 from typing import Any, Literal
 
-from gestures.codes import Code
+from gestures.codes import Code, codes, readings_of
+from gestures.contest import Contest, lists
 from gestures.errors import GesturesError
-from gestures.reading.fingers import PosedHand
-from gestures.reading.poses import Name, Reading
+from gestures.hands.finder import Hand
+from gestures.photo import Photo
+from gestures.reading.fingers import FINGERS, LETTERS, PosedHand, State
+from gestures.reading.poses import Name, Reading, pose_table
+from gestures.words import both, joined, long_date, text
 
-Stance = Literal["avoid", "safe", "disputed"]
+__all__ = ["Advice", "AdvisedHand", "Level", "ListStance", "Message", "advise", "error_text", "text"]
+
+# A group may show many poses, and many lists may carry one; all stand beside their hands, the messages name the first few.
+POSES_NAMED = 3
+LISTS_NAMED = 3
 
 
 class Level(StrEnum):
@@ -36,16 +47,30 @@ class ListStance:
     list: str
     stance: Literal["avoid", "safe"]
 
+    @property
+    def name(self) -> Name:
+        """Whose list it is."""
+        return lists()[self.list].name
+
 
 @dataclass(frozen=True, slots=True)
 class AdvisedHand:
-    """A hand with all that is said of it. `readings` is empty unless the hand's state is "posing"."""
+    """A hand with all that is said of it. `readings` and `lists` are empty unless the hand's state is "posing".
+
+    flagged: the hand is one to review: its pose may be read as a number on the ballot, or stands on a list as one to avoid.
+    """
 
     posed: PosedHand
     readings: tuple[Reading, ...]
     lists: tuple[ListStance, ...]
     why: Name
     """In words, what was seen: which fingers are open, which folded."""
+    flagged: bool = False
+
+    @property
+    def pose_name(self) -> Name | None:
+        """The pose's name, where the hand has one."""
+        return pose_table()[self.posed.pose].name if self.posed.pose else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +91,203 @@ class Advice:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of one checked photo, schema 1."""
-        raise NotImplementedError
+        return {
+            "schema": 1,
+            "name": self.name,
+            "width": self.width,
+            "height": self.height,
+            "taken_at": self.taken_at.isoformat() if self.taken_at else None,
+            "level": self.level.value,
+            "codes": [
+                {
+                    "number": code.number,
+                    "strength": code.strength,
+                    "confidence": _rounded(code.confidence),
+                    "hands": list(code.hands),
+                    "on_ballot": code.on_ballot,
+                }
+                for code in self.codes
+            ],
+            "hands": [self._hand(hand) for hand in self.hands],
+            "messages": [{"key": message.key, "text": asdict(message.text)} for message in self.messages],
+            "contest": self.contest,
+            "finder": self.finder,
+            "elapsed_ms": round(self.elapsed_ms),
+        }
+
+    def _hand(self, advised: AdvisedHand) -> dict[str, Any]:
+        posed, hand = advised.posed, advised.posed.hand
+        return {
+            "box": list(clipped_box(hand, self.width, self.height)),
+            "side": hand.side,
+            "confidence": _rounded(hand.presence),
+            "landmarks": [[round(float(value), 1) for value in point] for point in hand.landmarks],
+            "state": posed.state.value,
+            "fingers": {finger: _rounded(value) for finger, value in zip(FINGERS, posed.fingers.extended, strict=True)},
+            "pose": posed.pose,
+            "pose_name": asdict(advised.pose_name) if advised.pose_name else None,
+            "pose_confidence": _rounded(posed.confidence),
+            "readings": [{"number": reading.number, "strength": reading.strength} for reading in advised.readings],
+            "lists": [{"list": stance.list, "name": asdict(stance.name), "stance": stance.stance} for stance in advised.lists],
+            "flagged": advised.flagged,
+            "why": asdict(advised.why),
+        }
+
+
+def advise(posed: Sequence[PosedHand], contest: Contest, photo: Photo, *, finder: str, elapsed_ms: float = 0.0, name: str = "") -> Advice:
+    """Say what may be said of a photo's hands.
+
+    Level: REVIEW when a hand is flagged (see `AdvisedHand`); else UNCLEAR when a hand is; else CLEAR. What two hands show together
+    never raises the level by itself: hands are matched by a rule of thumb, and such readings are possible at most.
+    """
+    hands = tuple(_advised(one, contest) for one in posed)
+    found = codes(posed, contest)
+    if any(hand.flagged for hand in hands):
+        level = Level.REVIEW
+    elif any(one.state is State.UNCLEAR for one in posed):
+        level = Level.UNCLEAR
+    else:
+        level = Level.CLEAR
+    return Advice(
+        width=photo.width,
+        height=photo.height,
+        taken_at=photo.taken_at,
+        level=level,
+        codes=found,
+        hands=hands,
+        messages=tuple(_messages(level, hands, found, contest, photo.taken_at)),
+        contest=contest.key,
+        finder=finder,
+        elapsed_ms=elapsed_ms,
+        name=name,
+    )
+
+
+def clipped_box(hand: Hand, width: int, height: int) -> tuple[int, int, int, int]:
+    """Return x, y, width, height of the part of a hand's box that lies in the photo, in whole pixels, at least one."""
+    x, y, w, h = hand.box
+    left, top = (min(max(floor(low), 0), size - 1) for low, size in ((x, width), (y, height)))
+    right, bottom = (min(max(ceil(high), low + 1), size) for high, low, size in ((x + w, left, width), (y + h, top, height)))
+    return left, top, right - left, bottom - top
 
 
 def error_text(error: GesturesError, lang: str) -> tuple[str, str]:
     """Title and detail of an error in the given language ("id" or "en")."""
-    raise NotImplementedError
+    key, params = f"error.{error.type}", dict(error.params)
+    detail = f"{key}.detail"
+    if what := params.get("what"):
+        detail += f".{what}"
+        unit = {"bytes": 2**20, "pixels": 10**6}.get(str(what), 1)
+        limit = f"{float(str(params['limit'])) / unit:.4g}"
+        params["limit"] = Name(id=limit.replace(".", ","), en=limit)
+    return text(f"{key}.title", lang), text(detail, lang, **params)
+
+
+def _rounded(probability: float) -> float:
+    return round(float(probability), 3)
+
+
+def _advised(posed: PosedHand, contest: Contest) -> AdvisedHand:
+    if posed.state is not State.POSING or posed.pose is None:
+        return AdvisedHand(posed, (), (), _why(posed))
+    readings = readings_of(posed.pose, contest)
+    stances = tuple(_stances(posed.pose, contest))
+    flagged = any(reading.number in contest.numbers for reading in readings) or any(one.stance == "avoid" for one in stances)
+    return AdvisedHand(posed, readings, stances, _why(posed), flagged)
+
+
+def _stances(pose: str, contest: Contest) -> Iterable[ListStance]:
+    for key in contest.lists:
+        if pose in lists()[key].avoid:
+            yield ListStance(key, "avoid")
+        elif pose in lists()[key].safe:
+            yield ListStance(key, "safe")
+
+
+def _why(posed: PosedHand) -> Name:
+    """Say in words what was seen in a hand."""
+    if posed.state is not State.POSING or posed.pose is None:
+        return both("why-rest" if posed.state is State.REST else "why-unclear")
+    row = pose_table()[posed.pose]
+    if row.ring:
+        return both("why-ring")
+    if row.crossed:
+        return both("why-crossed")
+    if row.extended is None:
+        return row.name
+    names = {letter: both(f"finger.{finger}") for letter, finger in zip(LETTERS, FINGERS, strict=True)}
+    open_ones = [names[letter] for letter in LETTERS if letter in row.extended]
+    folded = [names[letter] for letter in LETTERS if letter not in row.extended]
+    if not open_ones:
+        return both("why-all-folded")
+    spread = {True: both("why-apart"), False: both("why-close"), None: Name("", "")}[row.apart]
+    if not folded:
+        return both("why-all-open", spread=spread)
+    direction = both(f"why-thumb-{row.thumb}") if row.thumb else Name("", "")
+    rest = folded[0] if len(folded) == 1 else both("why-others")
+    return both("why-fingers", open=joined(open_ones), how=Name(spread.id + direction.id, spread.en + direction.en), folded=rest)
+
+
+def _messages(
+    level: Level, hands: Sequence[AdvisedHand], found: Sequence[Code], contest: Contest, taken_at: datetime | None
+) -> Iterable[Message]:
+    """Yield the messages that fit the photo, weightiest first."""
+
+    def message(key: str, **params: object) -> Message:
+        return Message(key, both(key, **params))
+
+    unclear = sum(hand.posed.state is State.UNCLEAR for hand in hands)
+    if level is Level.CLEAR:
+        yield message("nothing-found")
+    if level is Level.REVIEW:
+        yield from _number_messages(hands, found)
+        yield from _list_messages(hands)
+        flagged = sum(hand.flagged for hand in hands)
+        if flagged > 1:
+            yield message("hands-to-review", count=flagged)
+    if unclear:
+        yield message("hand-unclear", count=unclear)
+    if level is Level.REVIEW:
+        yield message("often-without-intent")
+        yield message("safe-poses")
+    if taken_at:
+        stage = contest.stage_on(taken_at.date())
+        if stage:
+            yield message("photo-date-stage", date=long_date(taken_at.date()), stage=stage.name)
+        else:
+            yield message("photo-date", date=long_date(taken_at.date()))
+    if level is not Level.CLEAR:
+        yield message("initial-advice")
+
+
+def _number_messages(hands: Sequence[AdvisedHand], found: Sequence[Code]) -> Iterable[Message]:
+    """Yield what numbers may be read: from single hands, those that are merely possible apart, then from two hands together."""
+    single = {reading.number for hand in hands for reading in hand.readings}
+    keys = {
+        "pose-read-as-number": [code for code in found if code.number in single and code.strength != "possible"],
+        "pose-possibly-read": [code for code in found if code.number in single and code.strength == "possible"],
+        "two-hands-together": [code for code in found if code.number not in single],
+    }
+    for key, some in keys.items():
+        numbers = sorted(code.number for code in some if code.on_ballot)
+        if numbers:
+            yield Message(key, both(key, count=len(numbers), numbers=joined([str(number) for number in numbers])))
+
+
+def _list_messages(hands: Sequence[AdvisedHand]) -> Iterable[Message]:
+    """Yield, for the poses that most hands make, which lists carry them, and where agencies disagree."""
+    stances = {hand.posed.pose: hand.lists for hand in hands if hand.posed.pose and hand.lists}
+    often = Counter(hand.posed.pose for hand in hands if hand.flagged and hand.posed.pose in stances)
+    for pose, _ in often.most_common(POSES_NAMED):
+        assert pose is not None  # noqa: S101  # filtered above; for the type checker
+        avoid = [stance for stance in stances[pose] if stance.stance == "avoid"]
+        safe = [stance for stance in stances[pose] if stance.stance == "safe"]
+        if not avoid:
+            continue
+        name = pose_table()[pose].name
+        shown = [stance.name for stance in avoid[:LISTS_NAMED]]
+        if more := len(avoid) - len(shown):
+            shown.append(both("lists-more", count=more))
+        yield Message("pose-on-list", both("pose-on-list", count=len(avoid), pose=name, lists=joined(shown)))
+        if safe:
+            yield Message("lists-disagree", both("lists-disagree", pose=name, avoid=len(avoid), safe=len(safe)))

@@ -1,8 +1,16 @@
 """[PosedHand] × Contest → codes: the numbers that poses, alone or together, can be read as."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gestures.reading.poses import Strength
+import numpy as np
+
+from gestures.contest import Contest
+from gestures.hands.finder import MIDDLE, WRIST, Hand
+from gestures.reading.fingers import PosedHand, State
+from gestures.reading.poses import Reading, Strength, pose_table
+
+STRENGTHS: tuple[Strength, ...] = ("official", "common", "possible")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +25,106 @@ class Code:
     confidence: float
     hands: tuple[int, ...]
     on_ballot: bool
+
+
+def readings_of(pose: str, contest: Contest) -> tuple[Reading, ...]:
+    """Return the numbers that one hand's pose can be read as, the one that matters most first.
+
+    Numbers on the ballot come before others; then what the contest says of the pose comes before the table; then the table's order
+    holds, most usual first. A merely possible number that is not on the ballot is left out.
+    """
+    own = [Reading(row.number, row.strength) for row in contest.poses if row.pose == pose]
+    said = {reading.number for reading in own}
+    row = pose_table().get(pose)
+    table = [reading for reading in row.readings if reading.number not in said] if row else []
+    kept = [reading for reading in own + table if reading.number in contest.numbers or reading.strength != "possible"]
+    return tuple(sorted(kept, key=lambda reading: reading.number not in contest.numbers))
+
+
+def codes(posed: Sequence[PosedHand], contest: Contest) -> tuple[Code, ...]:
+    """Return every number that the posing hands show, each once: on the ballot first, then the best established, then the surest.
+
+    A code has the strength of its best reading, and the confidence of the surest hand with that strength. Two hands together count
+    only where no single hand shows the number.
+    """
+    single = [
+        Code(reading.number, reading.strength, one.confidence, (index,), reading.number in contest.numbers)
+        for index, one in enumerate(posed)
+        if one.state is State.POSING and one.pose is not None
+        for reading in readings_of(one.pose, contest)
+    ]
+    shown = {code.number for code in single}
+    together = [code for code in _together(posed, contest) if code.number not in shown]
+    merged = _merged(single + together)
+    return tuple(sorted(merged, key=lambda code: (not code.on_ballot, STRENGTHS.index(code.strength), -code.confidence, code.number)))
+
+
+def pairs(hands: Sequence[Hand]) -> tuple[tuple[int, int], ...]:
+    """Return which hands are probably of the same person, as pairs of indices, the one further left in the photo first.
+
+    Two hands belong together when their palms' lengths differ by a factor of 1.6 at most and either they are the only hands in the
+    photo, or one is a left and one a right hand, each is the other's nearest of such hands, and their middles are within eight palm
+    lengths (about four hand lengths). A rule of thumb, never a finding: faces and bodies are not looked at.
+    """
+    middles = np.array([hand.landmarks[:, :2].mean(axis=0) for hand in hands], dtype=np.float64).reshape(-1, 2)
+    # The palm's length in depth too: unlike the box, it hardly changes with the pose and the angle to the camera.
+    palms = np.array([np.linalg.norm(hand.landmarks[MIDDLE[0]] - hand.landmarks[WRIST]) for hand in hands], dtype=np.float64)
+    distance = np.linalg.norm(middles[:, None] - middles[None], axis=2)
+    larger, smaller = np.maximum(palms[:, None], palms[None]), np.minimum(palms[:, None], palms[None])
+    similar = larger <= 1.6 * smaller
+    if len(hands) > 2:
+        right = np.array([hand.side == "right" for hand in hands])
+        similar &= (right[:, None] != right[None]) & (distance <= 4 * (palms[:, None] + palms[None]))
+    np.fill_diagonal(similar, False)
+    distance[~similar] = np.inf
+    found = []
+    for one in range(len(hands)):
+        other = int(distance[one].argmin())
+        if one < other and similar[one, other] and int(distance[other].argmin()) == one:
+            found.append((one, other) if middles[one, 0] <= middles[other, 0] else (other, one))
+    return tuple(found)
+
+
+def _together(posed: Sequence[PosedHand], contest: Contest) -> Iterable[Code]:
+    """Yield what two hands of probably the same person show together, of the numbers on the ballot."""
+    for pair in pairs([one.hand for one in posed]):
+        left, right = (posed[index] for index in pair)
+        if left.state is not State.POSING or right.state is not State.POSING or left.pose is None or right.pose is None:
+            continue
+        confidence = left.confidence * right.confidence
+        for reading in _two_hand_readings(left.pose, right.pose):
+            if reading.number in contest.numbers:
+                yield Code(reading.number, reading.strength, confidence, tuple(sorted(pair)), True)
+
+
+def _two_hand_readings(left: str, right: str) -> list[Reading]:
+    """Two-hand poses of the table; then sums (5 and 3 for 8) and digits side by side (1 and 2 for 12), which are possible at most."""
+    table = pose_table()
+    found = [reading for row in table.values() if sorted(row.parts) == sorted((left, right)) for reading in row.readings]
+    one, other = _digit(left), _digit(right)
+    if one and other is not None:
+        found.append(Reading(int(f"{one}{other}"), "possible"))
+        if other:
+            found.append(Reading(one + other, "possible"))
+    return found
+
+
+def _digit(pose: str) -> int | None:
+    """Return the number that a hand usually shows, 0 for a fist."""
+    row = pose_table()[pose]
+    if row.readings:
+        return row.readings[0].number
+    return 0 if pose == "fist" else None
+
+
+def _merged(found: Iterable[Code]) -> list[Code]:
+    """One code a number: the hands of all, strength and confidence of the best."""
+    by_number: dict[int, list[Code]] = {}
+    for code in found:
+        by_number.setdefault(code.number, []).append(code)
+    merged = []
+    for number, same in by_number.items():
+        best = min(same, key=lambda code: (STRENGTHS.index(code.strength), -code.confidence))
+        hands = tuple(sorted({hand for code in same for hand in code.hands}))
+        merged.append(Code(number, best.strength, best.confidence, hands, best.on_ballot))
+    return merged

@@ -1,0 +1,185 @@
+"""What is on the ballot and whose advice applies: contests/*.toml and lists/*.toml, or a contest file of one's own."""
+
+import tomllib
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from gestures.errors import InvalidContest, UnknownContest
+from gestures.reading.poses import Name, Strength, pose_table
+from gestures.words import both
+
+Number = Annotated[int, Field(ge=1, le=99, strict=True)]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PoseList:
+    """What one agency advises: poses to avoid and poses that are safe, as keys of poses.toml. `key` is the file's name."""
+
+    key: str
+    name: Name
+    source: Name
+    avoid: tuple[str, ...]
+    safe: tuple[str, ...]
+    year: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContestPose:
+    """A number that a pose means in this contest, beyond what poses.toml says."""
+
+    pose: str
+    number: Number
+    strength: Strength
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage of the election, from its first day to its last."""
+
+    name: Name
+    first: date
+    last: date
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """One contest: numbers on the ballot, the keys of the lists that apply, poses and stages of its own. `key` is the file's name."""
+
+    key: str
+    name: Name
+    numbers: tuple[Number, ...]
+    lists: tuple[str, ...]
+    poses: tuple[ContestPose, ...] = ()
+    stages: tuple[Stage, ...] = ()
+
+    def stage_on(self, day: date) -> Stage | None:
+        """Return the stage that a day falls in."""
+        return next((stage for stage in self.stages if stage.first <= day <= stage.last), None)
+
+
+@cache
+def lists() -> dict[str, PoseList]:
+    """Return the agencies' lists that come with the library: key → list."""
+    found = {}
+    for file in sorted((files("gestures") / "lists").iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".toml"):
+            key = file.name.removesuffix(".toml")
+            found[key] = _validated(PoseList, file.name, _toml(file.name, file.read_bytes()) | {"key": key})
+            _check_list(file.name, found[key])
+    return found
+
+
+@cache
+def contests() -> dict[str, Contest]:
+    """Return the contests that come with the library: key → contest."""
+    folder = files("gestures") / "contests"
+    names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".toml"))
+    return {name.removesuffix(".toml"): _contest(name, (folder / name).read_bytes()) for name in names}
+
+
+def known_contest(name: str) -> Contest:
+    """Return a contest that comes with the library. Opens no file: for names that come from outside. Raises `UnknownContest`."""
+    try:
+        return contests()[name]
+    except KeyError:
+        raise UnknownContest(name=name, known=", ".join(contests())) from None
+
+
+def load_contest(name_or_path: str | Path) -> Contest:
+    """Return a known contest by name, or read a contest file by path. Raises `UnknownContest` or `InvalidContest`."""
+    path = Path(name_or_path)
+    if str(name_or_path) in contests() or (path.suffix != ".toml" and not path.is_file()):
+        return known_contest(str(name_or_path))
+    try:
+        data = path.read_bytes()
+    except OSError:
+        raise InvalidContest(file=str(path), problem=both("problem.unreadable")) from None
+    return _contest(path.name, data)
+
+
+def _contest(file: str, data: bytes) -> Contest:
+    raw = _toml(file, data)
+    if raw.get("lists") == "all":
+        raw["lists"] = list(lists())
+    contest = _validated(Contest, file, raw | {"key": file.removesuffix(".toml")})
+    if not contest.numbers or len(set(contest.numbers)) < len(contest.numbers):
+        raise _invalid(file, "numbers", "numbers")
+    for key in contest.lists:
+        if key not in lists():
+            raise _invalid(file, "lists", "unknown-list", value=key, known=", ".join(lists()))
+    for place, own in enumerate(contest.poses, start=1):
+        _check_pose(file, f"poses, {place}", own.pose)
+        if own.number not in contest.numbers:
+            raise _invalid(file, f"poses, {place}, number", "not-on-ballot", value=own.number)
+    for place, stage in enumerate(contest.stages, start=1):
+        if stage.last < stage.first:
+            raise _invalid(file, f"stages, {place}", "stage-order")
+    return contest
+
+
+def _check_list(file: str, one: PoseList) -> None:
+    columns: tuple[tuple[Literal["avoid", "safe"], tuple[str, ...]], ...] = (("avoid", one.avoid), ("safe", one.safe))
+    for column, poses in columns:
+        for pose in poses:
+            _check_pose(file, column, pose)
+    for pose in set(one.avoid) & set(one.safe):
+        raise _invalid(file, "avoid, safe", "both-stances", value=pose)
+
+
+def _check_pose(file: str, where: str, pose: str) -> None:
+    if pose not in pose_table():
+        raise _invalid(file, where, "unknown-pose", value=pose, known=", ".join(pose_table()))
+
+
+def _toml(file: str, data: bytes) -> dict[str, Any]:
+    try:
+        raw = tomllib.loads(data.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise InvalidContest(file=file, problem=both("problem.not-utf8")) from None
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidContest(file=file, problem=both("problem.toml", error=error)) from None
+    if "key" in raw:  # ours to give: the file's name
+        raise _invalid(file, "key", "extra_forbidden")
+    return raw
+
+
+# pydantic's kinds of error that have words of their own in the catalogues; every other is "problem.other".
+_PROBLEMS = {
+    "missing": "missing",
+    "unexpected_keyword_argument": "extra_forbidden",
+    "extra_forbidden": "extra_forbidden",
+    "int_type": "whole-number",
+    "greater_than_equal": "whole-number",
+    "less_than_equal": "whole-number",
+    "string_type": "text",
+    "tuple_type": "list",
+    "date_type": "date",
+    "date_from_datetime_parsing": "date",
+    "date_from_datetime_inexact": "date",
+    "dataclass_type": "table",
+    "literal_error": "choice",
+}
+
+
+def _validated(kind: type[T], file: str, raw: dict[str, Any]) -> T:
+    # In a dict, because a dataclass at the top takes no config from outside.
+    adapter = TypeAdapter(dict[str, kind], config=ConfigDict(extra="forbid"))  # type: ignore[valid-type]
+    try:
+        return adapter.validate_python({file: raw})[file]
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        # Places in a list are counted from 1, as people do.
+        where = ", ".join(str(part + 1) if isinstance(part, int) else part for part in first["loc"][1:])
+        problem = _PROBLEMS.get(first["type"], "other")
+        raise _invalid(file, where, problem, value=repr(first["input"]), known=first.get("ctx", {}).get("expected", "")) from None
+
+
+def _invalid(file: str, where: str, problem: str, **params: object) -> InvalidContest:
+    return InvalidContest(file=file, problem=both(f"problem.{problem}", where=where, **params))

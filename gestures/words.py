@@ -1,0 +1,59 @@
+"""The words that people read, from the gettext catalogues in locale/, in Bahasa Indonesia and English.
+
+Catalogues are looked up by key ("pose-read-as-number"), never by a sentence. After editing a .po file, `make locale` compiles it.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from functools import cache
+from gettext import GNUTranslations
+from importlib.resources import files
+
+from gestures.reading.poses import Name
+
+LANGUAGES = ("id", "en")
+
+
+@cache
+def _catalogue(lang: str) -> GNUTranslations:
+    if lang not in LANGUAGES:
+        raise ValueError(f"no catalogue for {lang!r}, only for {', '.join(LANGUAGES)}")
+    with (files("gestures") / "locale" / lang / "LC_MESSAGES" / "gestures.mo").open("rb") as file:
+        return GNUTranslations(file)
+
+
+def text(key: str, lang: str, **params: object) -> str:
+    """Return the text of `key` in a language ("id" or "en") with its {placeholders} filled in; `count` picks the plural.
+
+    A `Name` among the params is shown in the language. Raises KeyError for a key that the catalogue lacks.
+    """
+    catalogue = _catalogue(lang)
+    count = params.get("count")
+    template = catalogue.ngettext(key, key, count) if isinstance(count, int) else catalogue.gettext(key)
+    if template == key:
+        raise KeyError(f"{key} is not in the catalogue of {lang!r}")
+    return template.format(**{name: getattr(value, lang) if isinstance(value, Name) else value for name, value in params.items()})
+
+
+def both(key: str, **params: object) -> Name:
+    """Return the text of `key` in both languages."""
+    return Name(id=text(key, "id", **params), en=text(key, "en", **params))
+
+
+def joined(items: Sequence[Name | str]) -> Name:
+    """Return "A, B, and C" in both languages."""
+    return Name(id=_joined(items, "id"), en=_joined(items, "en"))
+
+
+def _joined(items: Sequence[Name | str], lang: str) -> str:
+    shown = [getattr(item, lang) if isinstance(item, Name) else item for item in items]
+    if len(shown) < 2:
+        return "".join(shown)
+    rest, last = ", ".join(shown[:-1]), shown[-1]
+    return text("join-two" if len(shown) == 2 else "join-many", lang, rest=rest, last=last)
+
+
+def long_date(day: date) -> Name:
+    """Return "8 November 2023" in both languages."""
+    months = {lang: text("months", lang).split() for lang in LANGUAGES}
+    return Name(**{lang: f"{day.day} {months[lang][day.month - 1]} {day.year}" for lang in LANGUAGES})
