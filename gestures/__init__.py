@@ -1,0 +1,40 @@
+"""From a photo's bytes to advice: could a hand pose in it be read as a candidate's number?
+
+>>> from gestures import Checker
+>>> advice = Checker().check(data)
+>>> advice.to_dict()["level"]
+'review'
+"""
+
+from gestures.advice import Advice, Level, Message, error_text
+from gestures.checker import Checker, FinderName
+from gestures.contest import Contest, contests, known_contest, lists, load_contest
+from gestures.errors import ContestError, FinderError, GesturesError, ModelError, PhotoError
+from gestures.hands.finder import Hand, HandFinder
+from gestures.photo import Limits, Photo, open_photo
+from gestures.reading.poses import pose_table
+
+__all__ = [
+    "Advice",
+    "Checker",
+    "Contest",
+    "ContestError",
+    "FinderError",
+    "FinderName",
+    "GesturesError",
+    "Hand",
+    "HandFinder",
+    "Level",
+    "Limits",
+    "Message",
+    "ModelError",
+    "Photo",
+    "PhotoError",
+    "contests",
+    "error_text",
+    "known_contest",
+    "lists",
+    "load_contest",
+    "open_photo",
+    "pose_table",
+]

@@ -1,34 +1,70 @@
 """The straight line from a photo's bytes to advice, in order, and nothing else."""
 
-from gestures.advice import Advice
-from gestures.contest import Contest
-from gestures.hands.finder import Hand, HandFinder
-from gestures.photo import Limits, Photo
-from gestures.reading.fingers import PosedHand
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from gestures.advice import Advice, advise
+from gestures.contest import Contest, load_contest
+from gestures.hands.finder import HandFinder
+from gestures.hands.landmarker import LandmarkerFinder
+from gestures.hands.search import SearchFinder
+from gestures.photo import Limits, Photo, open_photo
+from gestures.reading.reader import read_hands
+
+FinderName = Literal["search", "mediapipe"]
 
 
 class Checker:
-    """Checks photos, one after another. Not for two threads at once: give each its own."""
+    """Checks photos, one after another. Not for two threads at once: give each its own.
+
+    >>> with Checker() as checker:
+    ...     advice = checker.check(Path("samples/peace.jpg").read_bytes())
+    >>> advice.level
+    <Level.REVIEW: 'review'>
+    """
 
     def __init__(
         self,
-        finder: HandFinder | str = "search",
-        contest: Contest | str = "default",
+        finder: HandFinder | FinderName = "search",
+        contest: Contest | str | Path = "default",
         limits: Limits = Limits(),  # noqa: B008
-    ) -> None: ...
+        model: Path | None = None,
+    ) -> None:
+        """`finder`: one of ours by name, or any `HandFinder`. `model`: another copy of hand_landmarker.task. Raises `GesturesError`."""
+        self._contest = _rules(contest)
+        self._limits = limits
+        if isinstance(finder, str):
+            finder = LandmarkerFinder(model) if finder == "mediapipe" else SearchFinder(model)
+        self._finder = finder
 
-    def check(self, data: bytes, *, name: str = "", contest: Contest | str | None = None) -> Advice:
+    def check(self, data: bytes, *, name: str = "", contest: Contest | str | Path | None = None) -> Advice:
         """Check a photo's bytes. Raises a `GesturesError` rather than call a photo clear that was not looked at."""
-        raise NotImplementedError
+        started = time.perf_counter()
+        advice = self.check_photo(open_photo(data, self._limits), name=name, contest=contest)
+        return replace(advice, elapsed_ms=(time.perf_counter() - started) * 1000)
 
-    def check_photo(self, photo: Photo, *, name: str = "", contest: Contest | str | None = None) -> Advice:
+    def check_photo(self, photo: Photo, *, name: str = "", contest: Contest | str | Path | None = None) -> Advice:
         """The same for a photo that is already open."""
-        raise NotImplementedError
+        started = time.perf_counter()
+        rules = self._contest if contest is None else _rules(contest)
+        hands = self._finder.find(photo)
+        posed = read_hands(hands)
+        elapsed_ms = (time.perf_counter() - started) * 1000
+        return advise(posed, rules, photo, name=name, finder=self._finder.name, elapsed_ms=elapsed_ms)
 
-    def find(self, photo: Photo) -> list[Hand]:
-        raise NotImplementedError
+    def close(self) -> None:
+        """Release the networks; a closed checker raises `FinderError` instead of finding nothing."""
+        self._finder.close()
 
-    def read(self, hands: list[Hand], photo: Photo) -> list[PosedHand]:
-        raise NotImplementedError
+    def __enter__(self) -> Self:
+        return self
 
-    def close(self) -> None: ...
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def _rules(contest: Contest | str | Path) -> Contest:
+    return contest if isinstance(contest, Contest) else load_contest(contest)

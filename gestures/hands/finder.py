@@ -33,6 +33,7 @@ class Hand:
     presence: 0..1, how sure the landmark network is that it looks at a hand.
     palm_score: 0..1, the palm detector's score; 1 where a finder does not tell.
     steadiness: mean distance between the landmarks of two passes over the hand, as a share of its size; 0 where there was one pass.
+    embedding: (1152,) float32, what the landmark network's last layer saw, where the finder can tell.
     """
 
     landmarks: Points
@@ -41,6 +42,7 @@ class Hand:
     presence: float
     palm_score: float = 1.0
     steadiness: float = 0.0
+    embedding: Points | None = None
 
     @cached_property
     def box(self) -> tuple[float, float, float, float]:

@@ -1,0 +1,1 @@
+"""Hand → Fingers → Pose: what each hand shows, if anything."""

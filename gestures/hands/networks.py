@@ -1,0 +1,245 @@
+"""MediaPipe's palm detector and hand landmark network, run on LiteRT.
+
+Constants are those of MediaPipe's hand graphs (hand_detector_graph.cc, hand_landmarks_detector_graph.cc, ssd_anchors_calculator.cc).
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from gestures.errors import FinderError
+
+Floats = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
+
+PALM_INPUT = 192
+LANDMARK_INPUT = 224
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Palms:
+    """Palms found in one picture.
+
+    boxes: (n, 4) float32, x0 y0 x1 y1. keypoints: (n, 7, 2) float32: wrist, MCP of index, middle, ring and little finger, two of the
+    thumb. scores: (n,) float32, 0..1. All in pixels of that picture.
+    """
+
+    boxes: Floats
+    keypoints: Floats
+    scores: Floats
+
+    @classmethod
+    def merged(cls, parts: "list[Palms]") -> "Palms":
+        """All palms of several pictures in one."""
+        if not parts:
+            return cls(np.empty((0, 4), np.float32), np.empty((0, 7, 2), np.float32), np.empty(0, np.float32))
+        return cls(
+            np.concatenate([part.boxes for part in parts]),
+            np.concatenate([part.keypoints for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, which: NDArray[np.integer] | NDArray[np.bool_]) -> "Palms":
+        return Palms(self.boxes[which], self.keypoints[which], self.scores[which])
+
+    def mapped(self, scale: float, x: float, y: float) -> "Palms":
+        """The same palms in another picture: times `scale`, then moved by x and y."""
+        shift = np.array([x, y], np.float32)
+        return Palms(self.boxes * scale + np.tile(shift, 2), self.keypoints * scale + shift, self.scores)
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A turned square of a photo: centre and side in pixels, angle in radians, positive clockwise as seen."""
+
+    x: float
+    y: float
+    side: float
+    angle: float
+
+    def to_photo(self) -> NDArray[np.float64]:
+        """(2, 3) matrix from the unit square (0..1) to the photo's pixels."""
+        cos, sin = np.cos(self.angle) * self.side, np.sin(self.angle) * self.side
+        return np.array([[cos, -sin, self.x - (cos - sin) / 2], [sin, cos, self.y - (sin + cos) / 2]])
+
+
+def _anchors() -> Floats:
+    """(2016, 2) anchor centres, 0..1: two a cell at stride 8, six (three layers of two) at stride 16."""
+    layers = []
+    for stride, count in ((8, 2), (16, 6)):
+        cells = PALM_INPUT // stride
+        y, x = np.divmod(np.arange(cells * cells), cells)
+        centres = (np.stack([x, y], axis=1) + 0.5) / cells
+        layers.append(np.repeat(centres, count, axis=0))
+    return np.concatenate(layers).astype(np.float32)
+
+
+class _Network:
+    """A LiteRT model with one picture in and several tensors out, on one thread."""
+
+    def __init__(self, model: bytes) -> None:
+        self._interpreter = Interpreter(model_content=model, num_threads=1)
+        self._interpreter.allocate_tensors()
+        self._input = self._interpreter.get_input_details()[0]["index"]
+        self._outputs = {detail["name"]: detail["index"] for detail in self._interpreter.get_output_details()}
+
+    def run(self, picture: Pixels) -> None:
+        """Run on an RGB picture, (side, side, 3) uint8."""
+        try:
+            self._interpreter.set_tensor(self._input, np.multiply(picture, np.float32(1 / 255))[None])
+            self._interpreter.invoke()
+        except (RuntimeError, ValueError) as error:
+            raise FinderError(problem=str(error)) from error
+
+    def output(self, name: str) -> Floats:
+        result: Floats = self._interpreter.get_tensor(self._outputs[name])[0]
+        return result
+
+
+class PalmDetector:
+    """The palm detector: a picture of 192×192 pixels in, palms in its pixels out."""
+
+    def __init__(self, model: bytes) -> None:
+        self._network = _Network(model)
+        self._anchors = _anchors() * PALM_INPUT
+
+    def detect(self, picture: Pixels, threshold: float) -> Palms:
+        """Return palms whose score reaches the threshold, overlapping ones included. picture: (192, 192, 3) uint8 RGB."""
+        self._network.run(picture)
+        logits = self._network.output("Identity_1")[:, 0]
+        which = np.flatnonzero(logits >= np.log(threshold / (1 - threshold)))
+        raw = self._network.output("Identity")[which]
+        anchors = self._anchors[which]
+        centre, half = raw[:, 0:2] + anchors, raw[:, 2:4] / 2
+        keypoints = raw[:, 4:18].reshape(-1, 7, 2) + anchors[:, None]
+        scores = 1 / (1 + np.exp(-np.clip(logits[which], -100, 100)))
+        return Palms(np.concatenate([centre - half, centre + half], axis=1), keypoints, scores.astype(np.float32))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LandmarkResult:
+    """What the landmark network says of one square.
+
+    landmarks: (21, 3) float32 pixels of the photo. world: (21, 3) float32 metres. presence: 0..1. handedness: 0..1, 1 for the
+    subject's left hand. embedding: (1152,) float32, 0..6, what the network's last layer saw; landmarks are but a linear view of it.
+    """
+
+    landmarks: Floats
+    world: Floats
+    presence: float
+    handedness: float
+    embedding: Floats
+
+
+class LandmarkNetwork:
+    """The landmark network: a turned square of a photo in, 21 landmarks out."""
+
+    def __init__(self, model: bytes) -> None:
+        model, self._embedding = _with_embedding(model)
+        self._network = _Network(model)
+
+    def run(self, pyramid: "Pyramid", region: Region) -> LandmarkResult:
+        """Find the landmarks of the one hand that the region is laid around."""
+        to_photo = region.to_photo()
+        self._network.run(pyramid.crop(to_photo, LANDMARK_INPUT))
+        points = self._network.output("Identity").reshape(21, 3) / LANDMARK_INPUT
+        landmarks = np.empty((21, 3), np.float32)
+        landmarks[:, :2] = points[:, :2] @ to_photo[:, :2].T + to_photo[:, 2]
+        landmarks[:, 2] = points[:, 2] * region.side
+        world = self._network.output("Identity_3").reshape(21, 3).copy()
+        cos, sin = np.cos(region.angle), np.sin(region.angle)
+        world[:, :2] = world[:, :2] @ np.array([[cos, sin], [-sin, cos]], np.float32)
+        presence, handedness = (float(self._network.output(name)[0]) for name in ("Identity_1", "Identity_2"))
+        return LandmarkResult(landmarks, world, presence, handedness, self._network.output(self._embedding))
+
+
+def _with_embedding(model: bytes) -> tuple[bytes, str]:
+    """Add the network's one global average, which all its outputs are linear in, to those outputs; return its name too.
+
+    Nothing else of the model changes, and it costs nothing to run: the value is computed anyway.
+    """
+    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
+    graph = tree.subgraphs[0]
+    (average,) = (step for step in graph.operators if tree.operatorCodes[step.opcodeIndex].builtinCode == schema.BuiltinOperator.MEAN)
+    graph.outputs = np.append(graph.outputs, average.outputs)
+    builder = flatbuffers.Builder(len(model))
+    builder.Finish(tree.Pack(builder), b"TFL3")
+    return bytes(builder.Output()), graph.tensors[average.outputs[0]].name.decode()
+
+
+class Pyramid:
+    """A photo at full size and at halved sizes, made when first asked for, so that a small crop of a large photo is not aliased."""
+
+    def __init__(self, pixels: Pixels) -> None:
+        self._levels = [pixels]
+
+    @property
+    def pixels(self) -> Pixels:
+        """(height, width, 3) uint8 RGB, full size."""
+        return self._levels[0]
+
+    def crop(self, to_photo: NDArray[np.float64], side: int) -> Pixels:
+        """Return the (side, side, 3) picture that the unit square covers in the photo; black outside the photo, as MediaPipe has it."""
+        shrink = float(np.hypot(to_photo[0, 0], to_photo[1, 0])) / side
+        level = 0
+        while shrink >= 2 and min(self._level(level).shape[:2]) >= 2:
+            level, shrink = level + 1, shrink / 2
+        source = self._level(level)
+        # The pixel grids' origins lie half a pixel inside the first pixel.
+        scale_x, scale_y = source.shape[1] / self.pixels.shape[1], source.shape[0] / self.pixels.shape[0]
+        matrix = to_photo / np.array([[side, side, 1]])
+        matrix = np.array([[scale_x], [scale_y]]) * matrix
+        matrix[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(source, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_CONSTANT).astype(np.uint8, copy=False)
+
+    def _level(self, number: int) -> Pixels:
+        while len(self._levels) <= number:
+            last = self._levels[-1]
+            size = (max(1, last.shape[1] // 2), max(1, last.shape[0] // 2))
+            self._levels.append(cv2.resize(last, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False))
+        return self._levels[number]
+
+
+def palm_region(keypoints: Floats, box: Floats) -> Region:
+    """Lay a square around the whole hand from a palm: turned so that wrist to middle MCP points up, moved half a box up, 2.6 boxes wide."""
+    return _region(keypoints[0], keypoints[2], box[:2], box[2:], shift=-0.5, scale=2.6)
+
+
+def landmark_region(landmarks: Floats) -> Region:
+    """Lay a square around the hand from its landmarks, as MediaPipe does between video frames: twice as wide, moved a tenth."""
+    points = landmarks[:, :2]
+    wrist = points[0]
+    tip = (points[5] + points[13]) / 2 * 0.5 + points[9] * 0.5
+    angle = _angle(wrist, tip)
+    inner = points[[0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]]
+    middle = (inner.min(axis=0) + inner.max(axis=0)) / 2
+    cos, sin = np.cos(angle), np.sin(angle)
+    turn = np.array([[cos, -sin], [sin, cos]])
+    upright = (inner - middle) @ turn
+    low, high = upright.min(axis=0), upright.max(axis=0)
+    centre = turn @ ((low + high) / 2) + middle
+    width, height = high - low
+    centre = centre + turn @ np.array([0, -0.1 * height])
+    return Region(float(centre[0]), float(centre[1]), float(2 * max(width, height)), angle)
+
+
+def _angle(wrist: Floats, knuckle: Floats) -> float:
+    """How far the hand is turned from pointing straight up, in radians."""
+    return float(np.pi / 2 - np.arctan2(wrist[1] - knuckle[1], knuckle[0] - wrist[0]))
+
+
+def _region(wrist: Floats, knuckle: Floats, low: Floats, high: Floats, shift: float, scale: float) -> Region:
+    angle = _angle(wrist, knuckle)
+    width, height = (float(v) for v in high - low)
+    x, y = (float(v) for v in (low + high) / 2)
+    moved = shift * height
+    return Region(x - moved * float(np.sin(angle)), y + moved * float(np.cos(angle)), scale * max(width, height), angle)
