@@ -1,0 +1,228 @@
+"""Copies of a checked photo: one with its hands marked, one with the flagged hands blurred beyond recognition."""
+
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from gestures.advice import Advice, AdvisedHand, clipped_box
+from gestures.hands.finder import CHAINS, INDEX, LITTLE, MIDDLE, RING, THUMB, WRIST
+from gestures.photo import Photo
+from gestures.reading.fingers import State
+from gestures.words import text
+
+Pixels = NDArray[np.uint8]
+Colour = tuple[int, int, int]
+Format = Literal["jpeg", "webp", "png"]
+Rect = tuple[int, int, int, int]  # left, top, right, bottom
+
+# Okabe and Ito's palette, told apart with any colour vision ("Color Universal Design", 2008). Labels tell the states in words as well.
+FLAGGED: Colour = (230, 159, 0)
+UNCLEAR: Colour = (86, 180, 233)
+FINE: Colour = (0, 158, 115)
+REST: Colour = (200, 200, 200)
+INK: Colour = (0, 0, 0)
+
+PALM = (WRIST, THUMB[0], INDEX[0], MIDDLE[0], RING[0], LITTLE[0], WRIST)
+
+# More hands than this with a label are a crowd: see _placed.
+CROWD = 8
+
+# The longest side that the WebP format can hold.
+WEBP_SIDE = 16_383
+
+
+def annotate(photo: Photo, advice: Advice, lang: str = "id") -> Pixels:
+    """Return a copy, (height, width, 3) uint8 RGB, with each hand's box and skeleton, and its pose and number in the given language.
+
+    Hands at rest get a thin box and no label.
+    """
+    pixels = photo.pixels.copy()
+    unit = max(photo.width, photo.height) / 1000  # so that marks stay visible when the picture is shown on a phone
+    # Flagged hands come last and so lie on top.
+    for hand in sorted(advice.hands, key=lambda hand: (hand.flagged, hand.posed.state is not State.REST)):
+        _draw_hand(pixels, hand, _colour(hand), unit)
+    return _draw_labels(pixels, advice, lang, unit)
+
+
+def redact(photo: Photo, advice: Advice) -> Pixels:
+    """Return a copy, (height, width, 3) uint8 RGB, with every flagged hand blurred.
+
+    Of each hand's box with a margin only sixteen mean colours at most remain, drawn as a smooth patch: nothing of the pose is left
+    to bring back.
+    """
+    pixels = photo.pixels.copy()
+    for hand in advice.hands:
+        if hand.flagged:
+            left, top, right, bottom = _grown(clipped_box(hand.posed.hand, photo.width, photo.height), 0.3, photo)
+            region = photo.pixels[top:bottom, left:right]
+            height, width = region.shape[:2]
+            cells = (min(4, width), min(4, height))
+            small = cv2.resize(region, cells, interpolation=cv2.INTER_AREA)
+            pixels[top:bottom, left:right] = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    return pixels
+
+
+def encode(pixels: Pixels, format: Format = "jpeg", quality: int = 88) -> bytes:
+    """Return an image file of RGB pixels, with no metadata at all. A WebP is made smaller where its longest side is over 16,383."""
+    image = Image.fromarray(pixels)
+    if format == "webp":
+        image.thumbnail((WEBP_SIDE, WEBP_SIDE))
+    file = BytesIO()
+    image.save(file, format=format, quality=quality)
+    return file.getvalue()
+
+
+def _colour(hand: AdvisedHand) -> Colour:
+    if hand.flagged:
+        return FLAGGED
+    return {State.UNCLEAR: UNCLEAR, State.POSING: FINE, State.REST: REST}[hand.posed.state]
+
+
+def _grown(box: tuple[int, int, int, int], share: float, photo: Photo) -> Rect:
+    """Return a box with a margin on every side, a share of its longer side, clipped to the photo."""
+    x, y, width, height = box
+    margin = max(2, round(share * max(width, height)))
+    return max(0, x - margin), max(0, y - margin), min(photo.width, x + width + margin), min(photo.height, y + height + margin)
+
+
+def _draw_hand(pixels: Pixels, hand: AdvisedHand, colour: Colour, unit: float) -> None:
+    """Draw box and skeleton, each line over a wider black one, so that it shows on any background."""
+    found = hand.posed.hand
+    height, width = pixels.shape[:2]
+    x, y, w, h = clipped_box(found, width, height)
+    line = max(2, round(min(2.5 * unit, found.size / 40)))
+    corners = ((x, y), (x + w - 1, y + h - 1))
+    if hand.posed.state is State.REST:
+        cv2.rectangle(pixels, *corners, INK, max(1, round(unit)) + 1)
+        cv2.rectangle(pixels, *corners, colour, max(1, round(unit)))
+        return
+    cv2.rectangle(pixels, *corners, INK, line + 2 * _edge(line))
+    cv2.rectangle(pixels, *corners, colour, line)
+    points = found.landmarks[:, :2].round().astype(np.int32)
+    lines = [points[list(chain)] for chain in (PALM, *CHAINS)]
+    thin = max(1, round(line * 0.6))
+    for shade, thickness in ((INK, thin + 2 * _edge(thin)), (colour, thin)):
+        cv2.polylines(pixels, lines, False, shade, thickness, cv2.LINE_AA)
+    if found.size >= 20 * thin:  # on a smaller hand the dots would hide the fingers
+        for point in points:
+            cv2.circle(pixels, point.tolist(), thin + _edge(thin), INK, cv2.FILLED, cv2.LINE_AA)
+            cv2.circle(pixels, point.tolist(), thin, (255, 255, 255), cv2.FILLED, cv2.LINE_AA)
+
+
+def _edge(line: int) -> int:
+    return max(1, line // 3)
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    words: str
+    font: ImageFont.FreeTypeFont
+    place: Rect
+
+
+def _draw_labels(pixels: Pixels, advice: Advice, lang: str, unit: float) -> Pixels:
+    image = Image.fromarray(pixels)
+    draw = ImageDraw.Draw(image)
+    boxes = [_as_rect(clipped_box(hand.posed.hand, advice.width, advice.height)) for hand in advice.hands]
+    taken: list[Rect] = []
+    # Flagged hands choose their places first, larger hands before smaller ones.
+    order = sorted(range(len(boxes)), key=lambda index: (not advice.hands[index].flagged, -advice.hands[index].posed.hand.size))
+    for index in order:
+        hand = advice.hands[index]
+        if hand.posed.state is State.REST:
+            continue
+        label = _placed(hand, boxes, index, taken, advice, lang, unit)
+        taken.append(label.place)
+        left, top, right, bottom = label.place
+        colour = _colour(hand)
+        draw.rounded_rectangle(
+            (left, top, right - 1, bottom - 1), radius=(bottom - top) // 5, fill=colour, outline=INK, width=max(1, round(unit))
+        )
+        draw.text(((left + right) / 2, (top + bottom) / 2), label.words, font=label.font, fill=INK, anchor="mm")
+    return np.array(image)
+
+
+def _placed(hand: AdvisedHand, boxes: list[Rect], index: int, taken: list[Rect], advice: Advice, lang: str, unit: float) -> _Label:
+    """Return the fullest, largest label that finds a free place at its hand; where none does, the shortest where it covers least."""
+    size = hand.posed.hand.size
+    full, short = _words(hand, lang)
+    small, badge = max(11, round(14 * unit)), max(11, round(20 * unit))
+    large = max(small, round(min(size / 6, 30 * unit)))
+    tries = [(full, large), (full, small), (short, badge), (short, small)]
+    labelled = [other for other, one in enumerate(advice.hands) if one.posed.state is not State.REST]
+    if len(labelled) > CROWD and _font(small).getlength(full) > 4 * size:
+        tries = tries[2:]  # in a crowd, a name much wider than its hand would hide faces and the hands of others
+    others = [boxes[other] for other in labelled if other != index]
+    best: tuple[int, _Label] | None = None
+    for words, points in tries:
+        font = _font(points)
+        for place in _places(words, font, boxes[index], advice):
+            # To cover another label is worse than to cover part of another hand.
+            covered = sum(_overlap(place, other) for other in others) + 10 * sum(_overlap(place, other) for other in taken)
+            label = _Label(words, font, place)
+            if not covered:
+                return label
+            if best is None or covered < best[0]:
+                best = (covered, label)
+    assert best is not None  # noqa: S101  # there is always a place; for the type checker
+    return best[1]
+
+
+def _words(hand: AdvisedHand, lang: str) -> tuple[str, str]:
+    """Return a hand's label, in full and short."""
+    if hand.posed.state is State.UNCLEAR or hand.pose_name is None:
+        return text("label-unclear", lang), "?"
+    name: str = getattr(hand.pose_name, lang)
+    if not hand.readings or not hand.flagged:
+        return name, name
+    number = str(hand.readings[0].number)
+    return f"{name} · {number}", number
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size)
+    assert isinstance(font, ImageFont.FreeTypeFont)  # noqa: S101  # with a size it always is
+    return font
+
+
+def _places(words: str, font: ImageFont.FreeTypeFont, box: Rect, advice: Advice) -> list[Rect]:
+    """Return where a label may stand, best first: above its hand, below, right, left, inside; moved into the picture."""
+    pad = round(font.size * 0.35)
+    width = min(round(font.getlength(words)) + 2 * pad, advice.width)
+    height = min(round(font.size * 1.3) + pad // 2, advice.height)
+    left, top, right, bottom = box
+    gap = max(1, pad // 3)
+    corners = [
+        (left, top - gap - height),
+        (left, bottom + gap),
+        (right - width, top - gap - height),
+        (right - width, bottom + gap),
+        (right + gap, top),
+        (left - gap - width, top),
+        (right + gap, bottom - height),
+        (left - gap - width, bottom - height),
+        (left, top),
+    ]
+    moved = [(min(max(0, x), advice.width - width), min(max(0, y), advice.height - height)) for x, y in corners]
+    rects = [(x, y, x + width, y + height) for x, y in dict.fromkeys(moved)]
+    # A label moved in from the picture's edge may come to lie on its own hand: those places come last.
+    return sorted(rects, key=lambda rect: _overlap(rect, box) > 0)
+
+
+def _as_rect(box: tuple[int, int, int, int]) -> Rect:
+    x, y, width, height = box
+    return x, y, x + width, y + height
+
+
+def _overlap(one: Rect, other: Rect) -> int:
+    """Return the common area, in pixels."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return width * height if width > 0 and height > 0 else 0
