@@ -1,0 +1,240 @@
+import io
+import struct
+import time
+import warnings
+import zlib
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image, ImageOps
+
+from gestures.errors import DamagedPhoto, EmptyPhoto, PhotoError, PhotoTooLarge, PhotoTooSmall, UnsupportedPhoto
+from gestures.photo import Limits, Photo, open_photo
+
+SHARED = Path(__file__).parents[3] / "shared" / "badimages"
+needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared folder is not beside the repository")
+
+
+def picture(mode="RGB", size=(64, 48)):
+    """A picture with four different corners, so that every turn and mirror of it is told apart."""
+    image = Image.new("RGB", size, (200, 200, 200))
+    for colour, corner in (((255, 0, 0), (0, 0)), ((0, 255, 0), (size[0] // 2, 0)), ((0, 0, 255), (0, size[1] // 2))):
+        image.paste(colour, (*corner, corner[0] + size[0] // 2, corner[1] + size[1] // 2))
+    return image.convert(mode)
+
+
+def saved(image, format, **options):
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
+def close(one, other):
+    return np.abs(one.astype(int) - np.asarray(other).astype(int)).mean() < 6
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "MPO"])
+def test_opens_what_phones_and_cameras_make(format):
+    photo = open_photo(saved(picture(), format))
+    assert (photo.width, photo.height) == (64, 48)
+    assert photo.pixels.dtype == np.uint8
+    assert photo.pixels.flags["C_CONTIGUOUS"]
+    assert photo.pixels.flags["WRITEABLE"]
+    assert close(photo.pixels, picture())
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_jpeg_is_turned_upright(orientation):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    data = saved(picture(), "JPEG", exif=exif, quality=95, subsampling=0)
+    with Image.open(io.BytesIO(data)) as image:
+        upright = ImageOps.exif_transpose(image)
+    assert np.array_equal(open_photo(data).pixels, np.asarray(upright))
+
+
+@needs_shared
+@pytest.mark.parametrize("shape", ["Landscape", "Portrait"])
+def test_all_eight_orientations_give_the_same_picture(shape):
+    folder = SHARED / "exif-orientation"
+    photos = [open_photo((folder / f"{shape}_{orientation}.jpg").read_bytes()) for orientation in range(1, 9)]
+    small = [Image.fromarray(photo.pixels).resize((45, 45), Image.Resampling.BOX) for photo in photos]
+    for photo, one in zip(photos, small, strict=True):
+        assert photo.pixels.shape == photos[0].pixels.shape
+        assert close(np.asarray(one), small[0])
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_heic_is_turned_once(orientation):
+    # pillow-heif can encode; it writes the orientation as the container's own rotation and keeps the EXIF tag beside it, as phones do.
+    pillow_heif = pytest.importorskip("pillow_heif")
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = "2023:11:08 09:12:00"
+    source = picture(size=(128, 96))
+    file = io.BytesIO()
+    pillow_heif.from_pillow(source).save(file, quality=95, exif=exif.tobytes())
+    turned = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_270, 8: Image.Transpose.ROTATE_90}[orientation]
+    photo = open_photo(file.getvalue())
+    assert photo.taken_at == datetime(2023, 11, 8, 9, 12)
+    assert close(photo.pixels, source.transpose(turned))
+
+
+@pytest.mark.parametrize(
+    ("format", "options"),
+    [("GIF", {}), ("WEBP", {"lossless": True}), ("PNG", {}), ("AVIF", {"quality": 95})],
+)
+def test_first_frame_of_an_animation(format, options):
+    frames = [Image.new("RGB", (48, 48), "red"), Image.new("RGB", (48, 48), "blue")]
+    data = saved(frames[0], format, save_all=True, append_images=frames[1:], **options)
+    assert close(open_photo(data).pixels, frames[0])
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "LA", "RGBA"])
+def test_every_mode_becomes_rgb(mode):
+    image = picture(mode)
+    photo = open_photo(saved(image, "JPEG" if mode == "CMYK" else "PNG"))
+    assert photo.pixels.shape == (48, 64, 3)
+    assert close(photo.pixels, image.convert("RGB"))
+
+
+def test_sixteen_bit_grey_is_scaled_not_clipped():
+    ramp = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (48, 1))
+    photo = open_photo(saved(Image.fromarray(ramp), "PNG"))
+    assert photo.pixels[0, :, 0].tolist() == (ramp[0] >> 8).tolist()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB", "L"])
+def test_what_is_transparent_becomes_white(mode):
+    if mode in ("RGBA", "LA"):
+        image = Image.new(mode, (40, 40), (0,) * len(mode))
+        data = saved(image, "PNG")
+    else:
+        data = saved(Image.new(mode, (40, 40), 0), "PNG", transparency=(0, 0, 0) if mode == "RGB" else 0)
+    assert (open_photo(data).pixels == 255).all()
+
+
+def test_half_transparent_is_mixed_with_white():
+    pixels = open_photo(saved(Image.new("RGBA", (40, 40), (255, 0, 0, 128)), "PNG")).pixels
+    assert pixels[0, 0].tolist() == [255, 127, 127]
+
+
+@pytest.mark.parametrize(
+    ("written", "taken_at"),
+    [
+        ("2023:11:08 09:12:00", datetime(2023, 11, 8, 9, 12)),
+        ("2023:11:08 09:12:00\0", datetime(2023, 11, 8, 9, 12)),
+        ("0000:00:00 00:00:00", None),
+        ("    :  :     :  :  ", None),
+        ("yesterday", None),
+        ("", None),
+    ],
+)
+def test_time_taken(written, taken_at):
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = written
+    assert open_photo(saved(picture(), "JPEG", exif=exif)).taken_at == taken_at
+
+
+def test_time_without_exif_is_none():
+    assert open_photo(saved(picture(), "JPEG")).taken_at is None
+
+
+def test_malformed_exif_spoils_neither_photo_nor_turn():
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = "2023:11:08 09:12:00"
+    block = exif.tobytes()
+    photo = open_photo(saved(picture(), "JPEG", exif=block[: len(block) - 30]))
+    assert photo.pixels.shape == (64, 48, 3)
+    assert photo.taken_at is None
+    assert open_photo(saved(picture(), "JPEG", exif=b"Exif\0\0" + b"\xff" * 40)).pixels.shape == (48, 64, 3)
+
+
+def test_no_bytes():
+    with pytest.raises(EmptyPhoto):
+        open_photo(b"")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"x", b"hello " * 100, b"%PDF-1.7\n", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"PK\3\4" + bytes(60), bytes(1000)],
+    ids=["one byte", "text", "pdf", "svg", "zip", "zeros"],
+)
+def test_not_a_photo(data):
+    with pytest.raises(UnsupportedPhoto):
+        open_photo(data)
+
+
+def test_tiff_is_refused():
+    # Camera raw files are TIFF inside: their first picture is a thumbnail, and checking that would be a false all-clear.
+    with pytest.raises(UnsupportedPhoto):
+        open_photo(saved(picture(), "TIFF"))
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP"])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_cut_off(format, share):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (96, 96, 3), np.uint8))
+    data = saved(noise, format)
+    with pytest.raises(DamagedPhoto):
+        open_photo(data[: int(len(data) * share)])
+
+
+def test_limits():
+    data = saved(picture(), "PNG")
+    assert open_photo(data, Limits(bytes=len(data), pixels=64 * 48, side=64, least_side=48)).width == 64
+    for limits, error, what in (
+        (Limits(bytes=len(data) - 1), PhotoTooLarge, {"what": "bytes", "size": len(data), "limit": len(data) - 1}),
+        (Limits(pixels=64 * 48 - 1), PhotoTooLarge, {"what": "pixels", "size": 64 * 48, "limit": 64 * 48 - 1}),
+        (Limits(side=63), PhotoTooLarge, {"what": "side", "size": 64, "limit": 63}),
+        (Limits(least_side=49), PhotoTooSmall, {"width": 64, "height": 48, "limit": 49}),
+    ):
+        with pytest.raises(error) as caught:
+            open_photo(data, limits)
+        assert caught.value.params == what
+
+
+@pytest.mark.parametrize(("width", "height"), [(19_000, 19_000), (10_000, 9_500), (1, 60_000), (60_000, 1)])
+def test_bomb_is_refused_before_it_is_decoded(width, height):
+    # A PNG whose header announces a size and whose data are missing: only the header can have been read.
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    whole = saved(picture(), "PNG")
+    start = whole.index(b"IHDR")
+    chunk = b"IHDR" + header
+    data = whole[:start] + chunk + struct.pack(">I", zlib.crc32(chunk)) + whole[start + 21 :]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(PhotoTooLarge):
+            open_photo(data)
+
+
+def test_a_limit_above_pillows_own_warning_is_quiet():
+    blank = saved(Image.new("1", (9_500, 9_500)), "PNG")  # 90 MP; Pillow warns from 89 MP on
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert open_photo(blank, Limits(pixels=100_000_000)).width == 9_500
+
+
+@needs_shared
+def test_any_file_gives_a_photo_or_a_typed_error():
+    outcomes, slow = {}, {}
+    for path in sorted(path for path in SHARED.rglob("*") if path.is_file()):
+        started = time.perf_counter()
+        try:
+            photo = open_photo(path.read_bytes())
+        except PhotoError as error:
+            outcome = type(error)
+        else:
+            outcome = Photo
+            assert photo.pixels.ndim == 3
+            assert photo.pixels.shape[2] == 3
+            assert photo.pixels.dtype == np.uint8
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+        if time.perf_counter() - started > 5:
+            slow[path.name] = time.perf_counter() - started
+    assert not slow
+    assert set(outcomes) == {Photo, EmptyPhoto, UnsupportedPhoto, DamagedPhoto, PhotoTooLarge, PhotoTooSmall}
+    assert outcomes[Photo] > 600  # most of the corpus is odd, not broken
