@@ -1,0 +1,77 @@
+"""POST /v1/checks: a photo in, advice or a marked copy out."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, File, Form, UploadFile
+from starlette.formparsers import MultiPartParser
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api.negotiation import language, preferred
+from app.api.problems import responses
+from app.api.service import Service, ServiceDep
+from app.errors import Lang
+from app.schemas import CheckedPhoto
+from app.workers import Copy, Job
+
+# Uploads stay in memory, where Starlette would put those above 1 MiB in a temporary file. How large they get is limited elsewhere.
+MultiPartParser.spool_max_size = 0
+
+PROBLEMS = responses(
+    "request-malformed", "photo-too-large", "photo-unsupported", "media-type-unsupported",
+    "request-invalid", "contest-unknown", "photo-empty", "photo-damaged", "photo-too-small", "photo-timeout",
+    "internal-error", "queue-full", "worker-lost", "model-error",
+)  # fmt: skip
+MEDIA_TYPES = ("image/jpeg", "image/webp")
+PICTURE = {
+    200: {
+        "description": "The picture, without EXIF; WebP where `Accept` prefers it.",
+        "content": {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in MEDIA_TYPES},
+    }
+}
+
+router = APIRouter(prefix="/v1/checks", tags=["checks"], responses=PROBLEMS)
+
+
+async def read_job(
+    request: Request,
+    service: ServiceDep,
+    photo: Annotated[UploadFile, File(description="The photo: JPEG, PNG, WebP, AVIF, HEIC, GIF or BMP. Its name is not looked at.")],
+    contest: Annotated[str | None, Form(description="Key of a contest, as in `GET /v1/contests`.", examples=["default"])] = None,
+    lang: Annotated[
+        Lang | None,
+        Form(description="Language of errors and of labels in pictures. Default: by Accept-Language, else `id`.", examples=["id"]),
+    ] = None,
+) -> Job:
+    """Read what was sent."""
+    request.state.lang = lang
+    data = await photo.read()
+    return Job(data, contest=service.contest_named(contest) if contest else None, lang=language(request))
+
+
+JobDep = Annotated[Job, Depends(read_job)]
+
+
+@router.post("", response_model=CheckedPhoto, summary="Check a photo")
+async def check(request: Request, service: ServiceDep, job: JobDep) -> object:
+    """Say which hand poses in a photo could be read as a candidate's number. The photo is not kept."""
+    return (await service.check(request, job)).advice
+
+
+@router.post("/annotated", response_class=Response, responses=PICTURE, summary="A copy with the hands marked")  # type: ignore[arg-type]
+async def annotated(request: Request, service: ServiceDep, job: JobDep) -> Response:
+    """Return a copy of the photo with each hand's box, joints, pose and number drawn on it."""
+    return await _picture(request, service, job, "annotated")
+
+
+@router.post("/redacted", response_class=Response, responses=PICTURE, summary="A copy with flagged hands blurred")  # type: ignore[arg-type]
+async def redacted(request: Request, service: ServiceDep, job: JobDep) -> Response:
+    """Return a copy of the photo in which the hands to review can't be made out."""
+    return await _picture(request, service, job, "redacted")
+
+
+async def _picture(request: Request, service: Service, job: Job, copy: Copy) -> Response:
+    media_type = preferred(request.headers.get("accept", ""), MEDIA_TYPES)
+    asked = Job(job.data, contest=job.contest, copy=copy, format="webp" if media_type == "image/webp" else "jpeg", lang=job.lang)
+    result = await service.check(request, asked)
+    return Response(result.picture, media_type=media_type, headers={"Vary": "Accept, Accept-Language"})

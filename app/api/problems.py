@@ -1,0 +1,118 @@
+"""Every error as a problem document (RFC 9457) in the caller's language."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from app.api.negotiation import language
+from app.errors import ProblemKind, QueueFull, RequestError, ServiceError, describe, problem_kinds, status_of
+from app.schemas import FieldProblem, Problem
+from gestures import GesturesError, error_text
+from gestures.errors import PhotoTooLarge, PhotoTooSmall, UnknownContest
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def problem(
+    request: Request,
+    error: GesturesError | ServiceError,
+    *,
+    status: int | None = None,
+    fields: list[FieldProblem] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """Answer with an error. `status` overrides that of problems.toml."""
+    lang = language(request)
+    title, detail = describe(error, lang)
+    status = status or status_of(error)
+    request.state.problem = error.type
+    body = Problem(
+        type=error.type, title=title, status=status, detail=detail, instance=f"urn:uuid:{request.state.request_id}", fields=fields
+    )
+    headers = {"Content-Language": lang, "Vary": "Accept-Language", **(headers or {})}
+    if isinstance(error, QueueFull):
+        headers["Retry-After"] = str(error.params["seconds"])
+    elif status == 503:
+        headers["Retry-After"] = "5"
+    return JSONResponse(body.body(), status, headers, MEDIA_TYPE)
+
+
+def add_handlers(app: FastAPI, max_bytes: int) -> None:
+    """Let the application answer every exception with a problem document. max_bytes: the limit that a 413 names."""
+
+    @app.exception_handler(GesturesError)
+    @app.exception_handler(ServiceError)
+    async def known(request: Request, error: Exception) -> Response:
+        assert isinstance(error, GesturesError | ServiceError)  # noqa: S101 - for the type checker
+        return problem(request, error)
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        headers = dict(error.headers or {})
+        match error.status_code:
+            case 400:
+                return problem(request, RequestError("request-malformed"))
+            case 404:
+                return problem(request, RequestError("not-found"))
+            case 405:
+                return problem(request, RequestError("method-not-allowed", allowed=headers.get("Allow", "")), headers=headers)
+            case 413:
+                return problem(request, PhotoTooLarge(what="bytes", limit=max_bytes), headers={"Connection": "close"})
+            case status:
+                return problem(request, RequestError("http-error"), status=status, headers=headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        if request.method == "POST" and not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+            return problem(request, RequestError("media-type-unsupported"))
+        # Only the field's name and the kind of mistake: what was sent is never echoed.
+        fields = [FieldProblem(field=str(one["loc"][-1]), problem=one["type"]) for one in error.errors()]
+        names = ", ".join(one.field for one in fields)
+        return problem(request, RequestError("request-invalid", fields=names), fields=fields)
+
+
+def responses(*types: str) -> dict[int | str, dict[str, Any]]:
+    """Describe, for OpenAPI, the problems that a route may answer with: an example for each."""
+    documented: dict[int | str, dict[str, Any]] = {}
+    for kind in types:
+        status = problem_kinds()[kind].status
+        response = documented.setdefault(status, {"model": Problem, "description": "", "content": {MEDIA_TYPE: {"examples": {}}}})
+        example = _example(kind)
+        response["content"][MEDIA_TYPE]["examples"][kind] = {"summary": example["title"], "value": example}
+        response["description"] = "; ".join(filter(None, (response["description"], example["title"])))
+    return documented
+
+
+# Params that fill the placeholders of the examples.
+_SAMPLES = {
+    "photo-too-large": PhotoTooLarge(what="bytes", limit=25 * 2**20),
+    "photo-too-small": PhotoTooSmall(width=16, height=16, limit=32),
+    "contest-unknown": UnknownContest(name="pilkada-2030", known="default, pilpres-2024"),
+}
+_PARAMS = {"seconds": 20, "fields": "photo", "allowed": "POST"}
+
+
+def _example(kind: str) -> dict[str, Any]:
+    row = problem_kinds()[kind]
+    title, detail = _words(kind, row)
+    fields = [FieldProblem(field="photo", problem="missing")] if kind == "request-invalid" else None
+    instance = "urn:uuid:6f0d3a52-6f1e-4a53-9b0c-6e2b9a0c1d11"
+    return Problem(type=kind, title=title, status=row.status, detail=detail, instance=instance, fields=fields).body()
+
+
+def _words(kind: str, row: ProblemKind) -> tuple[str, str]:
+    if row.title and row.detail:
+        return row.title.en, row.detail.en.format(**_PARAMS)
+    error = _SAMPLES.get(kind) or next(one for one in _tree(GesturesError) if one.type == kind)()
+    return error_text(error, "en")
+
+
+def _tree(kind: type[GesturesError]) -> Iterable[type[GesturesError]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _tree(child)

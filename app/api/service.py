@@ -1,0 +1,79 @@
+"""What routes need of the running service."""
+
+import asyncio
+import time
+from concurrent.futures import Future
+from importlib.resources import files
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from app.errors import NotReady, QueueFull, ServiceError
+from app.settings import Settings
+from app.workers import CheckerPool, CheckResult, Job
+from gestures import Contest, GesturesError, contests, load_contest
+from gestures.errors import UnknownContest
+
+SELF_CHECK = files("app") / "web" / "static" / "samples" / "peace.jpg"
+SELF_CHECK_NUMBER = 2
+
+
+class Service:
+    """Settings, workers, and whether a picture that everybody knows is read right."""
+
+    def __init__(self, settings: Settings, pool: CheckerPool) -> None:
+        self.settings = settings
+        self.pool = pool
+        self.contest = load_contest(settings.contest)
+        self.contests = contests() | {self.contest.key: self.contest}
+        self._checked_at: float | None = None
+        self._checking = asyncio.Lock()
+
+    def contest_named(self, name: str) -> Contest:
+        """Return a contest by its key. A path opens nothing, because names come from outside. Raises `UnknownContest`."""
+        try:
+            return self.contests[name]
+        except KeyError:
+            raise UnknownContest(name=name, known=", ".join(self.contests)) from None
+
+    async def check(self, request: Request, job: Job) -> CheckResult:
+        """Check a photo. It leaves the queue when its caller hangs up."""
+        future = self.pool.submit(job)
+        waiting = asyncio.wrap_future(future)
+        while not waiting.done():
+            await asyncio.wait({waiting}, timeout=0.5)
+            if not waiting.done() and await request.is_disconnected():
+                waiting.cancel()
+                raise HTTPException(499)  # as nginx logs it; nobody is there to read it
+        return waiting.result()
+
+    async def ensure_ready(self, fresh_s: float = 30) -> None:
+        """Check a picture of two fingers in a worker, unless that went right within `fresh_s` seconds. Raises `NotReady`."""
+        async with self._checking:
+            if self._checked_at is not None and time.monotonic() - self._checked_at < fresh_s:
+                return
+            try:
+                future: Future[CheckResult] = self.pool.submit(Job(SELF_CHECK.read_bytes(), contest="default"))
+                advice = (await asyncio.wrap_future(future)).advice
+            except QueueFull:
+                if self._checked_at is None:
+                    raise NotReady from None
+                return  # busy with photos, so at work
+            except (GesturesError, ServiceError):
+                self._checked_at = None
+                raise NotReady from None
+            if SELF_CHECK_NUMBER not in [code["number"] for code in advice["codes"]]:
+                self._checked_at = None
+                raise NotReady
+            self._checked_at = time.monotonic()
+
+
+def _service(request: Request) -> Service:
+    service = request.app.state.service
+    assert isinstance(service, Service)  # noqa: S101 - for the type checker
+    return service
+
+
+ServiceDep = Annotated[Service, Depends(_service)]

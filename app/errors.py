@@ -1,0 +1,100 @@
+"""The service's own errors, and the words and HTTP status of every error (problems.toml).
+
+    ServiceError
+    ├── QueueFull      more photos wait than may wait
+    ├── CheckTimeout   a photo took too long
+    ├── WorkerLost     the process that checked a photo ended before it was done
+    ├── NotReady       the self-check has not passed
+    └── RequestError   what HTTP itself finds wrong: no such address, method, media type, …
+
+They stand beside the tree of `gestures.errors`, and carry `type` and `params` in the same way.
+"""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+from pydantic import ConfigDict, TypeAdapter
+
+from gestures import GesturesError, error_text
+from gestures.reading.poses import Name
+
+Lang = Literal["id", "en"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemKind:
+    """A row of problems.toml. Without words where `gestures` has them."""
+
+    status: int
+    title: Name | None = None
+    detail: Name | None = None
+
+
+@cache
+def problem_kinds() -> dict[str, ProblemKind]:
+    """Return problems.toml, validated: type → row."""
+    raw = tomllib.loads((files("app") / "problems.toml").read_text(encoding="utf-8"))
+    return TypeAdapter(dict[str, ProblemKind], config=ConfigDict(extra="forbid")).validate_python(raw)
+
+
+class ServiceError(Exception):
+    """Base. `params` fill the placeholders of the words."""
+
+    type: str = "internal-error"
+
+    def __init__(self, **params: object) -> None:
+        super().__init__(self.type, params)
+        self.params = params
+
+    def __str__(self) -> str:
+        """English title and detail."""
+        return ": ".join(describe(self, "en"))
+
+
+class QueueFull(ServiceError):
+    """More photos wait than may wait. `params`: seconds until trying again makes sense."""
+
+    type = "queue-full"
+
+
+class CheckTimeout(ServiceError):
+    """A photo took too long. `params`: seconds that it was given."""
+
+    type = "photo-timeout"
+
+
+class WorkerLost(ServiceError):
+    """The process that checked a photo ended before it was done."""
+
+    type = "worker-lost"
+
+
+class NotReady(ServiceError):
+    """The self-check has not passed."""
+
+    type = "not-ready"
+
+
+class RequestError(ServiceError):
+    """What HTTP itself finds wrong; each instance has the type of its row in problems.toml."""
+
+    def __init__(self, kind: str, **params: object) -> None:
+        super().__init__(**params)
+        self.type = kind
+
+
+def status_of(error: GesturesError | ServiceError) -> int:
+    """Return the HTTP status of an error."""
+    return problem_kinds()[error.type].status
+
+
+def describe(error: GesturesError | ServiceError, lang: Lang) -> tuple[str, str]:
+    """Return title and detail of an error as a caller may see them, in a language."""
+    kind = problem_kinds()[error.type]
+    if kind.title and kind.detail:
+        return getattr(kind.title, lang), getattr(kind.detail, lang).format(**error.params)
+    assert isinstance(error, GesturesError), error.type  # noqa: S101 - a test holds the table to it
+    return error_text(error, lang)

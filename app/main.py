@@ -1,0 +1,99 @@
+"""The service: HTTP interface, page and workers, put together."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.middleware.cors import CORSMiddleware
+
+from app import web
+from app.api import checks, health, tables
+from app.api.problems import add_handlers
+from app.api.service import Service
+from app.errors import NotReady
+from app.middleware import DeclaredSize, JsonLines, Surround
+from app.settings import Settings
+from app.workers import CheckerPool, CheckerSetup
+
+log = logging.getLogger(__name__)
+
+DESCRIPTION = """Tells, before a photo is posted, whether a hand pose in it could be read as a candidate's number.
+
+Advice, not a finding. Photos are processed in memory and not kept; no face is recognised."""
+
+# What a form adds to the photo: boundaries, headers, the other fields.
+FORM_OVERHEAD = 64 * 2**10
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Build the service. Raises a `ContestError` where the settings name a contest that can't be used."""
+    settings = settings or Settings()
+    setup = CheckerSetup(settings.finder, settings.model, settings.contest, settings.limits)
+    pool = CheckerPool(setup, workers=settings.workers, queue_size=settings.queue_size, timeout_s=settings.check_timeout_s)
+    service = Service(settings, pool)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        warm_up = asyncio.create_task(_warm_up(service))
+        try:
+            yield
+        finally:
+            warm_up.cancel()
+            with suppress(asyncio.CancelledError):
+                await warm_up
+            await asyncio.to_thread(pool.close)
+
+    app = FastAPI(
+        title="Jari Netral",
+        version=version("jari-netral"),
+        description=DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=lifespan,
+        root_path=settings.root_path,
+        docs_url=None,  # FastAPI's pages for these load scripts from other hosts
+        redoc_url=None,
+        form_limits={"max_files": 1, "max_fields": 4, "max_part_size": 1024},
+    )
+    app.state.service = service
+    for router in (checks.router, tables.router, health.router, web.router):
+        app.include_router(router)
+    app.mount("/static", web.static)
+    add_handlers(app, settings.max_bytes)
+
+    limit = settings.max_bytes + FORM_OVERHEAD
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=limit)
+    app.add_middleware(DeclaredSize, max_body_size=limit, max_bytes=settings.max_bytes)
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["GET", "POST"])
+    app.add_middleware(Surround)  # added last, so outermost
+    return app
+
+
+async def _warm_up(service: Service) -> None:
+    try:
+        await service.ensure_ready()
+    except NotReady:
+        log.error("self-check failed")
+    else:
+        log.info("ready", extra={"fields": {"version": version("jari-netral"), "workers": service.settings.workers}})
+
+
+def serve(settings: Settings, listener: socket.socket) -> None:
+    """Run the service on a bound socket until it is told to stop; requests that are being answered are finished first."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
+    config = uvicorn.Config(
+        create_app(settings),
+        log_config=None,
+        access_log=False,  # it would log addresses as they were sent
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.check_timeout_s) + 5,
+    )
+    uvicorn.Server(config).run(sockets=[listener])

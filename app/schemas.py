@@ -1,0 +1,251 @@
+"""What the HTTP interface takes and gives, with an example and a description for every field."""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gestures import Contest, Level
+from gestures.contest import PoseList
+from gestures.hands.finder import Side
+from gestures.reading.fingers import State
+from gestures.reading.poses import PoseEntry, Strength
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Schema(BaseModel):
+    """Base: no field but those listed."""
+
+    model_config = ConfigDict(extra="forbid", from_attributes=True)
+
+
+class Words(Schema):
+    """The same words in Bahasa Indonesia and in English."""
+
+    id: str = Field(description="Bahasa Indonesia.", examples=["dua jari terbuka (V)"])
+    en: str = Field(description="English.", examples=["two fingers apart (V)"])
+
+
+class ReadingOut(Schema):
+    """A number that a pose has been read as."""
+
+    number: int = Field(description="The number.", examples=[2])
+    strength: Strength = Field(
+        description="`official`: on an agency's list with that reading; `common`: widely reported; `possible`: a plain reading by count.",
+        examples=["official"],
+    )
+
+
+class CodeOut(Schema):
+    """A number that one hand, or two hands together, can be read as."""
+
+    number: int = Field(description="The number.", examples=[2])
+    strength: Strength = Field(description="How well established the reading is.", examples=["official"])
+    confidence: Probability = Field(description="How sure the pose was read.", examples=[0.97])
+    hands: list[int] = Field(description="Places in `hands`, counted from 0.", examples=[[0]])
+    on_ballot: bool = Field(description="Whether the contest has this number.", examples=[True])
+
+
+class FingersOut(Schema):
+    """How likely each finger is extended."""
+
+    thumb: Probability = Field(description="Thumb.", examples=[0.04])
+    index: Probability = Field(description="Index finger.", examples=[0.99])
+    middle: Probability = Field(description="Middle finger.", examples=[0.98])
+    ring: Probability = Field(description="Ring finger.", examples=[0.03])
+    little: Probability = Field(description="Little finger.", examples=[0.02])
+
+
+class ListStanceOut(Schema):
+    """What one agency's list says of the pose."""
+
+    list: str = Field(description="Key of the list, as in `GET /v1/contests`.", examples=["bkn-2023"])
+    name: Words = Field(description="Whose list it is.", examples=[{"id": "daftar BKN (2023)", "en": "BKN's list (2023)"}])
+    stance: Literal["avoid", "safe"] = Field(description="Whether the list advises against the pose or calls it safe.", examples=["avoid"])
+
+
+class HandOut(Schema):
+    """One hand in the photo."""
+
+    box: tuple[int, int, int, int] = Field(
+        description="x, y, width, height in pixels of the upright photo.", examples=[[812, 640, 96, 130]]
+    )
+    side: Side = Field(description="The subject's own hand. A mirrored selfie turns it round.", examples=["right"])
+    confidence: Probability = Field(description="How sure it is that this is a hand.", examples=[0.98])
+    landmarks: list[tuple[float, float, float]] = Field(
+        description="21 points x, y, z in pixels of the upright photo, in MediaPipe's order.",
+        min_length=21,
+        max_length=21,
+        examples=[[[850.1, 760.4, -3.2]] * 21],
+    )
+    fingers: FingersOut = Field(description="How likely each finger is extended.")
+    state: State = Field(
+        description="`posing`: a pose was read; `unclear`: it seems to pose but cannot be read, look yourself; `rest`: it poses nothing.",
+        examples=["posing"],
+    )
+    pose: str | None = Field(description="Key of the pose, as in `GET /v1/poses`, or null.", examples=["peace"])
+    pose_name: Words | None = Field(description="The pose's name, or null.")
+    pose_confidence: Probability = Field(
+        description="Probability that `pose` is right; without a pose, that the hand poses nothing.", examples=[0.97]
+    )
+    readings: list[ReadingOut] = Field(description="Numbers that the pose has been read as.")
+    lists: list[ListStanceOut] = Field(description="What the contest's lists say of the pose.")
+    flagged: bool = Field(
+        description="Whether to review this hand: its pose may be read as a number on the ballot, or stands on a list as one to avoid.",
+        examples=[True],
+    )
+    why: Words = Field(
+        description="What was seen: which fingers are extended, which folded.",
+        examples=[
+            {
+                "id": "telunjuk dan jari tengah terbuka dan renggang, jari lain terlipat",
+                "en": "index and middle finger are extended and apart, the other fingers folded",
+            }
+        ],
+    )
+
+
+class MessageOut(Schema):
+    """A sentence for the person."""
+
+    key: str = Field(description="Stable key of the message.", examples=["pose-read-as-number"])
+    text: Words = Field(
+        description="The sentence in both languages.",
+        examples=[{"id": "Pose ini dapat ditafsirkan sebagai nomor 2.", "en": "This pose may be read as number 2."}],
+    )
+
+
+class CheckedPhoto(Schema):
+    """Advice about one photo. It is advice, not a finding, and `clear` is no guarantee."""
+
+    schema_: Literal[1] = Field(alias="schema", description="Version of this object.", examples=[1])
+    name: str = Field(description="Always empty over HTTP: the service does not look at file names.", examples=[""])
+    width: int = Field(description="Pixels across, upright.", examples=[4000])
+    height: int = Field(description="Pixels down, upright.", examples=[3000])
+    taken_at: datetime | None = Field(
+        description="When the photo was taken, by the camera's own clock, if it says.", examples=["2023-11-08T09:12:00"]
+    )
+    level: Level = Field(
+        description="`clear`: no pose with a reading; `review`: a pose may be read as a number on the ballot, or stands on a list; "
+        "`unclear`: a hand was seen but cannot be read, look yourself.",
+        examples=["review"],
+    )
+    codes: list[CodeOut] = Field(description="Numbers that can be read in the photo.")
+    hands: list[HandOut] = Field(description="Every hand that was found, largest first.")
+    messages: list[MessageOut] = Field(description="What to tell the person, in order.")
+    contest: str = Field(description="Key of the contest that was used.", examples=["default"])
+    finder: str = Field(description="The hand finder that was used.", examples=["search"])
+    elapsed_ms: int = Field(ge=0, description="Milliseconds that the check took.", examples=[412])
+
+
+class StageOut(Schema):
+    """A stage of the election."""
+
+    name: Words = Field(description="Name.", examples=[{"id": "Masa kampanye", "en": "Campaign period"}])
+    first: date = Field(description="First day.", examples=["2023-11-28"])
+    last: date = Field(description="Last day.", examples=["2024-02-10"])
+
+
+class ContestOut(Schema):
+    """A contest: the numbers on the ballot and the lists that apply."""
+
+    key: str = Field(description="The name to send as `contest`.", examples=["default"])
+    name: Words = Field(description="Name.", examples=[{"id": "Umum (nomor 1–5)", "en": "General (numbers 1–5)"}])
+    numbers: list[int] = Field(description="Numbers on the ballot.", examples=[[1, 2, 3, 4, 5]])
+    lists: list[str] = Field(description="Keys of the lists that apply.", examples=[["bkn-2023"]])
+    stages: list[StageOut] = Field(description="Stages of the election.")
+
+
+class PoseListOut(Schema):
+    """What one agency advises."""
+
+    key: str = Field(description="Key, as in a hand's `lists`.", examples=["bkn-2023"])
+    name: Words = Field(description="Name.", examples=[{"id": "Imbauan BKN 2023", "en": "BKN's advice of 2023"}])
+    source: Words = Field(description="Where it was reported.", examples=[{"id": "Pemberitaan pers", "en": "Press reports"}])
+    year: int | None = Field(description="Year.", examples=[2023])
+    avoid: list[str] = Field(description="Poses that it advises against.", examples=[["peace", "ok"]])
+    safe: list[str] = Field(description="Poses that it calls safe.", examples=[["fist"]])
+
+
+class Contests(Schema):
+    """The contests and lists that come with the service."""
+
+    default: str = Field(description="Key of the contest used where a request names none.", examples=["default"])
+    contests: list[ContestOut] = Field(description="Contests.")
+    lists: list[PoseListOut] = Field(description="Agencies' lists.")
+
+    @classmethod
+    def of(cls, default: str, contests: dict[str, Contest], lists: dict[str, PoseList]) -> "Contests":
+        """Build from the library's tables."""
+        return cls.model_validate({"default": default, "contests": list(contests.values()), "lists": list(lists.values())})
+
+
+class PoseOut(Schema):
+    """A pose that the service knows."""
+
+    key: str = Field(description="Key, as in a hand's `pose`.", examples=["peace"])
+    name: Words = Field(description="Name.")
+    hands: Literal[1, 2] = Field(description="How many hands it takes.", examples=[1])
+    extended: str | None = Field(
+        description="Fingers that are extended: T thumb, I index, M middle, R ring, P little. Null where fingers alone do not tell.",
+        examples=["IM"],
+    )
+    readings: list[ReadingOut] = Field(description="Numbers that it has been read as, in any contest.")
+
+
+class Poses(Schema):
+    """The table of poses."""
+
+    poses: list[PoseOut] = Field(description="Poses.")
+
+    @classmethod
+    def of(cls, table: dict[str, PoseEntry]) -> "Poses":
+        """Build from the library's table."""
+        return cls(
+            poses=[
+                PoseOut.model_validate(
+                    {"key": key, "name": row.name, "hands": row.hands, "extended": row.extended, "readings": list(row.readings)}
+                )
+                for key, row in table.items()
+            ]
+        )
+
+
+class LimitsOut(Schema):
+    """What a photo may be at most and at least."""
+
+    bytes: int = Field(description="Most bytes.", examples=[26214400])
+    pixels: int = Field(description="Most pixels, width times height.", examples=[50000000])
+    side: int = Field(description="Most pixels along one side.", examples=[20000])
+    least_side: int = Field(description="Fewest pixels along one side.", examples=[32])
+
+
+class Health(Schema):
+    """The process is up, or the service is ready."""
+
+    status: Literal["ok"] = Field(default="ok", description="Always `ok`; anything else is a problem document.", examples=["ok"])
+
+
+class FieldProblem(Schema):
+    """What is wrong with one field of a request."""
+
+    field: str = Field(description="The field.", examples=["photo"])
+    problem: str = Field(description="A stable slug.", examples=["missing"])
+
+
+class Problem(Schema):
+    """An error, as RFC 9457 has it. `title` and `detail` are in the caller's language."""
+
+    type: str = Field(description="A stable slug.", examples=["photo-damaged"])
+    title: str = Field(description="What is wrong, in a few words.", examples=["The photo is damaged"])
+    status: int = Field(description="The HTTP status.", examples=[422])
+    detail: str = Field(description="What is wrong and what to do.", examples=["Save the photo anew and try again."])
+    instance: str = Field(
+        description="This occurrence, as it stands in the service's log.", examples=["urn:uuid:6f0d3a52-6f1e-4a53-9b0c-6e2b9a0c1d11"]
+    )
+    fields: list[FieldProblem] | None = Field(default=None, description="Fields at fault, with `request-invalid`.")
+
+    def body(self) -> dict[str, Any]:
+        """The JSON, without what does not apply."""
+        return self.model_dump(exclude_none=True)

@@ -1,0 +1,58 @@
+"""The service's settings, from environment variables with the prefix JARI_."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from gestures import FinderName, Limits
+
+PREFIX = "JARI_"
+
+
+def _workers() -> int:
+    return min(os.cpu_count() or 1, 2)
+
+
+class Settings(BaseSettings):
+    """All that can be set. The README's table is made from the descriptions."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on.")
+    root_path: str = Field(default="", description="Path under which a reverse proxy serves the application, such as `/jari`.")
+    workers: int = Field(default_factory=_workers, ge=1, description="Processes that check photos. Default: the cores, at most 2.")
+    queue_size: int = Field(default=16, ge=0, description="Photos that may wait for a worker; one more is answered with 503.")
+    check_timeout_s: float = Field(default=20, gt=0, description="Seconds that one photo may take before its check is stopped.")
+    max_bytes: int = Field(default=Limits().bytes, ge=1, description="Most bytes of a photo.")
+    max_pixels: int = Field(default=Limits().pixels, ge=1, description="Most pixels of a photo, looked at before it is decoded.")
+    max_side: int = Field(default=Limits().side, ge=1, description="Most pixels along one side of a photo.")
+    contest: str = Field(default="default", description="Contest used where a request names none: a known name, or a contest file's path.")
+    finder: FinderName = Field(default="search", description="Hand finder: `search` sees small hands, `mediapipe` only near ones.")
+    model: Path | None = Field(default=None, description="Another copy of `hand_landmarker.task`. Default: the one that is installed.")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Origins, separated by commas, whose pages may call the service. Default: none."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level that is logged.")
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @property
+    def limits(self) -> Limits:
+        """What a photo may be at most."""
+        return Limits(bytes=self.max_bytes, pixels=self.max_pixels, side=self.max_side)
+
+
+def settings_table() -> list[tuple[str, str, str]]:
+    """Return variable, default and description of every setting, as the README shows them."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default_factory or field.default in (None, "", ()) else str(field.default)
+        rows.append((PREFIX + name.upper(), default, field.description or ""))
+    return rows
