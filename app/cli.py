@@ -1,0 +1,227 @@
+"""The command `jari`, for people at a terminal and for scripts."""
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+# The libraries behind a check take a second to load, so commands import them when they run, and `jari --help` answers at once.
+if TYPE_CHECKING:
+    from app.errors import Lang
+    from app.settings import Settings
+
+BROKEN_PIPE = 128 + 13
+INTERRUPTED = 128 + 2
+
+
+class Failure(click.ClickException):
+    """An error that is told as a message, with exit status 2."""
+
+    exit_code = 2
+
+    def __init__(self, title: str, detail: str) -> None:
+        super().__init__(f"{title}\n{detail}")
+
+    def show(self, file: Any = None) -> None:  # noqa: ANN401 - as in click
+        """Print the message on standard error."""
+        click.echo(self.message, file=file, err=True)
+
+
+def main() -> None:
+    """Run the command line. Nothing that a person can cause ends in a traceback."""
+    from app.terminal.quiet import mute_native_stderr
+
+    mute_native_stderr()
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)
+
+
+def in_language(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the option --lang, and tell its errors in that language."""
+
+    @click.option(
+        "--lang", type=click.Choice(["id", "en"]), default="id", envvar="JARI_LANG", show_default=True, show_envvar=True, help="Language."
+    )
+    @wraps(command)
+    def wrapped(lang: "Lang", **options: object) -> None:
+        try:
+            command(lang=lang, **options)
+        except BrokenPipeError:  # whoever read us has seen enough, as `head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(BROKEN_PIPE)
+        except click.ClickException:
+            raise
+        except Exception as error:
+            from app.errors import ServiceError
+            from app.terminal.words import TerminalError, problem
+            from gestures import GesturesError
+
+            if not isinstance(error, GesturesError | ServiceError | TerminalError):
+                raise
+            said = problem(error, lang)
+            raise Failure(said.title, said.detail) from None
+
+    return wrapped
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(version("jari-netral"), prog_name="jari", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Periksa pose tangan dalam foto sebelum diunggah.
+
+    Tells, before a photo is posted, whether a hand pose in it could be read as a candidate's number. It advises and
+    decides nothing. Photos stay on this machine and are not kept.
+    """
+
+
+@cli.command(short_help="Check photos and folders of photos.")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.option(
+    "--format", "format_", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True, help="What to print."
+)
+@click.option("--contest", metavar="NAME|FILE", help="Which numbers and lists apply: a name that `jari contests` gives, or a file.")
+@click.option("--finder", type=click.Choice(["search", "mediapipe"]), help="Find hands of any size (search), or near ones only.")
+@click.option("--annotate", "folder", metavar="DIR", type=click.Path(path_type=Path), help="Write copies with the hands marked to DIR.")
+@click.option("--jobs", metavar="N", type=click.IntRange(1, 64), default=1, show_default=True, help="Check so many photos at once.")
+@in_language
+def check(
+    paths: tuple[str, ...], format_: str, contest: str | None, finder: str | None, folder: Path | None, jobs: int, lang: "Lang"
+) -> None:
+    """Check photos, and folders of photos at any depth.
+
+    A folder's files are checked where they have a picture's ending; a file that is named itself is always tried; "-" is
+    standard input. Results go to standard output in the order of the paths (in a folder, sorted), as soon as they are
+    there: a table, JSON lines (an object a photo) or CSV (a row a hand). Progress goes to standard error.
+
+    \b
+    Exit status:
+      0  all photos are clear
+      1  a photo needs a look: a pose may be read as a number, or a hand is unclear
+      2  a photo could not be checked, or the command is wrong
+    """
+    from app.terminal.checking import check_all
+    from app.terminal.copies import Copies
+    from app.terminal.progress import progress
+    from app.terminal.results import result_writer
+    from app.terminal.sources import sources
+    from app.workers import CheckerSetup
+    from gestures import load_contest
+
+    settings = _settings(finder=finder)
+    setup = CheckerSetup(settings.finder, settings.model, load_contest(contest or settings.contest), settings.limits)
+    photos = list(sources(paths))
+    copies = Copies(folder, photos) if folder else None
+    writer = result_writer(format_, sys.stdout, lang)
+    levels = set()
+    with progress(len(photos), lang) as step:
+        for outcome in check_all(photos, setup, jobs=jobs, copies=bool(copies), lang=lang, timeout_s=settings.check_timeout_s):
+            levels.add(outcome.level)
+            if copies:
+                copies.write(outcome)
+            with step():
+                writer.write(outcome.result)
+    writer.end()
+    sys.exit(2 if "failed" in levels else 1 if levels - {"clear"} else 0)
+
+
+@cli.command(short_help="Serve the page and the HTTP interface.")
+@click.option("--host", help="Address to listen on.  [JARI_HOST; default: 127.0.0.1, this machine only]")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes any that is free.  [JARI_PORT; default: 8080]")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes that check photos.  [JARI_WORKERS; default: the cores, at most 2]")
+@in_language
+def serve(host: str | None, port: int | None, workers: int | None, lang: "Lang") -> None:
+    """Serve the page and the HTTP interface until Ctrl+C. All other settings are environment variables; the README lists them."""
+    from app.main import serve as serve_http
+    from app.terminal.words import word
+
+    settings = _settings(host=host, port=port, workers=workers)
+    with _listening(settings) as listener:
+        name, number = listener.getsockname()[:2]
+        name = f"[{name}]" if ":" in name else name
+        shown = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(name, name)  # noqa: S104 - every address is named by one
+        address = f"http://{shown}:{number}{settings.root_path}/"
+        click.echo(f"Jari Netral {version('jari-netral')} · {word('open', lang)}: {address} · {word('stop', lang)}")
+        serve_http(settings, listener)
+
+
+@cli.command(short_help="Name the contests that --contest knows.")
+@in_language
+def contests(lang: "Lang") -> None:
+    """Name the contests that --contest knows, with the numbers on the ballot and the lists that apply."""
+    from app.terminal.words import word
+    from gestures import contests as known
+
+    rows = [
+        (key, getattr(contest.name, lang), " ".join(map(str, contest.numbers)), ", ".join(contest.lists))
+        for key, contest in known().items()
+    ]
+    _print_table([word(key, lang) for key in ("name", "contest", "numbers", "lists")], rows)
+
+
+@cli.command(short_help="Name the poses that can be read.")
+@in_language
+def poses(lang: "Lang") -> None:
+    """Name the poses that can be read, and the numbers that they have been read as."""
+    from app.terminal.words import word
+    from gestures import pose_table
+
+    rows = [
+        (key, getattr(row.name, lang), ", ".join(f"{reading.number} ({reading.strength})" for reading in row.readings) or "–")
+        for key, row in pose_table().items()
+    ]
+    _print_table([word(key, lang) for key in ("name", "pose", "read-as")], rows)
+
+
+def _print_table(heads: list[str], rows: Sequence[tuple[str, ...]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*heads, box=SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False).print(table)
+
+
+def _settings(**given: object) -> "Settings":
+    """Read the settings, those that were given on the command line first."""
+    from pydantic import ValidationError
+
+    from app.settings import PREFIX, Settings
+    from app.terminal.words import TerminalError
+
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise TerminalError("settings-invalid", variable=PREFIX + str(first["loc"][0]).upper(), reason=first["msg"]) from None
+
+
+@contextmanager
+def _listening(settings: "Settings") -> Iterator[socket.socket]:
+    """Open the socket to serve on. Raises `TerminalError`."""
+    from app.terminal.words import TerminalError
+
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        listener = socket.create_server((settings.host, settings.port), family=family)
+    except OSError as error:
+        raise TerminalError("port-taken", host=settings.host, port=settings.port, reason=error.strerror) from None
+    with listener:
+        yield listener
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Checks many photos, in order: in this process, or several at once in a pool."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from app.errors import Lang
+from app.terminal.sources import Source
+from app.terminal.words import problem
+from app.workers import CheckerPool, CheckerSetup, CheckResult, Job, check_here
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one photo. result: its JSON, or an error object. copy: the annotated copy as JPEG, if it was asked for."""
+
+    source: Source
+    result: dict[str, Any]
+    copy: bytes | None = None
+
+    @property
+    def level(self) -> str:
+        """The advice's level, or "failed"."""
+        return str(self.result.get("level", "failed"))
+
+
+def check_all(
+    sources: Iterable[Source], setup: CheckerSetup, *, jobs: int = 1, copies: bool = False, lang: Lang = "id", timeout_s: float = 20
+) -> Iterator[Outcome]:
+    """Yield an outcome for every source, in their order. A photo that can't be checked gives an error object, and the next is checked.
+
+    With more than one job, photos are checked in worker processes; one that takes longer than `timeout_s` seconds is stopped.
+    """
+    with ExitStack() as stack:
+        pool = stack.enter_context(CheckerPool(setup, workers=jobs, queue_size=jobs, timeout_s=timeout_s)) if jobs > 1 else None
+        # As many wait as are being checked: no process idles, and memory stays bounded.
+        room = 2 * jobs - 1 if pool else 0
+        started: deque[tuple[Source, Future[CheckResult]]] = deque()
+        for source in sources:
+            started.append((source, _start(source, setup, pool, copies=copies, lang=lang)))
+            if len(started) > room:
+                yield _outcome(*started.popleft(), lang)
+        for source, future in started:
+            yield _outcome(source, future, lang)
+
+
+def _start(source: Source, setup: CheckerSetup, pool: CheckerPool | None, *, copies: bool, lang: Lang) -> Future[CheckResult]:
+    future: Future[CheckResult] = Future()
+    try:
+        job = Job(source.read(setup.limits.bytes), name=source.name, copy="annotated" if copies else None, lang=lang)
+        if pool:
+            return pool.submit(job)
+        future.set_result(check_here(setup, job))
+    except Exception as error:  # every photo gets a result, whatever goes wrong with it
+        future.set_exception(error)
+    return future
+
+
+def _outcome(source: Source, future: Future[CheckResult], lang: Lang) -> Outcome:
+    if error := future.exception():
+        said = problem(error, lang)
+        return Outcome(source, {"schema": 1, "name": source.name, "error": {"type": said.type, "title": said.title, "detail": said.detail}})
+    checked = future.result()
+    return Outcome(source, checked.advice, checked.picture)

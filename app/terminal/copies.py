@@ -1,0 +1,47 @@
+"""Annotated copies of checked photos, written to a folder."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from app.terminal.checking import Outcome
+from app.terminal.sources import Source
+from app.terminal.words import TerminalError
+
+
+class Copies:
+    """Where the copies of a run belong: under `folder`, named as the photos are, ending in .jpg; a name that is taken gets -2, -3, …"""
+
+    def __init__(self, folder: Path, sources: Iterable[Source]) -> None:
+        """Raises `TerminalError` where a copy would replace one of the photos, before anything is checked."""
+        self._paths: dict[Source, Path] = {}
+        photos = [source for source in sources if source.trouble is None]
+        originals = {real for source in photos if source.path for real in (_place(source.path), Path(os.path.realpath(source.path)))}
+        taken: set[Path] = set()
+        for source in photos:
+            number, path = 1, folder / source.copy.parent / f"{source.copy.stem}.jpg"
+            while path in taken:
+                number += 1
+                path = path.with_name(f"{source.copy.stem}-{number}.jpg")
+            if _place(path) in originals:
+                raise TerminalError("copy-over-original", path=path)
+            taken.add(path)
+            self._paths[source] = path
+
+    def write(self, outcome: Outcome) -> None:
+        """Write a photo's copy, whole or not at all. Raises `TerminalError`."""
+        if outcome.copy is None:
+            return
+        path = self._paths[outcome.source]
+        part = path.with_name(f".{path.name}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(outcome.copy)
+            part.replace(path)
+        except OSError as error:
+            raise TerminalError("copy-not-written", path=path, reason=error.strerror) from None
+
+
+def _place(path: Path) -> Path:
+    """The path with links resolved on the way to it, but not the last: replacing a link leaves what it points to."""
+    return Path(os.path.realpath(path.parent), path.name)

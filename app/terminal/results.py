@@ -1,0 +1,191 @@
+"""Shows results on standard output: a table for people, JSON lines and CSV for scripts."""
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Protocol, TextIO
+
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from app.errors import Lang
+from app.terminal.words import word
+from gestures.words import long_date
+
+Result = dict[str, Any]
+
+PHOTO_COLUMNS = ("name", "level", "codes", "taken_at", "contest", "finder", "error", "detail")
+HAND_COLUMNS = ("hand", "x", "y", "width", "height", "state", "pose", "pose_confidence", "number", "strength", "readings", "lists", "why")
+
+
+class ResultWriter(Protocol):
+    """Takes results one by one as they come."""
+
+    def write(self, result: Result) -> None:
+        """Show one photo's result."""
+        ...
+
+    def end(self) -> None:
+        """Show what can only be said after the last."""
+        ...
+
+
+def result_writer(format_: str, out: TextIO, lang: Lang) -> ResultWriter:
+    """Return the writer for a format: "table", "jsonl" or "csv"."""
+    if format_ == "jsonl":
+        return JsonLinesWriter(out)
+    return CsvWriter(out, lang) if format_ == "csv" else TableWriter(out, lang)
+
+
+class JsonLinesWriter:
+    """One JSON object a line."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, result: Result) -> None:
+        """Write the object as it is."""
+        self._out.write(json.dumps(result, ensure_ascii=False, separators=(",", ":")) + "\n")
+        self._out.flush()
+
+    def end(self) -> None:
+        """Nothing more to say."""
+
+
+class CsvWriter:
+    """A row a hand; a photo without hands, or that could not be checked, has one row with an empty `hand`.
+
+    codes: numbers on the ballot that the whole photo can be read as. error, detail: why a photo could not be checked. x, y, width, height:
+    pixels of the upright photo. number, strength: the pose's first reading; readings: all of them ("2 official; 7 possible").
+    """
+
+    def __init__(self, out: TextIO, lang: Lang) -> None:
+        self._out = out
+        self._lang = lang
+        self._csv = csv.DictWriter(out, PHOTO_COLUMNS + HAND_COLUMNS, lineterminator="\n")
+        self._csv.writeheader()
+
+    def write(self, result: Result) -> None:
+        """Write the photo's rows."""
+        for row in self._rows(result):
+            self._csv.writerow(row)
+        self._out.flush()
+
+    def end(self) -> None:
+        """Nothing more to say."""
+
+    def _rows(self, result: Result) -> Iterator[Result]:
+        if error := result.get("error"):
+            yield {"name": result["name"], "error": error["type"], "detail": f"{error['title']}. {error['detail']}"}
+            return
+        photo = {key: result[key] for key in ("name", "level", "taken_at", "contest", "finder")}
+        photo["codes"] = "; ".join(str(code["number"]) for code in result["codes"] if code["on_ballot"])
+        if not result["hands"]:
+            yield photo
+        for place, hand in enumerate(result["hands"]):
+            first = hand["readings"][0] if hand["readings"] else {}
+            yield (
+                photo
+                | dict(zip(("x", "y", "width", "height"), hand["box"], strict=True))
+                | {
+                    "hand": place,
+                    "state": hand["state"],
+                    "pose": hand["pose"],
+                    "pose_confidence": hand["pose_confidence"],
+                    "number": first.get("number"),
+                    "strength": first.get("strength"),
+                    "readings": "; ".join(f"{reading['number']} {reading['strength']}" for reading in hand["readings"]),
+                    "lists": "; ".join(f"{stance['list']} {stance['stance']}" for stance in hand["lists"]),
+                    "why": hand["why"][self._lang],
+                }
+            )
+
+
+_STYLES = {"clear": "green", "review": "bold yellow", "unclear": "cyan", "failed": "red"}
+
+
+class TableWriter:
+    """A table that grows with every photo, then the advice and a count.
+
+    Hands of one photo that show the same are one row. A number with a question mark is a merely possible reading. Hands at rest are only
+    counted. Of the messages, those that fit every photo of their kind are told once, below.
+    """
+
+    def __init__(self, out: TextIO, lang: Lang) -> None:
+        self._lang = lang
+        self._console = Console(file=out, highlight=False)
+        self._levels: Counter[str] = Counter()
+        self._messages: dict[str, set[str]] = {}
+        result, number, gaps = 15, 6, 6
+        free = max(self._console.width - result - number - gaps, 30)
+        self._widths = (free * 2 // 5, result, number, free - free * 2 // 5)
+        self._row(*(Text(word(key, lang), style="bold") for key in ("photo", "result", "number", "pose")))
+
+    def write(self, result: Result) -> None:
+        """Add the photo's rows."""
+        error = result.get("error")
+        level = "failed" if error else result["level"]
+        self._levels[level] += 1
+        name = Text(_printable(result["name"]))
+        shown = Text(word(level, self._lang), style=_STYLES[level])
+        if error:
+            self._row(name, shown, Text(), _two(f"{error['title']}.", error["detail"]))
+            return
+        if result["taken_at"]:
+            date = getattr(long_date(datetime.fromisoformat(result["taken_at"]).date()), self._lang)
+            name.append(f"\n{date}", style="dim")
+        for number, pose in self._hands(result):
+            self._row(name, shown, Text(number, style="bold"), pose)
+            name = shown = Text()
+        for message in result["messages"]:
+            self._messages.setdefault(message["key"], set()).add(message["text"][self._lang])
+
+    def end(self) -> None:
+        """Print the messages and the count."""
+        lines = Table.grid(Column(width=2), Column())
+        for texts in self._messages.values():
+            if len(texts) == 1:
+                lines.add_row("·", Text(*texts))
+        if lines.row_count:
+            self._console.print("", lines, sep="\n")
+        if self._levels.total() > 1:
+            counts = {level: self._levels[level] for level in _STYLES}
+            self._console.print("", Text(word("summary", self._lang, photos=self._levels.total(), **counts), style="bold"), sep="\n")
+
+    def _hands(self, result: Result) -> Iterator[tuple[str, Text]]:
+        """Yield numbers and pose, with what was seen, for hands that show something; one line for a photo in which none does."""
+        shown: Counter[tuple[str, str, str]] = Counter()
+        for hand in result["hands"]:
+            if hand["state"] != "rest":
+                numbers = ", ".join(_number(reading) for reading in hand["readings"])
+                pose = f"{hand['pose_name'][self._lang]}:" if hand["pose_name"] else ""
+                shown[numbers, pose, hand["why"][self._lang]] += 1
+        for (numbers, pose, why), count in shown.items():
+            yield numbers, _two(f"{count} × {pose}" if count > 1 else pose, why)
+        single = {reading["number"] for hand in result["hands"] for reading in hand["readings"]}
+        if together := [code for code in result["codes"] if code["on_ballot"] and code["number"] not in single]:
+            yield ", ".join(map(_number, together)), Text(word("two-hands", self._lang))
+        if not shown:
+            count = len(result["hands"])
+            yield "", Text(word("at-rest", self._lang, count=count) if count else word("no-hand", self._lang), style="dim")
+
+    def _row(self, *cells: Text) -> None:
+        row = Table.grid(*(Column(width=width, overflow="fold") for width in self._widths), padding=(0, 2, 0, 0), collapse_padding=True)
+        row.add_row(*cells)
+        self._console.print(row)
+
+
+def _two(first: str, rest: str) -> Text:
+    return Text(f"{first} " if first else "").append(rest, style="dim")
+
+
+def _number(reading: Result) -> str:
+    return f"{reading['number']}?" if reading["strength"] == "possible" else str(reading["number"])
+
+
+def _printable(name: str) -> str:
+    """A file name that cannot play tricks on the terminal."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)

@@ -1,0 +1,81 @@
+"""Which photos are meant by the paths of a command line."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from app.terminal.words import TerminalError
+
+# Within a folder, only files with these endings are taken for photos. TIFF is not read yet: it stands here to be reported, not passed over.
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".avif", ".heic", ".heif", ".hif", ".gif", ".bmp"}
+)
+SUFFIXES |= {".tif", ".tiff"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A photo to check, or what stands in the way of it.
+
+    name: the path as given or, within a folder, relative to that folder; bytes that are not UTF-8 shown as U+FFFD.
+    path: the file; None is standard input. copy: where under a folder of copies this photo's copy belongs, less the ending.
+    trouble: why it cannot even be tried.
+    """
+
+    name: str
+    path: Path | None
+    copy: PurePath
+    trouble: TerminalError | None = None
+
+    def read(self, most: int) -> bytes:
+        """Return the photo's bytes, but no more than one above `most`. Raises `TerminalError`."""
+        if self.trouble:
+            raise self.trouble
+        try:
+            if self.path is None:
+                return sys.stdin.buffer.read(most + 1)
+            with self.path.open("rb") as file:
+                return file.read(most + 1)
+        except FileNotFoundError:
+            raise TerminalError("file-missing") from None
+        except OSError as error:
+            raise TerminalError("file-unreadable", reason=error.strerror or type(error).__name__) from None
+
+
+def sources(paths: Iterable[str]) -> Iterator[Source]:
+    """Yield the photos behind paths, in the order of the paths; those within a folder, at any depth, sorted by path.
+
+    "-" is standard input. A file that is named outright is always tried. Links to folders are not followed. A folder in which
+    there is nothing to check gives one source in trouble, so that every path has a result.
+    """
+    for given in paths:
+        if given == "-":
+            yield Source("-", None, PurePath("stdin"))
+        elif os.path.isdir(given):  # noqa: PTH112 - unlike Path.is_dir, it never raises
+            yield from _in_folder(Path(given))
+        else:
+            yield Source(_shown(given), Path(given), PurePath(PurePath(given).name))
+
+
+def _in_folder(folder: Path) -> Iterator[Source]:
+    unreadable: list[OSError] = []
+    photos = [
+        Path(parent, name)
+        for parent, _, names in os.walk(folder, onerror=unreadable.append)
+        for name in names
+        if PurePath(name).suffix.lower() in SUFFIXES
+    ]
+    for error in unreadable:
+        path = Path(os.fsdecode(error.filename))
+        name = path.relative_to(folder) if path != folder else folder
+        yield Source(_shown(str(name)), path, PurePath(), TerminalError("folder-unreadable", reason=error.strerror))
+    if not photos and not unreadable:
+        yield Source(_shown(str(folder)), folder, PurePath(), TerminalError("folder-empty"))
+    for relative, path in sorted((path.relative_to(folder), path) for path in photos):
+        yield Source(_shown(relative.as_posix()), path, relative)
+
+
+def _shown(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "replace")

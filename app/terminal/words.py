@@ -1,0 +1,68 @@
+"""The terminal's own words (words.toml) and the errors that only a terminal has."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from pydantic import ConfigDict, TypeAdapter
+
+from app.errors import Lang, ServiceError, describe
+from gestures import GesturesError
+from gestures.reading.poses import Name
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What went wrong, as a stable slug and in the person's language."""
+
+    type: str
+    title: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class _ErrorWords:
+    title: Name
+    detail: Name
+
+
+class TerminalError(Exception):
+    """What only a terminal meets: missing files, unwritable folders. `type` is a key of words.toml's errors."""
+
+    def __init__(self, type_: str, **params: object) -> None:
+        super().__init__(type_, params)
+        self.type = type_
+        self.params = params
+
+
+@cache
+def _words() -> dict[str, Name]:
+    raw = _raw()
+    del raw["error"]
+    return TypeAdapter(dict[str, Name], config=ConfigDict(extra="forbid")).validate_python(raw)
+
+
+@cache
+def _errors() -> dict[str, _ErrorWords]:
+    return TypeAdapter(dict[str, _ErrorWords], config=ConfigDict(extra="forbid")).validate_python(_raw()["error"])
+
+
+def _raw() -> dict[str, object]:
+    return tomllib.loads((files("app.terminal") / "words.toml").read_text(encoding="utf-8"))
+
+
+def word(key: str, lang: Lang, **params: object) -> str:
+    """Return a word or phrase of words.toml."""
+    chosen: str = getattr(_words()[key], lang)
+    return chosen.format(**params)
+
+
+def problem(error: BaseException, lang: Lang) -> Problem:
+    """Say any error in a language; one that nobody foresaw is called the program's own mistake."""
+    if isinstance(error, GesturesError | ServiceError):
+        return Problem(error.type, *describe(error, lang))
+    if not isinstance(error, TerminalError):
+        error = TerminalError("internal-error", reason=f"{type(error).__name__}: {error}")
+    said = _errors()[error.type]
+    return Problem(error.type, getattr(said.title, lang), getattr(said.detail, lang).format(**error.params))
