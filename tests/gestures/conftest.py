@@ -1,0 +1,34 @@
+"""Hands for tests of what comes after finding and reading: their poses are given, not read."""
+
+import numpy as np
+import pytest
+
+from gestures.hands.finder import Hand
+from gestures.reading.fingers import Fingers, PosedHand, State
+
+
+def _hand(x=100.0, y=100.0, size=60.0, side="right"):
+    """A hand with an upright palm around (x, y), as wide as high; `size` is its box in pixels, and twice the palm's length."""
+    landmarks = np.zeros((21, 3), np.float32)
+    landmarks[:, 0] = x + size * np.linspace(-0.5, 0.5, 21)
+    landmarks[:, 1] = y + size * np.tile([-0.5, -0.25, 0.25], 7)
+    landmarks[0, :2] = x, y + size / 2
+    landmarks[1, 0] = x - size / 2
+    landmarks[9, :2] = x, y
+    return Hand(landmarks, landmarks / 1000, side, presence=0.97654)
+
+
+@pytest.fixture
+def make_hand():
+    return _hand
+
+
+@pytest.fixture
+def make_posed():
+    def make(pose, state=State.POSING, confidence=0.9, **place):
+        if pose is None and state is State.POSING:
+            state = State.REST
+        fingers = Fingers((0.04, 0.99, 0.98, 0.03, 0.02), 0.9, 0.0, 0.0, 0.9, 0.5)
+        return PosedHand(_hand(**place), fingers, state, pose, confidence)
+
+    return make

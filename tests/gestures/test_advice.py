@@ -1,0 +1,360 @@
+import json
+import re
+import string
+from datetime import datetime
+
+import numpy as np
+import polib
+import pytest
+
+from gestures import errors
+from gestures.advice import Level, advise, error_text, text
+from gestures.contest import contests, lists
+from gestures.hands.finder import Hand
+from gestures.photo import Photo
+from gestures.reading.fingers import State
+from gestures.reading.poses import pose_table
+from gestures.words import LANGUAGES, both, joined, long_date
+
+# Words that would make a finding out of advice, as beginnings of words. See "What the tool may and may not say" of the field.
+ACCUSING = {
+    "id": r"melanggar|pelanggar|langgar|terbukti|pelaku|dugaan|diduga|menduga|terduga|terindikasi|indikasi|bersalah|kesalahan|sanksi|hukum|"
+    r"larang|dilarang|terlarang|tersangka|tuduh|dituduh|curang|kecurangan|ilegal|bukti|tertangkap|pidana|wajib|SKB",
+    "en": r"violat|guilt|offen[cds]|proven|proof|prove|suspect|accus|culprit|perpetrat|breach|illegal|unlawful|forbid|forbidden|prohibit|"
+    r"banned|punish|sanction|misconduct|infring|penalt|caught|crime|criminal|evidence",
+}
+# Words that would excuse or promise.
+EXCUSING = {"id": r"pasti aman|dijamin|tidak masalah|bebas dari", "en": r"guaranteed|certainly safe|is innocent|no problem"}
+
+
+def photo(taken_at=None):
+    return Photo(np.zeros((480, 640, 3), np.uint8), taken_at)
+
+
+def advice_on(posed, contest="default", taken_at=None):
+    return advise(posed, contests()[contest], photo(taken_at), finder="search", elapsed_ms=412.4, name="rapat.jpg")
+
+
+def keys(advice):
+    return [message.key for message in advice.messages]
+
+
+@pytest.fixture
+def catalogues(root):
+    folder = root / "gestures" / "locale"
+    return {lang: polib.pofile(str(folder / lang / "LC_MESSAGES" / "gestures.po")) for lang in LANGUAGES}
+
+
+def forms(entry):
+    return list(entry.msgstr_plural.values()) if entry.msgid_plural else [entry.msgstr]
+
+
+def placeholders(template):
+    return {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
+
+
+class TestLevel:
+    @pytest.mark.parametrize(
+        ("hands", "contest", "level"),
+        [
+            ([], "default", Level.CLEAR),
+            ([("peace", State.POSING)], "default", Level.REVIEW),
+            ([("peace", State.REST)], "default", Level.CLEAR),
+            ([("peace", State.UNCLEAR)], "default", Level.UNCLEAR),
+            ([(None, State.UNCLEAR)], "default", Level.UNCLEAR),
+            ([(None, State.UNCLEAR), ("ok", State.POSING)], "default", Level.REVIEW),
+            ([("fist", State.POSING)], "default", Level.CLEAR),
+            ([("fist", State.POSING), (None, State.UNCLEAR)], "default", Level.UNCLEAR),
+            ([("hand_heart", State.POSING)], "default", Level.CLEAR),
+            ([("stop", State.POSING)], "default", Level.REVIEW),  # on no list, but 5 is on the ballot
+            ([("stop", State.POSING)], "pilkada-contoh", Level.CLEAR),  # neither
+            ([("c_shape", State.POSING)], "default", Level.REVIEW),  # reads as no number, but stands on a list
+            ([("palm", State.POSING)], "pilpres-2024", Level.REVIEW),
+            ([("ok", State.POSING)], "pilkada-contoh", Level.REVIEW),  # 3 is not on the ballot, the list still applies
+            ([("three", State.POSING)], "pilkada-contoh", Level.REVIEW),
+            ([("three_mrp", State.POSING)], "pilkada-contoh", Level.CLEAR),
+        ],
+    )
+    def test_level(self, make_posed, hands, contest, level):
+        posed = [make_posed(pose, state=state, x=100 + 900 * place) for place, (pose, state) in enumerate(hands)]
+        assert advice_on(posed, contest).level is level
+
+    def test_hands_together_do_not_raise_it(self, make_posed):
+        # stop reads 5, which two pairs do not have; nothing that the two hands make together may flag them.
+        posed = [make_posed("stop", x=100, side="right"), make_posed("fist", x=200, side="left")]
+        assert advice_on(posed, "pilkada-contoh").level is Level.CLEAR
+
+    def test_readings_and_lists_only_of_posing_hands(self, make_posed):
+        for state in (State.REST, State.UNCLEAR):
+            (hand,) = advice_on([make_posed("peace", state=state)]).hands
+            assert hand.readings == ()
+            assert hand.lists == ()
+            assert not hand.flagged
+
+
+class TestMessages:
+    def test_one_hand(self, make_posed):
+        advice = advice_on([make_posed("peace")])
+        assert keys(advice) == ["pose-read-as-number", "pose-on-list", "often-without-intent", "safe-poses", "initial-advice"]
+        assert "nomor urut 2." in advice.messages[0].text.id
+        assert "ballot number 2." in advice.messages[0].text.en
+        assert "8 daftar" in advice.messages[1].text.id
+        assert pose_table()["peace"].name.id in advice.messages[1].text.id
+
+    def test_several_numbers(self, make_posed):
+        advice = advice_on([make_posed(pose, x=900 * place) for place, pose in enumerate(["ok", "one", "two_up"])])
+        assert "nomor urut 1, 2, dan 3." in advice.messages[0].text.id
+        assert "ballot numbers 1, 2 and 3." in advice.messages[0].text.en
+        review = next(message for message in advice.messages if message.key == "hands-to-review")
+        assert review.text.id.startswith("3 tangan")
+        assert "nobody" in review.text.en
+
+    def test_a_possible_number_is_called_possible(self, make_posed):
+        assert keys(advice_on([make_posed("little_finger")]))[0] == "pose-possibly-read"
+        assert keys(advice_on([make_posed("rock")]))[:2] == ["pose-read-as-number", "pose-possibly-read"]
+
+    def test_two_hands(self, make_posed):
+        advice = advice_on([make_posed("peace", x=100, side="right"), make_posed("peace", x=200, side="left")])
+        message = next(message for message in advice.messages if message.key == "two-hands-together")
+        assert "nomor urut 4" in message.text.id
+        assert "mungkin milik orang yang sama" in message.text.id
+
+    def test_numbers_that_are_not_on_the_ballot_are_not_named(self, make_posed):
+        assert "pose-read-as-number" not in keys(advice_on([make_posed("ok")], "pilkada-contoh"))
+        assert "nomor urut 1." in advice_on([make_posed("palm")], "pilpres-2024").messages[0].text.id
+
+    def test_agencies_disagree_on_five(self, make_posed):
+        advice = advice_on([make_posed("palm")])
+        assert "lists-disagree" in keys(advice)
+        # Of the example's three lists, none calls five safe.
+        assert "lists-disagree" not in keys(advice_on([make_posed("palm")], "pilkada-contoh"))
+
+    def test_many_poses_name_only_the_most_frequent(self, make_posed):
+        shown = ["ok", "ok", "one", "one", "peace", "peace", "call", "like"]
+        advice = advice_on([make_posed(pose, x=900 * place) for place, pose in enumerate(shown)])
+        named = [message.text.en for message in advice.messages if message.key == "pose-on-list"]
+        assert len(named) == 3
+        assert not any("call me" in sentence for sentence in named)
+
+    def test_unclear(self, make_posed):
+        advice = advice_on([make_posed(None, state=State.UNCLEAR)])
+        assert keys(advice) == ["hand-unclear", "initial-advice"]
+
+    def test_nothing_found_is_no_guarantee(self):
+        advice = advice_on([])
+        assert keys(advice) == ["nothing-found"]
+        assert "bukan jaminan" in advice.messages[0].text.id
+        assert "no guarantee" in advice.messages[0].text.en
+
+    def test_a_safe_pose_gets_no_lecture(self, make_posed):
+        assert keys(advice_on([make_posed("fist")])) == ["nothing-found"]
+
+    def test_date(self, make_posed):
+        taken_at = datetime(2023, 11, 30, 9, 12)
+        advice = advice_on([], taken_at=taken_at)
+        assert keys(advice) == ["nothing-found", "photo-date"]
+        assert "30 November 2023" in advice.messages[1].text.id
+        advice = advice_on([make_posed("ok")], "pilpres-2024", taken_at)
+        stage = next(message for message in advice.messages if message.key == "photo-date-stage")
+        assert "masa kampanye" in stage.text.id
+
+    def test_every_thing_that_may_be_said_can_be_said(self):
+        for key in ("hand-unclear", "hands-to-review"):
+            assert both(key, count=2).id
+        for key in ("often-without-intent", "nothing-found", "initial-advice", "safe-poses", "for-guidance"):
+            assert both(key).id != both(key).en
+
+
+class TestWhy:
+    @pytest.mark.parametrize(
+        ("pose", "indonesian", "english"),
+        [
+            ("peace", "telunjuk dan jari tengah terbuka dan renggang, jari lain terlipat", "index finger and middle finger open and apart"),
+            ("one", "telunjuk terbuka, jari lain terlipat", "index finger open, the other fingers folded"),
+            (
+                "three",
+                "telunjuk, jari tengah, dan jari manis terbuka, jari lain terlipat",
+                "index finger, middle finger and ring finger open",
+            ),
+            ("four", "telunjuk, jari tengah, jari manis, dan kelingking terbuka, jempol terlipat", "thumb folded"),
+            ("palm", "kelima jari terbuka dan renggang", "all five fingers open and apart"),
+            ("fist", "semua jari terlipat", "all fingers folded"),
+            ("like", "jempol terbuka ke atas, jari lain terlipat", "thumb open and pointing up"),
+            ("ok", "ujung jempol dan telunjuk membentuk lingkaran, jari lain terbuka", "ring"),
+            ("finger_heart", "ujung jempol dan telunjuk bersilangan, jari lain terlipat", "crossed"),
+            ("holy", "salam dua tangan (mengatupkan tangan)", "palms joined"),
+        ],
+    )
+    def test_posing(self, make_posed, pose, indonesian, english):
+        (hand,) = advice_on([make_posed(pose)]).hands
+        assert hand.why.id == indonesian
+        assert english in hand.why.en
+
+    def test_every_pose_has_words(self, make_posed):
+        for pose in pose_table():
+            (hand,) = advice_on([make_posed(pose)]).hands
+            assert hand.why.id
+            assert hand.why.en
+            assert "  " not in hand.why.id + hand.why.en
+
+    def test_not_posing(self, make_posed):
+        (unclear, rest) = advice_on([make_posed(None, state=State.UNCLEAR), make_posed(None)]).hands
+        assert "tidak terbaca" in unclear.why.id
+        assert "tidak berpose" in rest.why.id
+
+
+class TestJson:
+    def test_fields(self, make_posed):
+        result = advice_on(
+            [make_posed("peace", confidence=0.97123), make_posed(None, x=400)], taken_at=datetime(2023, 11, 8, 9, 12)
+        ).to_dict()
+        assert json.loads(json.dumps(result, allow_nan=False)) == result
+        assert list(result) == [
+            *("schema", "name", "width", "height", "taken_at", "level", "codes", "hands", "messages", "contest", "finder", "elapsed_ms"),
+        ]
+        assert (result["schema"], result["name"], result["width"], result["height"]) == (1, "rapat.jpg", 640, 480)
+        assert (result["taken_at"], result["level"], result["elapsed_ms"]) == ("2023-11-08T09:12:00", "review", 412)
+        assert (result["contest"], result["finder"]) == ("default", "search")
+        assert result["codes"] == [{"number": 2, "strength": "official", "confidence": 0.971, "hands": [0], "on_ballot": True}]
+        posing, rest = result["hands"]
+        assert posing["box"] == [70, 70, 60, 60]
+        assert posing["side"] == "right"
+        assert posing["confidence"] == 0.977
+        assert posing["state"] == "posing"
+        assert len(posing["landmarks"]) == 21
+        assert all(len(point) == 3 and all(type(value) is float for value in point) for point in posing["landmarks"])
+        assert posing["fingers"] == {"thumb": 0.04, "index": 0.99, "middle": 0.98, "ring": 0.03, "little": 0.02}
+        assert (posing["pose"], posing["pose_confidence"]) == ("peace", 0.971)
+        assert posing["pose_name"] == {"id": "dua jari terbuka (V)", "en": "two fingers apart (V)"}
+        assert posing["readings"] == [{"number": 2, "strength": "official"}]
+        assert {
+            "list": "bkn-2023",
+            "name": {"id": lists()["bkn-2023"].name.id, "en": lists()["bkn-2023"].name.en},
+            "stance": "avoid",
+        } in posing["lists"]
+        assert posing["flagged"] is True
+        assert (rest["pose"], rest["pose_name"], rest["readings"], rest["lists"], rest["flagged"]) == (None, None, [], [], False)
+        assert set(result["messages"][0]) == {"key", "text"}
+        assert set(result["messages"][0]["text"]) == {"id", "en"}
+
+    @pytest.mark.parametrize(
+        ("x", "y", "box"),
+        [
+            (10, 10, [0, 0, 40, 40]),
+            (630, 470, [600, 440, 40, 40]),
+            (-500, -500, [0, 0, 1, 1]),
+            (5000, 5000, [639, 479, 1, 1]),
+        ],
+    )
+    def test_boxes_lie_in_the_photo(self, make_posed, x, y, box):
+        assert advice_on([make_posed("one", x=x, y=y)]).to_dict()["hands"][0]["box"] == box
+
+    def test_box_of_a_point(self, make_posed, make_hand):
+        still = Hand(np.full((21, 3), 7, np.float32), make_hand().world, "left", 0.5)
+        posed = make_posed("one")
+        advice = advice_on([type(posed)(still, posed.fingers, posed.state, posed.pose, posed.confidence)])
+        assert advice.to_dict()["hands"][0]["box"] == [7, 7, 1, 1]
+
+    def test_without_a_date(self):
+        assert advice_on([]).to_dict()["taken_at"] is None
+
+
+class TestErrors:
+    SAMPLES = (
+        errors.GesturesError(),
+        errors.PhotoError(),
+        errors.EmptyPhoto(),
+        errors.UnsupportedPhoto(),
+        errors.DamagedPhoto(),
+        errors.PhotoTooLarge(what="bytes", size=30_000_000, limit=25 * 2**20),
+        errors.PhotoTooLarge(what="pixels", size=60_000_000, limit=50_000_000),
+        errors.PhotoTooLarge(what="side", size=30_000, limit=20_000),
+        errors.PhotoTooSmall(width=3, height=4, limit=32),
+        errors.ContestError(),
+        errors.UnknownContest(name="x", known="default"),
+        errors.InvalidContest(file="x.toml", problem=both("problem.not-utf8")),
+        errors.ModelError(path="x.task", problem="-"),
+        errors.FinderError(problem="-"),
+    )
+
+    @pytest.mark.parametrize("error", SAMPLES, ids=lambda error: type(error).__name__)
+    def test_every_error_has_words(self, error):
+        shown = {lang: error_text(error, lang) for lang in LANGUAGES}
+        assert shown["id"] != shown["en"]
+        for title, detail in shown.values():
+            assert title
+            assert detail
+            assert not title.endswith(".")
+            assert detail.endswith(".")
+            assert "{" not in title + detail
+        assert str(error) == ": ".join(shown["en"])
+
+    def test_none_is_forgotten(self):
+        def all_of(kind):
+            return {kind}.union(*(all_of(sub) for sub in kind.__subclasses__()))
+
+        ours = {kind for kind in all_of(errors.GesturesError) if kind.__module__ == "gestures.errors"}
+        assert ours == {type(error) for error in self.SAMPLES}
+
+    def test_limits_in_words(self):
+        assert "25 MB" in error_text(self.SAMPLES[5], "id")[1]
+        assert "50 megapiksel" in error_text(self.SAMPLES[6], "id")[1]
+        assert "20.000 piksel" in error_text(self.SAMPLES[7], "id")[1]
+        small = errors.PhotoTooLarge(what="bytes", size=9, limit=2**19)
+        assert "0,5 MB" in error_text(small, "id")[1]
+        assert "0.5 MB" in error_text(small, "en")[1]
+
+
+class TestCatalogues:
+    def test_compiled_from_what_stands_there(self, root, catalogues):
+        for lang, catalogue in catalogues.items():
+            compiled = root / "gestures" / "locale" / lang / "LC_MESSAGES" / "gestures.mo"
+            assert compiled.read_bytes() == catalogue.to_binary(), "run `make locale`"
+
+    def test_same_keys_and_placeholders_in_both(self, catalogues):
+        first, second = ({entry.msgid: entry for entry in catalogue} for catalogue in catalogues.values())
+        assert first.keys() == second.keys()
+        for key in first:
+            assert first[key].msgid_plural == second[key].msgid_plural, key
+            sets = [placeholders(form) for form in forms(first[key]) + forms(second[key])]
+            everything = set().union(*sets)
+            # A singular may leave out its count.
+            assert all(found | {"count"} == everything | {"count"} for found in sets), key
+
+    def test_all_translated(self, catalogues):
+        for lang, catalogue in catalogues.items():
+            assert not [entry.msgid for entry in catalogue if entry.fuzzy or not all(forms(entry))], lang
+            assert not catalogue.obsolete_entries()
+
+    @pytest.mark.parametrize("lang", LANGUAGES)
+    @pytest.mark.parametrize("words", [ACCUSING, EXCUSING], ids=["accusing", "excusing"])
+    def test_advice_never_accuses_nor_excuses(self, catalogues, lang, words):
+        shown = [form for entry in catalogues[lang] for form in forms(entry)]
+        shown += [getattr(name, lang) for one in lists().values() for name in (one.name, one.source)]
+        shown += [getattr(contest.name, lang) for contest in contests().values()]
+        shown += [getattr(row.name, lang) for row in pose_table().values()]
+        found = [sentence for sentence in shown if re.search(rf"\b(?:{words[lang]})", sentence, re.IGNORECASE)]
+        assert not found
+
+    def test_that_test_can_fail(self):
+        assert re.search(rf"\b(?:{ACCUSING['id']})", "Dugaan pelanggaran", re.IGNORECASE)
+        assert re.search(rf"\b(?:{ACCUSING['en']})", "a suspected violation", re.IGNORECASE)
+
+    def test_text(self):
+        assert text("hands-to-review", "en", count=1).startswith("1 hand is")
+        assert text("hands-to-review", "en", count=2).startswith("2 hands are")
+        with pytest.raises(KeyError):
+            text("no-such-key", "en")
+        with pytest.raises(ValueError, match="fr"):
+            text("nothing-found", "fr")
+
+    def test_joined(self):
+        assert joined([]).id == ""
+        assert joined(["1"]).id == "1"
+        assert joined(["1", "2"]).id == "1 dan 2"
+        assert joined(["1", "2", "3"]).id == "1, 2, dan 3"
+        assert joined(["1", "2", "3"]).en == "1, 2 and 3"
+
+    def test_long_date(self):
+        assert long_date(datetime(2024, 8, 5)).id == "5 Agustus 2024"
+        assert long_date(datetime(2024, 8, 5)).en == "5 August 2024"

@@ -1,0 +1,152 @@
+import numpy as np
+import pytest
+
+from gestures.codes import Code, codes, pairs, readings_of
+from gestures.contest import Contest, ContestPose, contests
+from gestures.reading.fingers import State
+from gestures.reading.poses import Name, Reading
+
+
+def ballot(*numbers, poses=()):
+    return Contest("test", Name("uji", "test"), numbers, (), poses)
+
+
+@pytest.mark.parametrize(
+    ("pose", "contest", "numbers"),
+    [
+        ("peace", "default", [2]),
+        ("thumb_index", "default", [2]),  # 7 is possible only where a pair has that number
+        ("rock", "default", [3, 2]),
+        ("four", "default", [4]),
+        ("fist", "default", []),
+        ("c_shape", "default", []),
+        ("palm", "pilpres-2024", [1, 5]),  # the pair's own sign first; 5 is official, though not on the ballot
+        ("stop", "pilpres-2024", [1]),
+        ("four", "pilpres-2024", [1, 3, 4]),
+        ("ok", "pilpres-2024", [3]),
+        ("rock", "pilkada-contoh", [2, 3]),
+        ("three", "pilkada-contoh", [3]),
+    ],
+)
+def test_readings_of_a_pose(pose, contest, numbers):
+    assert [reading.number for reading in readings_of(pose, contests()[contest])] == numbers
+
+
+def test_seven_where_a_pair_has_it():
+    assert readings_of("thumb_index", ballot(1, 2, 7)) == (Reading(2, "official"), Reading(7, "possible"))
+
+
+def test_what_the_contest_says_replaces_the_table():
+    contest = ballot(1, 2, 3, poses=(ContestPose("rock", 2, "official"),))
+    assert readings_of("rock", contest) == (Reading(2, "official"), Reading(3, "common"))
+
+
+def test_a_code_is_as_strong_as_its_best_hand(make_posed):
+    posed = [make_posed("three2", confidence=0.95, x=0), make_posed("ok", confidence=0.8, x=900), make_posed("ok", confidence=0.7, x=1800)]
+    assert codes(posed, contests()["default"]) == (Code(3, "official", 0.8, (0, 1, 2), True),)
+
+
+def test_codes_come_on_the_ballot_first_then_by_strength_then_by_confidence(make_posed):
+    contest = ballot(1, 2, 3)
+    posed = [
+        make_posed(pose, confidence=confidence, x=900 * place)
+        for place, (pose, confidence) in enumerate([("four", 0.99), ("two_up", 0.9), ("one", 0.7), ("ok", 0.8)])
+    ]
+    assert [(code.number, code.on_ballot) for code in codes(posed, contest)] == [(3, True), (1, True), (2, True), (4, False)]
+
+
+@pytest.mark.parametrize("state", [State.REST, State.UNCLEAR])
+def test_only_posing_hands_have_codes(make_posed, state):
+    assert codes([make_posed("peace", state=state)], contests()["default"]) == ()
+
+
+def test_nothing_at_all():
+    assert codes([], contests()["default"]) == ()
+    assert pairs([]) == ()
+
+
+def both_hands(make_posed, left, right):
+    """Two hands of one person as they stand in the photo; the subject's right hand is on the left."""
+    return [make_posed(left, x=100, side="right"), make_posed(right, x=220, side="left")]
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "numbers", "together"),
+    [
+        ("peace", "peace", (1, 2, 3, 4), {4}),  # the two-handed two that was argued to be a four
+        ("palm", "three", (3, 5, 8), {8}),
+        ("palm", "three", (3, 5), set()),
+        ("one", "fist", (1, 10), {10}),
+        ("fist", "one", (1, 10), set()),  # 01
+        ("one", "peace", (1, 2, 12, 21), {12}),
+        ("peace", "one", (1, 2, 12, 21), {21}),
+        ("one", "peace", (1, 2, 3), {3}),
+        ("one", "one", (1, 2, 11), {2, 11}),
+        ("fist", "fist", (1, 2), set()),
+        ("one", "c_shape", (1, 2), set()),
+    ],
+)
+def test_two_hands_together(make_posed, left, right, numbers, together):
+    found = codes(both_hands(make_posed, left, right), ballot(*numbers))
+    sums = {code.number: code for code in found if len(code.hands) == 2 and code.strength == "possible"}
+    assert set(sums) == together
+    for code in sums.values():
+        assert code.confidence == pytest.approx(0.81)  # both poses must be right
+        assert code.on_ballot
+
+
+def test_two_thumbs(make_posed):
+    found = codes(both_hands(make_posed, "like", "like"), contests()["default"])
+    assert found == (Code(1, "official", 0.9, (0, 1), True), Code(2, "possible", pytest.approx(0.81), (0, 1), True))
+
+
+def test_together_never_replaces_a_single_hand(make_posed):
+    posed = [*both_hands(make_posed, "one", "one"), make_posed("peace", x=2000)]
+    found = {code.number: code for code in codes(posed, contests()["default"])}
+    assert found[2] == Code(2, "official", 0.9, (2,), True)
+
+
+def test_a_hand_at_rest_adds_nothing(make_posed):
+    posed = [make_posed("peace", x=100, side="right"), make_posed(None, x=220, side="left")]
+    assert [code.number for code in codes(posed, contests()["default"])] == [2]
+
+
+def test_the_only_two_hands_belong_together(make_hand):
+    assert pairs([make_hand(x=900, side="left"), make_hand(x=100, side="left")]) == ((1, 0),)
+    assert pairs([make_hand(x=100, size=100), make_hand(x=900, size=50)]) == ()
+    assert pairs([make_hand()]) == ()
+
+
+def test_in_a_group_only_near_neighbours_belong_together(make_hand):
+    # Three people side by side, 500 pixels apart; the last holds one hand up.
+    hands = [make_hand(x=x, side=side) for x, side in ((100, "right"), (200, "left"), (600, "right"), (700, "left"), (1100, "right"))]
+    assert pairs(hands) == ((0, 1), (2, 3))
+
+
+@pytest.mark.parametrize(
+    ("second", "third", "expected"),
+    [
+        ({"x": 200, "side": "left"}, {"x": 9000, "side": "left"}, ((0, 1),)),
+        ({"x": 200, "side": "right"}, {"x": 9000, "side": "left"}, ()),  # two right hands
+        ({"x": 200, "side": "left", "size": 120}, {"x": 9000, "side": "left"}, ()),  # one much nearer to the camera
+        ({"x": 450, "side": "left"}, {"x": 9000, "side": "left"}, ()),  # too far apart
+        ({"x": 200, "side": "left"}, {"x": 20, "side": "left"}, ((2, 0),)),  # the nearer one
+    ],
+)
+def test_rule_of_pairs(make_hand, second, third, expected):
+    assert pairs([make_hand(x=100, side="right"), make_hand(**second), make_hand(**third)]) == expected
+
+
+def test_a_crowd_of_fingers_makes_few_sums(make_posed):
+    # Forty people with one hand up each, three hand lengths apart or more: nobody's hand is taken for the neighbour's.
+    rng = np.random.default_rng(0)
+    posed = [
+        make_posed(
+            str(rng.choice(["one", "peace"])),
+            x=100 + 400 * (place % 10),
+            y=100 + 500 * (place // 10),
+            side=str(rng.choice(["left", "right"])),
+        )
+        for place in range(40)
+    ]
+    assert {code.number for code in codes(posed, contests()["default"])} == {1, 2}

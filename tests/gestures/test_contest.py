@@ -1,0 +1,155 @@
+import pickle
+from datetime import date
+
+import pytest
+
+from gestures.advice import error_text
+from gestures.contest import Contest, contests, known_contest, lists, load_contest
+from gestures.errors import InvalidContest, UnknownContest
+from gestures.reading.poses import pose_table
+
+NAME = 'name = { id = "Pilkada Kami", en = "Our election" }\n'
+
+
+def test_the_lists_of_the_field_are_there():
+    assert set(lists()) == {
+        *("nine-pose-2023", "bkn-2023", "bkn-2023-report", "kominfo-jateng", "pj-gubernur-jateng"),
+        *("bawaslu-ntb", "bawaslu-maluku-2024", "bawaslu-sumedang", "kemenpanrb", "tanjab-barat"),
+    }
+
+
+def test_lists_say_where_they_are_from_and_say_something():
+    for key, one in lists().items():
+        assert one.key == key
+        assert "pers" in one.source.id, key
+        assert "press" in one.source.en, key
+        assert one.avoid or one.safe, key
+        assert len(set(one.avoid + one.safe)) == len(one.avoid + one.safe), key
+        assert set(one.avoid + one.safe) <= set(pose_table()), key
+
+
+@pytest.mark.parametrize(
+    ("pose", "avoid", "safe"),
+    [
+        ("fist", 0, 7),
+        ("palm", 7, 1),  # disputed
+        ("four", 2, 0),
+        ("c_shape", 1, 0),
+        ("hand_heart", 0, 2),
+        ("folded_arms", 0, 1),
+        ("handshake", 0, 1),
+        ("holy", 0, 1),
+        ("stop", 0, 0),
+        ("peace", 8, 0),
+        ("ok", 7, 0),
+    ],
+)
+def test_how_many_lists_carry_a_pose(pose, avoid, safe):
+    assert sum(pose in one.avoid for one in lists().values()) == avoid
+    assert sum(pose in one.safe for one in lists().values()) == safe
+
+
+def test_the_default_is_neutral():
+    default = load_contest("default")
+    assert default.numbers == (1, 2, 3, 4, 5)
+    assert set(default.lists) == set(lists())
+    assert default.poses == ()
+
+
+def test_contests_that_come_with_it():
+    assert set(contests()) == {"default", "pilpres-2024", "pilkada-contoh"}
+    assert contests()["pilpres-2024"].numbers == (1, 2, 3)
+    for key, contest in contests().items():
+        assert contest.key == key
+        assert pickle.loads(pickle.dumps(contest)) == contest  # they travel to worker processes
+
+
+def test_stages_follow_one_another():
+    for contest in contests().values():
+        days = [day for stage in contest.stages for day in (stage.first, stage.last)]
+        assert days == sorted(days), contest.key
+    pilpres = contests()["pilpres-2024"]
+    assert pilpres.stage_on(date(2024, 2, 14)).name.en == "polling day"
+    assert pilpres.stage_on(date(2024, 2, 10)).name.id == "masa kampanye"
+    assert pilpres.stage_on(date(2024, 2, 15)) is None
+
+
+def test_a_contest_of_ones_own(tmp_path):
+    file = tmp_path / "kota-kami.toml"
+    file.write_text(NAME + 'numbers = [1, 2]\nlists = ["bkn-2023"]\n[[poses]]\npose = "rock"\nnumber = 2\nstrength = "common"\n')
+    for given in (file, str(file)):
+        contest = load_contest(given)
+        assert isinstance(contest, Contest)
+        assert (contest.key, contest.numbers, contest.lists) == ("kota-kami", (1, 2), ("bkn-2023",))
+        assert contest.poses[0].pose == "rock"
+
+
+def test_a_file_from_a_windows_editor(tmp_path):
+    file = tmp_path / "bom.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + (NAME + 'numbers = [1]\nlists = "all"\n').replace("\n", "\r\n").encode())
+    assert load_contest(file).numbers == (1,)
+
+
+def test_unknown_name():
+    for ask in (load_contest, known_contest):
+        with pytest.raises(UnknownContest) as caught:
+            ask("pilpres-2029")
+        assert caught.value.params["name"] == "pilpres-2029"
+        assert "pilpres-2024" in error_text(caught.value, "id")[1]
+
+
+def test_known_contest_opens_no_file(tmp_path):
+    file = tmp_path / "own.toml"
+    file.write_text(NAME + 'numbers = [1]\nlists = "all"\n')
+    with pytest.raises(UnknownContest):
+        known_contest(str(file))
+
+
+REST = 'lists = "all"\n'
+WRONG = {
+    "no such file": (None, "cannot be opened"),
+    "not TOML": ("numbers = [1,", "not right TOML"),
+    "not UTF-8": (b"name = '\xff'", "UTF-8"),
+    "empty": ("", "“name” is missing"),
+    "no English": ('name = { id = "a" }\nnumbers = [1]\n' + REST, "“name, en” is missing"),
+    "name is text": ('name = "a"\nnumbers = [1]\n' + REST, "“name” must hold several fields"),
+    "name is a number": ('name = { id = 1, en = "b" }\nnumbers = [1]\n' + REST, "“name, id” must be text"),
+    "typing error": (NAME + "number = [1]\n" + REST, "“number"),
+    "extra field": (NAME + 'numbers = [1]\ncolour = "red"\n' + REST, "“colour” is not a known field"),
+    "own key": (NAME + 'numbers = [1]\nkey = "x"\n' + REST, "“key” is not a known field"),
+    "no numbers": (NAME + "numbers = []\n" + REST, "at least one ballot number"),
+    "a number twice": (NAME + "numbers = [1, 2, 1]\n" + REST, "none twice"),
+    "zero": (NAME + "numbers = [0, 1]\n" + REST, "“numbers, 1” must be a whole number from 1 to 99, not 0"),
+    "negative": (NAME + "numbers = [1, -2]\n" + REST, "“numbers, 2” must be a whole number from 1 to 99, not -2"),
+    "number as text": (NAME + 'numbers = ["1"]\n' + REST, "“numbers, 1” must be a whole number from 1 to 99, not '1'"),
+    "true is no number": (NAME + "numbers = [true]\n" + REST, "“numbers, 1” must be a whole number"),
+    "one number": (NAME + "numbers = 3\n" + REST, "“numbers” must be a list"),
+    "unknown list": (NAME + 'numbers = [1]\nlists = ["bkn"]\n', "“bkn”, which is not known; there are: "),
+    "lists misspelt": (NAME + 'numbers = [1]\nlists = "every"\n', "“lists” must be a list"),
+    "unknown pose": (NAME + "numbers = [1]\n" + REST + 'poses = [{ pose = "piss", number = 1, strength = "common" }]', "“piss”"),
+    "strength": (NAME + "numbers = [1]\n" + REST + 'poses = [{ pose = "ok", number = 1, strength = "sure" }]', "“poses, 1, strength”"),
+    "not on the ballot": (NAME + "numbers = [1]\n" + REST + 'poses = [{ pose = "ok", number = 2, strength = "common" }]', "number 2"),
+    "date": (NAME + "numbers = [1]\n" + REST + 'stages = [{ name = { id = "a", en = "b" }, first = "x", last = 2024-01-01 }]', "a date"),
+    "dates turned round": (
+        NAME + "numbers = [1]\n" + REST + 'stages = [{ name = { id = "a", en = "b" }, first = 2024-02-01, last = 2024-01-01 }]',
+        "the last day comes before the first",
+    ),
+}
+
+
+@pytest.mark.parametrize(("written", "says"), WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_file_is_told_in_one_line(written, says, tmp_path):
+    file = tmp_path / "kami.toml"
+    if written is not None:
+        file.write_bytes(written if isinstance(written, bytes) else written.encode())
+    with pytest.raises(InvalidContest) as caught:
+        load_contest(file)
+    for lang in ("id", "en"):
+        title, detail = error_text(caught.value, lang)
+        assert title
+        assert "kami.toml" in detail
+        assert "\n" not in detail
+        assert "{" not in detail or "{ id" in detail  # no placeholder left open
+    assert says in detail
+    assert error_text(caught.value, "id")[1] != detail
+    assert pickle.loads(pickle.dumps(caught.value)).params == caught.value.params
