@@ -1,0 +1,215 @@
+import io
+import time
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+
+from gestures import drawing
+from gestures.advice import advise
+from gestures.contest import contests
+from gestures.drawing import FINE, FLAGGED, INK, UNCLEAR, WEBP_SIDE, annotate, encode, redact
+from gestures.hands.landmarker import LandmarkerFinder
+from gestures.photo import Photo, open_photo
+from gestures.reading.fingers import State
+from gestures.reading.poses import pose_table
+
+
+def plain(shade=255, width=640, height=480):
+    return Photo(np.full((height, width, 3), shade, np.uint8))
+
+
+def noisy(width=640, height=480):
+    return Photo(np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8))
+
+
+def advice_on(photo, posed):
+    return advise(posed, contests()["default"], photo, finder="search")
+
+
+def has(pixels, colour):
+    return bool((pixels == colour).all(axis=2).any())
+
+
+def changed(one, other):
+    return (one != other).any(axis=2)
+
+
+@pytest.mark.parametrize("lang", ["id", "en"])
+@pytest.mark.parametrize("shade", [0, 128, 255])
+def test_a_hand_is_marked_on_any_background(make_posed, shade, lang):
+    photo = plain(shade)
+    marked = annotate(photo, advice_on(photo, [make_posed("peace", x=300, y=250, size=120)]), lang)
+    assert marked.shape == photo.pixels.shape
+    assert marked.dtype == np.uint8
+    assert (photo.pixels == shade).all()  # the photo itself stays as it was
+    assert has(marked, FLAGGED)
+    assert has(marked, INK)
+    where = np.argwhere(changed(marked, photo.pixels))
+    assert 120 < where[:, 0].min() < 190  # the label above the box
+    assert 310 <= where[:, 0].max() < 320
+
+
+@pytest.mark.parametrize(
+    ("pose", "state", "colour"),
+    [("peace", State.POSING, FLAGGED), ("fist", State.POSING, FINE), (None, State.UNCLEAR, UNCLEAR), ("peace", State.UNCLEAR, UNCLEAR)],
+)
+def test_each_state_has_its_colour(make_posed, pose, state, colour):
+    photo = plain()
+    marked = annotate(photo, advice_on(photo, [make_posed(pose, state=state, x=300, y=250, size=120)]))
+    assert [one for one in (FLAGGED, UNCLEAR, FINE) if has(marked, one)] == [colour]
+
+
+def test_a_hand_at_rest_is_drawn_faintly(make_posed):
+    photo = plain()
+    rest, posing = (
+        changed(annotate(photo, advice_on(photo, [make_posed(pose, x=300, y=250, size=120)])), photo.pixels).sum()
+        for pose in (None, "peace")
+    )
+    assert 0 < rest < posing / 5
+
+
+def luminance(colour):
+    """Relative luminance, WCAG 2."""
+    parts = [part / 255 for part in colour]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("colour", [FLAGGED, UNCLEAR, FINE])
+def test_labels_have_the_contrast_of_wcag_aa(colour):
+    assert (luminance(colour) + 0.05) / (luminance(INK) + 0.05) >= 4.5
+
+
+def test_the_font_has_every_letter_of_the_labels():
+    font = drawing._font(20)
+    missing = font.getmask("\ufffe").getbbox(), bytes(font.getmask("\ufffe"))
+    assert (font.getmask("\u2192").getbbox(), bytes(font.getmask("\u2192"))) == missing  # an arrow, which it lacks
+    letters = set("· ?0123456789").union(*(row.name.id + row.name.en for row in pose_table().values())) - {" "}
+    for letter in letters:
+        assert (font.getmask(letter).getbbox(), bytes(font.getmask(letter))) != missing, letter
+
+
+def test_sixty_hands_keep_their_labels_apart(make_posed, monkeypatch):
+    placed = []
+    real = drawing._placed
+    monkeypatch.setattr(drawing, "_placed", lambda *args: placed.append(real(*args)) or placed[-1])
+    rng = np.random.default_rng(1)
+    photo = plain(90, 4000, 3000)
+    poses = [str(pose) for pose in rng.choice(["peace", "one", "three_mrp", "palm", "ok", "fist"], 60)]
+    posed = [
+        make_posed(
+            pose, x=200 + 380 * (place % 10) + int(rng.integers(-60, 60)), y=300 + 450 * (place // 10), size=float(rng.integers(40, 140))
+        )
+        for place, pose in enumerate(poses)
+    ]
+    started = time.perf_counter()
+    marked = annotate(photo, advice_on(photo, posed))
+    assert time.perf_counter() - started < 10
+    assert has(marked, FLAGGED)
+    assert len(placed) == 60
+    rects = [label.place for label in placed]
+    for place, (left, top, right, bottom) in enumerate(rects):
+        assert 0 <= left < right <= 4000
+        assert 0 <= top < bottom <= 3000
+        for other in rects[:place]:
+            assert right <= other[0] or other[2] <= left or bottom <= other[1] or other[3] <= top
+        assert bottom - top >= 40  # still to be read when four thousand pixels are shown on a phone
+
+
+@pytest.mark.parametrize(("x", "y"), [(0, 0), (640, 480), (0, 480), (640, 0), (-300, 200), (2000, 2000)])
+def test_hands_at_the_edge_and_beyond(make_posed, x, y):
+    photo = plain()
+    advice = advice_on(photo, [make_posed("three_mrp", x=x, y=y, size=200)])
+    assert annotate(photo, advice).shape == photo.pixels.shape
+    assert redact(photo, advice).shape == photo.pixels.shape
+
+
+@pytest.mark.parametrize("size", [(32, 32), (32, 2000), (2000, 32)])
+def test_small_and_narrow_photos(make_posed, size):
+    photo = noisy(*size)
+    advice = advice_on(photo, [make_posed("three_mrp", x=16, y=16, size=14), make_posed(None, state=State.UNCLEAR, x=20, y=20, size=3)])
+    assert annotate(photo, advice).shape == photo.pixels.shape
+    assert redact(photo, advice).shape == photo.pixels.shape
+
+
+def test_nothing_to_mark():
+    photo = noisy()
+    for draw in (annotate, redact):
+        drawn = draw(photo, advice_on(photo, []))
+        assert np.array_equal(drawn, photo.pixels)
+        assert drawn is not photo.pixels
+
+
+def test_only_flagged_hands_are_blurred(make_posed):
+    photo = noisy()
+    posed = [
+        make_posed("peace", x=100, y=100, size=50),
+        make_posed("fist", x=300, y=100, size=50),
+        make_posed(None, x=500, y=100, size=50),
+        make_posed(None, state=State.UNCLEAR, x=100, y=400, size=50),
+    ]
+    blurred = changed(redact(photo, advice_on(photo, posed)), photo.pixels)
+    assert blurred[75:125, 75:125].mean() > 0.95
+    blurred[50:150, 50:150] = False  # the box and its margin
+    assert not blurred.any()
+
+
+def test_only_sixteen_mean_colours_remain(make_posed):
+    # Box of 60 pixels and a margin of 18: a region of 96, four cells of 24. The same means, and so the same patch, whatever was there.
+    photo = noisy()
+    advice = advice_on(photo, [make_posed("peace", x=300, y=250, size=60)])
+    region = (slice(202, 298), slice(252, 348))
+    levelled = photo.pixels.copy()
+    cells = levelled[region].reshape(4, 24, 4, 24, 3)
+    levelled[region] = np.broadcast_to(cells.mean(axis=(1, 3), keepdims=True).round(), cells.shape).reshape(96, 96, 3)
+    one, other = redact(photo, advice), redact(Photo(levelled), advice)
+    assert not np.array_equal(photo.pixels[region], levelled[region])
+    assert np.abs(one[region].astype(int) - other[region]).max() <= 2
+
+
+def test_no_finder_sees_a_redacted_hand(shared, make_posed):
+    """Real pictures, real networks: where a hand was found before, none is found after."""
+    files = sorted((shared / "rendered" / "small").glob("*.jpg"))[::10]
+    found = 0
+    with LandmarkerFinder() as finder:
+        for file in files:
+            photo = open_photo(file.read_bytes())
+            fingers = make_posed("peace")
+            posed = [type(fingers)(hand, fingers.fingers, State.POSING, "peace", 0.9) for hand in finder.find(photo)]
+            found += len(posed)
+            assert not finder.find(Photo(redact(photo, advice_on(photo, posed)))), file.name
+    assert found >= len(files) * 0.8
+
+
+@pytest.mark.parametrize("format", ["jpeg", "webp", "png"])
+def test_copies_carry_no_metadata(make_posed, format):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "Kamera Rahasia"
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitude] = (6.0, 10.0, 0.0)
+    file = io.BytesIO()
+    Image.fromarray(noisy().pixels).save(file, "JPEG", exif=exif, comment=b"Rahasia")
+    assert b"Rahasia" in file.getvalue()
+    photo = open_photo(file.getvalue())
+    advice = advice_on(photo, [make_posed("peace")])
+    for draw in (annotate, redact):
+        data = encode(draw(photo, advice), format)
+        assert b"Rahasia" not in data
+        assert b"Exif" not in data
+        assert b"EXIF" not in data
+        with Image.open(io.BytesIO(data)) as image:
+            assert image.format == format.upper()
+            assert image.size == (640, 480)
+            assert not image.getexif()
+            assert not {"exif", "icc_profile", "xmp", "comment", "photoshop"} & set(image.info)
+
+
+def test_quality_makes_the_file_larger():
+    pixels = noisy().pixels
+    assert len(encode(pixels, "jpeg", 40)) < len(encode(pixels, "jpeg", 95))
+
+
+def test_webp_of_a_very_long_photo_is_made_smaller():
+    data = encode(plain(width=18_000, height=40).pixels, "webp")
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.width == WEBP_SIDE
