@@ -1,5 +1,6 @@
 """The command `jari`, for people at a terminal and for scripts."""
 
+import io
 import os
 import socket
 import sys
@@ -119,6 +120,8 @@ def check(
     from app.workers import CheckerSetup
     from gestures import load_contest
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8" if format_ != "table" else None, errors="replace")
     settings = _settings(finder=finder)
     setup = CheckerSetup(settings.finder, settings.model, load_contest(contest or settings.contest), settings.limits)
     photos = list(sources(paths))
@@ -218,7 +221,9 @@ def _listening(settings: "Settings") -> Iterator[socket.socket]:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         listener = socket.create_server((settings.host, settings.port), family=family)
     except OSError as error:
-        raise TerminalError("port-taken", host=settings.host, port=settings.port, reason=error.strerror) from None
+        code = error.errno or 0  # below 0 where a host's name was not found
+        reason = os.strerror(code) if code > 0 else str(error.strerror or error)
+        raise TerminalError("port-taken", host=settings.host, port=settings.port, reason=reason) from None
     with listener:
         yield listener
 

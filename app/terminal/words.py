@@ -8,7 +8,7 @@ from importlib.resources import files
 from pydantic import ConfigDict, TypeAdapter
 
 from app.errors import Lang, ServiceError, describe
-from gestures import GesturesError
+from gestures import GesturesError, error_text
 from gestures.reading.poses import Name
 
 
@@ -60,7 +60,9 @@ def word(key: str, lang: Lang, **params: object) -> str:
 
 def problem(error: BaseException, lang: Lang) -> Problem:
     """Say any error in a language; one that nobody foresaw is called the program's own mistake."""
-    if isinstance(error, GesturesError | ServiceError):
+    if isinstance(error, GesturesError):
+        return Problem(error.type, *error_text(error, lang))
+    if isinstance(error, ServiceError):
         return Problem(error.type, *describe(error, lang))
     if not isinstance(error, TerminalError):
         error = TerminalError("internal-error", reason=f"{type(error).__name__}: {error}")

@@ -1,0 +1,330 @@
+import csv
+import io
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from app.cli import cli
+from app.terminal.results import HAND_COLUMNS, PHOTO_COLUMNS
+
+JARI = [sys.executable, "-m", "app.cli"]
+
+
+def jari(*args: str | Path, **options) -> Result:
+    """Run a command in this process: the networks are loaded once."""
+    return CliRunner().invoke(cli, [str(arg) for arg in args], **options)
+
+
+def lines(result: Result) -> list[dict]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.fixture(scope="session")
+def posing(root, tmp_path_factory) -> Path:
+    """A photo of one V sign."""
+    path = tmp_path_factory.mktemp("posing") / "posing.jpg"
+    Image.open(root / "app/web/static/samples/peace.jpg").resize((384, 384)).save(path, quality=92)
+    return path
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory) -> Path:
+    """A photo without any hand."""
+    path = tmp_path_factory.mktemp("plain") / "plain.png"
+    row = np.linspace(60, 200, 200, dtype=np.uint8)
+    Image.fromarray(np.stack([np.tile(row, (150, 1))] * 3, axis=2)).save(path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path, posing, plain) -> Path:
+    """Photos at two depths, a damaged one, and files that are no photos."""
+    place = tmp_path / "rapat"
+    (place / "hari 2").mkdir(parents=True)
+    (place / "b.JPG").write_bytes(posing.read_bytes())
+    (place / "a.png").write_bytes(plain.read_bytes())
+    (place / "hari 2" / "c.jpg").write_bytes(posing.read_bytes()[:2000])
+    (place / "catatan.txt").write_text("no photo")
+    return place
+
+
+def test_a_folder_gives_a_result_for_every_photo_in_a_stable_order(folder):
+    result = jari("check", folder, "--format", "jsonl")
+    assert [line["name"] for line in lines(result)] == ["a.png", "b.JPG", "hari 2/c.jpg"]
+    assert [line.get("level") for line in lines(result)] == ["clear", "review", None]
+    assert lines(result)[2]["error"]["type"] == "photo-damaged"
+    assert set(lines(result)[2]) == {"schema", "name", "error"}
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize(("names", "status"), [(["plain"], 0), (["plain", "posing"], 1), (["posing", "missing", "plain"], 2)])
+def test_the_exit_status_gates_a_post(names, status, posing, plain, tmp_path):
+    paths = {"plain": plain, "posing": posing, "missing": tmp_path / "missing.jpg"}
+    result = jari("check", *(paths[name] for name in names), "--format", "jsonl")
+    assert result.exit_code == status
+    assert [line["name"] for line in lines(result)] == [str(paths[name]) for name in names]
+
+
+def test_a_file_that_is_named_is_always_tried(posing, tmp_path):
+    unnamed = tmp_path / "photo without ending"
+    unnamed.write_bytes(posing.read_bytes())
+    assert jari("check", unnamed, "--format", "jsonl").exit_code == 1
+    text = tmp_path / "notes.txt"
+    text.write_text("no photo")
+    result = jari("check", text, "--format", "jsonl")
+    assert (lines(result)[0]["error"]["type"], result.exit_code) == ("photo-unsupported", 2)
+
+
+def test_standard_input_is_a_dash(posing):
+    result = jari("check", "-", "--format", "jsonl", input=posing.read_bytes())
+    assert [(line["name"], line["level"]) for line in lines(result)] == [("-", "review")]
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda place: None, "file-missing"),
+        (lambda place: place.mkdir(), "folder-empty"),
+        (lambda place: place.write_bytes(b""), "photo-empty"),
+        (lambda place: place.write_bytes(b"\xff\xd8\xff" + bytes(26 * 2**20)), "photo-too-large"),
+        (lambda place: place.symlink_to(place), "file-unreadable"),
+    ],
+)
+@pytest.mark.parametrize("lang", ["id", "en"])
+def test_what_cannot_be_checked_is_said_in_words_and_nothing_else_is_lost(make, kind, lang, plain, tmp_path):
+    make(tmp_path / "it")
+    result = jari("check", tmp_path / "it", plain, "--format", "jsonl", "--lang", lang)
+    failed, checked = lines(result)
+    assert (failed["error"]["type"], checked["level"], result.exit_code) == (kind, "clear", 2)
+    assert failed["error"]["title"]
+    assert re.fullmatch(r"[^{}]+", failed["error"]["detail"])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read_is_told(folder):
+    (folder / "hari 2").chmod(0)
+    result = jari("check", folder, "--format", "jsonl")
+    (folder / "hari 2").chmod(0o755)
+    assert lines(result)[0]["error"]["type"] == "folder-unreadable"
+    assert result.exit_code == 2
+
+
+def test_several_jobs_give_the_same_as_one(folder, posing, tmp_path):
+    one, two = (lines(jari("check", folder, posing, tmp_path / "missing", "--format", "jsonl", "--jobs", jobs)) for jobs in ("1", "2"))
+    for line in one + two:
+        line.pop("elapsed_ms", None)
+    assert one == two
+    assert len(one) == 5
+
+
+def test_csv_has_a_row_a_hand_and_one_for_other_photos(folder):
+    result = jari("check", folder, "--format", "csv", "--lang", "en")
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert tuple(rows[0]) == PHOTO_COLUMNS + HAND_COLUMNS
+    by_name = {row["name"]: row for row in rows}
+    assert (by_name["a.png"]["level"], by_name["a.png"]["hand"]) == ("clear", "")
+    assert (by_name["hari 2/c.jpg"]["level"], by_name["hari 2/c.jpg"]["error"]) == ("", "photo-damaged")
+    hand = next(row for row in rows if row["name"] == "b.JPG" and row["number"] == "2")
+    assert (hand["pose"], hand["strength"], hand["state"]) == ("peace", "official", "posing")
+    assert "bkn-2023 avoid" in hand["lists"]
+    assert all(float(hand[column]) >= 0 for column in ("x", "y", "width", "height"))
+
+
+@pytest.mark.parametrize(
+    ("lang", "words"),
+    [("id", ["perlu ditinjau", "dua jari", "tanpa temuan", "gagal diperiksa", "3 foto:", "Ini imbauan awal"]),
+     ("en", ["to review", "two fingers", "nothing found", "not checked", "3 photos:", "This is initial advice"])],
+)  # fmt: skip
+def test_the_table_is_for_people(folder, lang, words):
+    result = jari("check", folder, "--lang", lang, env={"COLUMNS": "140"})
+    for word in words:
+        assert word in result.stdout
+    assert result.stderr == ""
+
+
+def test_the_table_takes_no_orders_from_file_names(plain, tmp_path):
+    evil = tmp_path / "\x1b[2J[red]x.png"
+    evil.write_bytes(plain.read_bytes())
+    result = jari("check", tmp_path)
+    assert "\x1b" not in result.stdout
+    assert "[red]x.png" in result.stdout
+
+
+def test_a_contest_is_a_name_or_a_file(posing, tmp_path):
+    assert lines(jari("check", posing, "--format", "jsonl", "--contest", "pilpres-2024"))[0]["contest"] == "pilpres-2024"
+    own = tmp_path / "desa.toml"
+    own.write_text('name = { id = "Desa", en = "Village" }\nnumbers = [1]\nlists = []\n')
+    result = lines(jari("check", posing, "--format", "jsonl", "--contest", own))[0]
+    assert result["contest"] == "desa"
+    assert not any(code["on_ballot"] for code in result["codes"] if code["number"] == 2)
+
+
+@pytest.mark.parametrize(("contest", "said"), [("nowhere", "pilpres-2024"), ("broken.toml", "broken.toml")])
+def test_a_wrong_contest_is_refused_with_a_reason(contest, said, posing, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("broken.toml").write_text("numbers = 3")
+    ran = subprocess.run([*JARI, "check", posing, "--contest", contest, "--lang", "en"], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 2
+    assert said in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert ran.stdout == ""
+
+
+def test_annotated_copies_lie_as_the_photos_do(folder, posing, tmp_path):
+    out = tmp_path / "salinan"
+    other = tmp_path / "b.webp"
+    Image.open(posing).save(other, exif=Image.Exif())
+    jari("check", folder, posing, other, "--annotate", out, "--format", "jsonl")
+    assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()) == [
+        "a.jpg",
+        "b-2.jpg",
+        "b.jpg",
+        "posing.jpg",
+    ]
+    with Image.open(out / "posing.jpg") as copy, Image.open(posing) as original:
+        assert (copy.format, copy.size) == ("JPEG", original.size)
+        assert not copy.getexif()
+        difference = np.abs(np.asarray(copy, np.int16) - np.asarray(original.convert("RGB"), np.int16)).max(axis=2)
+    assert (difference > 60).sum() > 100, "the hand is marked"
+
+
+def test_a_copy_never_replaces_a_photo(posing, tmp_path):
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(posing.read_bytes())
+    for given, out in ((photo, tmp_path), (tmp_path, tmp_path / "." / "x" / "..")):
+        (tmp_path / "x").mkdir(exist_ok=True)
+        ran = subprocess.run([*JARI, "check", given, "--annotate", out], capture_output=True, text=True, timeout=60)
+        assert ran.returncode == 2
+        assert "--annotate" in ran.stderr
+        assert ran.stdout == ""
+    assert photo.read_bytes() == posing.read_bytes()
+    assert set(tmp_path.iterdir()) == {photo, tmp_path / "x"}
+
+
+def test_a_copy_that_cannot_be_written_is_told(posing, tmp_path):
+    (tmp_path / "taken").write_text("a file where the folder should be")
+    ran = subprocess.run(
+        [*JARI, "check", posing, "--annotate", tmp_path / "taken", "--lang", "en"], capture_output=True, text=True, timeout=60
+    )
+    assert (ran.returncode, "cannot be written" in ran.stderr, "Traceback" in ran.stderr) == (2, True, False)
+
+
+@pytest.mark.parametrize("finder", ["search", "mediapipe"])
+def test_standard_error_is_silent_where_nobody_watches(finder, posing):
+    ran = subprocess.run(
+        [*JARI, "check", posing, posing, "--finder", finder, "--format", "jsonl"], capture_output=True, text=True, timeout=60
+    )
+    assert ran.stderr == ""
+    assert [json.loads(line)["finder"] for line in ran.stdout.splitlines()] == [finder, finder]
+
+
+def test_progress_goes_to_standard_error_where_a_person_watches(posing, plain):
+    screen, child = pty.openpty()
+    with subprocess.Popen([*JARI, "check", posing, plain, "--format", "jsonl"], stdout=subprocess.PIPE, stderr=child) as run:
+        os.close(child)
+        seen = b""
+        try:
+            while chunk := os.read(screen, 4096):
+                seen += chunk
+        except OSError:  # how a terminal says that its other end was closed
+            pass
+        out = run.stdout.read()
+    os.close(screen)
+    assert b"Memeriksa" in seen
+    assert b"2/2" in seen
+    assert len([json.loads(line) for line in out.splitlines()]) == 2
+
+
+def test_names_that_are_not_utf8_are_shown_as_well_as_can_be(plain, tmp_path):
+    odd = os.fsencode(tmp_path) + b"/foto \xff.png"
+    Path(os.fsdecode(odd)).write_bytes(plain.read_bytes())
+    for format_ in ("jsonl", "csv", "table"):
+        ran = subprocess.run([*JARI, "check", tmp_path, "--format", format_], capture_output=True, timeout=60)
+        assert ran.returncode == 0, ran.stderr
+        assert "foto \N{REPLACEMENT CHARACTER}.png" in ran.stdout.decode()
+
+
+def test_output_is_utf8_in_any_locale(folder):
+    env = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for format_ in ("jsonl", "table"):
+        ran = subprocess.run([*JARI, "check", folder, "--format", format_], capture_output=True, env=env, timeout=60)
+        assert (ran.returncode, ran.stderr) == (2, b"")
+
+
+def test_a_closed_pipe_is_quiet(plain):
+    with subprocess.Popen([*JARI, "check", *[plain] * 40, "--format", "jsonl"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        assert run.stdout.readline()
+        run.stdout.close()
+        assert run.wait(60) == 141
+        assert run.stderr.read() == b""
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_ends_quietly(posing, jobs):
+    with subprocess.Popen(
+        [*JARI, "check", *[posing] * 200, "--format", "jsonl", "--jobs", jobs],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    ) as run:  # fmt: skip
+        assert run.stdout.readline()
+        os.killpg(run.pid, signal.SIGINT)
+        out, err = run.communicate(timeout=60)
+    assert (run.returncode, err.strip()) == (130, b"")
+    for line in out.splitlines():
+        json.loads(line)
+
+
+def test_help_and_tables_answer():
+    assert "jari-netral" not in jari("--help").output
+    assert re.fullmatch(r"jari \d+\.\d+\.\d+\n", jari("--version").output)
+    assert "pilpres-2024" in jari("contests", env={"COLUMNS": "200"}).output
+    assert "salam metal" in jari("poses").output
+    assert "finger heart" in jari("poses", "--lang", "en").output
+
+
+def test_wrong_usage_has_status_2(posing):
+    assert jari("check").exit_code == 2
+    assert jari("check", posing, "--format", "xml").exit_code == 2
+    ran = subprocess.run([*JARI, "chekc"], capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, "Traceback" in ran.stderr) == (2, False)
+
+
+def test_a_wrong_setting_is_named(posing):
+    ran = subprocess.run([*JARI, "check", posing], capture_output=True, text=True, env=os.environ | {"JARI_MAX_BYTES": "lots"}, timeout=60)
+    assert (ran.returncode, "JARI_MAX_BYTES" in ran.stderr, "Traceback" in ran.stderr) == (2, True, False)
+
+
+def test_serve_says_where_to_open_it_and_ends_on_ctrl_c():
+    with subprocess.Popen(
+        [*JARI, "serve", "--port", "0", "--workers", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        try:
+            address = re.search(r"http://127\.0\.0\.1:\d+/", run.stdout.readline())[0]
+            for _ in range(100):
+                try:
+                    with urllib.request.urlopen(address + "healthz", timeout=5) as answer:
+                        assert answer.status == 200
+                    break
+                except urllib.error.URLError:
+                    time.sleep(0.1)
+            else:
+                pytest.fail("the service did not answer")
+            taken = subprocess.run([*JARI, "serve", "--port", address.split(":")[2].strip("/")], capture_output=True, text=True, timeout=60)
+            assert (taken.returncode, "--port" in taken.stderr) == (2, True)
+        finally:
+            run.send_signal(signal.SIGINT)
+        out, err = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "Traceback" not in out + err
