@@ -57,14 +57,13 @@ def redact(photo: Photo, advice: Advice) -> Pixels:
     to bring back.
     """
     pixels = photo.pixels.copy()
-    for hand in advice.hands:
-        if hand.flagged:
-            left, top, right, bottom = _grown(clipped_box(hand.posed.hand, photo.width, photo.height), 0.3, photo)
-            region = photo.pixels[top:bottom, left:right]
-            height, width = region.shape[:2]
-            cells = (min(4, width), min(4, height))
-            small = cv2.resize(region, cells, interpolation=cv2.INTER_AREA)
-            pixels[top:bottom, left:right] = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    # Larger hands last: the finer cells of a smaller hand must not show through where two overlap.
+    for hand in sorted((hand for hand in advice.hands if hand.flagged), key=lambda hand: hand.posed.hand.size):
+        left, top, right, bottom = _grown(clipped_box(hand.posed.hand, photo.width, photo.height), 0.3, photo)
+        region = pixels[top:bottom, left:right]
+        height, width = region.shape[:2]
+        means = cv2.resize(region, (min(4, width), min(4, height)), interpolation=cv2.INTER_AREA)
+        region[:] = cv2.resize(means, (width, height), interpolation=cv2.INTER_LINEAR)
     return pixels
 
 
@@ -96,7 +95,7 @@ def _draw_hand(pixels: Pixels, hand: AdvisedHand, colour: Colour, unit: float) -
     found = hand.posed.hand
     height, width = pixels.shape[:2]
     x, y, w, h = clipped_box(found, width, height)
-    line = max(2, round(min(2.5 * unit, found.size / 40)))
+    line = max(2, round(min(4 * unit, found.size / 40)))
     corners = ((x, y), (x + w - 1, y + h - 1))
     if hand.posed.state is State.REST:
         cv2.rectangle(pixels, *corners, INK, max(1, round(unit)) + 1)

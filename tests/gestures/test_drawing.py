@@ -182,6 +182,15 @@ def test_no_finder_sees_a_redacted_hand(shared, make_posed):
     assert found >= len(files) * 0.8
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_small_hand_shows_nothing_of_a_larger_one_around_it(make_posed, order):
+    photo = noisy()
+    large, small = make_posed("peace", x=300, y=250, size=200), make_posed("one", x=320, y=260, size=20)
+    alone = redact(photo, advice_on(photo, [large]))
+    together = redact(photo, advice_on(photo, [large, small][::order]))
+    assert np.abs(alone.astype(int) - together).max() <= 2
+
+
 @pytest.mark.parametrize("format", ["jpeg", "webp", "png"])
 def test_copies_carry_no_metadata(make_posed, format):
     exif = Image.Exif()
