@@ -17,6 +17,7 @@ import click
 if TYPE_CHECKING:
     from app.errors import Lang
     from app.settings import Settings
+    from gestures import FinderName
 
 BROKEN_PIPE = 128 + 13
 INTERRUPTED = 128 + 2
@@ -157,6 +158,70 @@ def serve(host: str | None, port: int | None, workers: int | None, lang: "Lang")
         address = f"http://{shown}:{number}{settings.root_path}/"
         click.echo(f"Jari Netral {version('jari-netral')} · {word('open', lang)}: {address} · {word('stop', lang)}")
         serve_http(settings, listener)
+
+
+@cli.command(short_help="Measure how right the readings are, on labelled photos.")
+@click.argument("labels", metavar="LABELS.csv", type=click.Path(path_type=Path))
+@click.option("--finder", "finders", type=click.Choice(["search", "mediapipe"]), multiple=True, help="Measure this one; may be repeated.")
+@click.option(
+    "--results", metavar="FILE", multiple=True, type=click.Path(path_type=Path), help="Measure JSON lines kept before; repeatable."
+)
+@click.option("--contest", metavar="NAME|FILE", help="Which numbers and lists apply: a name that `jari contests` gives, or a file.")
+@click.option("--jobs", metavar="N", type=click.IntRange(1, 64), default=1, show_default=True, help="Check so many photos at once.")
+@click.option("--sets", metavar="A,B", help="Only the photos of these sets.")
+@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="At most so many photos of each set, spread over it.")
+@click.option("--report", metavar="DIR", type=click.Path(path_type=Path), help="Write index.html, figures.json and the results to DIR.")
+@in_language
+def evaluate(
+    labels: Path,
+    finders: tuple["FinderName", ...],
+    results: tuple[Path, ...],
+    contest: str | None,
+    jobs: int,
+    sets: str | None,
+    limit: int | None,
+    report: Path | None,
+    lang: "Lang",
+) -> None:
+    """Measure how right the readings are, on labelled photos, and print the figures set by set.
+
+    LABELS.csv has a row per labelled hand (or per photo where none is labelled), with the columns
+
+    \b
+      path     the photo, relative to the file of labels
+      set      name of the set, for the table
+      kind     posed: one labelled hand; group: other hands are at rest;
+               partial: other hands are not judged; rest: nobody poses
+      pose     expected pose
+      numbers  numbers that may be read, separated by ";"; empty: none may
+      box      x y w h in pixels of the upright photo, or empty
+
+    Several finders stand side by side. The report has charts and the worst misses, with pieces of the photos.
+    """
+    from app.evaluate.labels import choose, read_labels
+    from app.evaluate.report import prepare, results_file, write_report
+    from app.evaluate.run import check_photos, print_table, read_results
+    from app.workers import CheckerSetup
+    from gestures import load_contest
+
+    if finders and results:
+        raise click.UsageError("--finder checks photos, --results takes what was kept: give one of the two.")
+    settings = _settings()
+    rules = load_contest(contest or settings.contest)
+    photos = choose(read_labels(labels), [name.strip() for name in sets.split(",")] if sets else (), limit)
+    if report:
+        prepare(report)
+    if results:
+        runs = read_results(results, photos)
+    else:
+        setups = [CheckerSetup(finder, settings.model, rules, settings.limits) for finder in dict.fromkeys(finders or (settings.finder,))]
+        runs = [
+            check_photos(photos, labels.parent, setup, jobs=jobs, lang=lang, keep=report and results_file(report, setup.finder))
+            for setup in setups
+        ]
+    print_table(runs)
+    if report:
+        click.echo(write_report(runs, labels.parent, rules, report))
 
 
 @cli.command(short_help="Name the contests that --contest knows.")

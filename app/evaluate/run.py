@@ -1,0 +1,133 @@
+"""Runs the line from photo to advice over labelled photos, or takes results that are already there, and prints what came of it."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import TextIO
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from app.errors import Lang
+from app.evaluate.labels import LabelledPhoto
+from app.evaluate.measures import Figures, Outcome, Rate, Result, figures_by_set, judge
+from app.terminal.checking import check_all
+from app.terminal.progress import progress
+from app.terminal.sources import Source
+from app.terminal.words import TerminalError
+from app.workers import CheckerSetup
+
+# Generous, so that a busy machine changes how long an evaluation takes and not what it finds.
+TIMEOUT_S = 600
+HEADS = ("set", "finder", "photos", "hands", *(name.replace("_", " ") for name in Figures.RATES), "extra", "failed")
+WIDTH_IN_FILES = 140
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one finder made of the photos. name: of the finder, or of the file that its results came from."""
+
+    name: str
+    outcomes: list[Outcome]
+
+
+def check_photos(
+    photos: Sequence[LabelledPhoto], folder: Path, setup: CheckerSetup, *, jobs: int, lang: Lang, keep: Path | None = None
+) -> Run:
+    """Check every photo, with progress on standard error. keep: where to write the results, a JSON object a line, as they come.
+
+    Raises `TerminalError` when photos are missing, before any is checked, and a `GesturesError` when a Checker can't be made.
+    """
+    if missing := [photo.path for photo in photos if not (folder / photo.path).is_file()]:
+        raise TerminalError("labels-photos", count=len(missing), folder=folder, first=missing[0])
+    sources = [Source(photo.path, folder / photo.path, PurePath()) for photo in photos]
+    results: list[Result] = []
+    with progress(len(photos), lang) as step, _lines(keep) as lines:
+        for outcome in check_all(sources, setup, jobs=jobs, lang=lang, timeout_s=TIMEOUT_S):
+            results.append(outcome.result)
+            if lines:
+                lines.write(json.dumps(outcome.result, ensure_ascii=False) + "\n")
+            with step():
+                pass
+    if all("error" in result for result in results):
+        error = results[0]["error"]
+        raise TerminalError("nothing-checked", reason=f"{error['title']}. {error['detail']}")
+    return Run(setup.finder, judge(photos, results))
+
+
+@contextmanager
+def _lines(file: Path | None) -> Iterator[TextIO | None]:
+    if file is None:
+        yield None
+        return
+    with file.open("w", encoding="utf-8") as stream:
+        yield stream
+
+
+def read_results(files: Iterable[Path], photos: Sequence[LabelledPhoto]) -> list[Run]:
+    """Take results from files of JSON lines. Each is named after its finder or, where two have the same, after the file.
+
+    Raises `TerminalError` for a file that can't be read or isn't JSON lines.
+    """
+    read = [(file, _results(file)) for file in files]
+    names = [next((str(result["finder"]) for result in results if "finder" in result), file.stem) for file, results in read]
+    if len(set(names)) < len(names):
+        names = [file.stem for file, _ in read]
+    if len(set(names)) < len(names):
+        names = [str(file) for file, _ in read]
+    return [Run(name, judge(photos, results)) for name, (_, results) in zip(names, read, strict=True)]
+
+
+def _results(file: Path) -> list[Result]:
+    results = []
+    where = str(file)
+    try:
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            if line.strip():
+                where = f"{file}, {number}"
+                result = json.loads(line)
+                if not isinstance(result, dict):
+                    raise ValueError("no JSON object")
+                results.append(result)
+    except (OSError, ValueError) as error:
+        raise TerminalError("results-unreadable", where=where, reason=getattr(error, "strerror", None) or error) from None
+    return results
+
+
+def print_table(runs: Sequence[Run]) -> None:
+    """Print the figures of every set, finders side by side: rates in percent, with their 95 % intervals below."""
+    console = Console(markup=False, highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH_IN_FILES
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for head in HEADS:
+        names = head in ("set", "finder")
+        table.add_column(head, justify="left" if names else "right", no_wrap=names)
+    for row in rows(runs):
+        table.add_row(*row)
+    console.print(table)
+
+
+def rows(runs: Sequence[Run]) -> list[list[str]]:
+    """Return the table of figures, as text: set by set, a row a finder."""
+    measured = {run.name: figures_by_set(run.outcomes) for run in runs}
+    sets = list(next(iter(measured.values())))
+    cells = []
+    for name in sets:
+        for place, (finder, of_finder) in enumerate(measured.items()):
+            figures = of_finder[name]
+            extra = "–" if figures.extra is None else f"{figures.extra:.2f}"
+            rates = [shown(getattr(figures, rate)) for rate in Figures.RATES]
+            cells.append([name if place == 0 else "", finder, str(figures.photos), str(figures.hands), *rates, extra, str(figures.failed)])
+    return cells
+
+
+def shown(rate: Rate) -> str:
+    """Return a rate in percent with its interval on a second line, or a dash."""
+    if rate.interval is None:
+        return "–"
+    low, high = rate.interval
+    return f"{100 * rate.hits / rate.of:.1f}\n{100 * low:.0f}–{100 * high:.0f}"
