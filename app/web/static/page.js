@@ -1,0 +1,308 @@
+// The page's four views (start, working, result, problem) and the way between them.
+
+import { Stage, crop, decode, release } from "./picture.js";
+import { describe, highlight, numbered } from "./result.js";
+import { Problem, check, copy, tables } from "./service.js";
+import { language, number, speak, text } from "./words.js";
+
+const MB = 2 ** 20;
+
+const $ = (id) => document.getElementById(id);
+
+let known = null; // limits and contests, once the service has told them
+let photo = null; // the chosen file
+let image = null; // the same, decoded, or null where the browser can't
+let result = null; // the service's advice
+let trouble = null; // the problem shown
+let stage = null;
+let selected = null; // number of the highlighted hand
+let running = null; // AbortController of what is under way
+let countdown = null;
+
+function show(view) {
+  for (const section of document.querySelectorAll(".view")) section.hidden = section.id !== view;
+  document.body.dataset.view = view;
+  clearInterval(countdown);
+  if (view === "start") $("choose").focus();
+  else {
+    // The back button leads to the start, not away from the page.
+    if (!history.state) history.pushState({ view: "photo" }, "");
+    document.querySelector(`#${view} h1`).focus({ preventScroll: true });
+  }
+  scrollTo({ top: 0 });
+}
+
+function home() {
+  if (history.state) history.back();
+  else leave();
+}
+
+function leave() {
+  running?.abort();
+  release(image);
+  [photo, image, result, trouble, stage] = [null, null, null, null, null];
+  for (const frame of ["preview", "picture", "cards"]) $(frame).querySelectorAll("img, .sheet, li").forEach((one) => one.remove());
+  show("start");
+}
+
+function say(words) {
+  $("status").textContent = words;
+}
+
+async function begin(file) {
+  running?.abort();
+  running = new AbortController();
+  const { signal } = running;
+  if (file !== photo) {
+    release(image);
+    image = null;
+    photo = file;
+  }
+  trouble = null;
+  const ticking = prepare();
+  try {
+    if (known && photo.size > known.limits.bytes) throw tooLarge("bytes", photo.size / MB, known.limits.bytes / MB);
+    const decoding = image ? Promise.resolve(image) : decode(photo).then((one) => preview(one, signal));
+    const checking = check(photo, { contest: $("contest").value, language, signal, sent });
+    checking.catch(() => {}); // awaited below; the preview may throw first
+    await decoding;
+    result = await checking;
+    if (!image || !sameShape(image, result)) await serversPicture(signal);
+    signal.throwIfAborted();
+    present();
+  } catch (error) {
+    if (signal.aborted) return;
+    running.abort(); // an upload that goes on for nothing
+    trouble = error instanceof Problem ? error : new Problem({ local: "unexpected", again: true });
+    complain();
+  } finally {
+    clearInterval(ticking);
+  }
+}
+
+function prepare() {
+  for (const step of $("steps").children) {
+    step.className = "";
+    step.querySelector(".measure").textContent = "";
+  }
+  document.querySelector("[data-step=picture]").hidden = true;
+  $("long").hidden = true;
+  $("no-preview").hidden = true;
+  $("preview").querySelector("img")?.remove();
+  if (image) $("preview").prepend(image);
+  show("working");
+  enter("send");
+  const began = Date.now();
+  return setInterval(() => {
+    const seconds = Math.round((Date.now() - began) / 1000);
+    const look = document.querySelector("[data-step=look].now .measure");
+    if (look) look.textContent = text("working.seconds", { seconds });
+    $("long").hidden = seconds < 6;
+  }, 1000);
+}
+
+function enter(name) {
+  for (const step of $("steps").children) {
+    if (step.dataset.step === name) step.className = "now";
+    else if (step.className === "now") step.className = "done";
+  }
+  say(text(`working.${name}`));
+}
+
+function sent(share) {
+  document.querySelector("[data-step=send] .measure").textContent = text("working.percent", { percent: Math.round(share * 100) });
+  if (share === 1) enter("look");
+}
+
+function preview(decoded, signal) {
+  if (signal.aborted) return release(decoded);
+  image = decoded;
+  if (!image) {
+    $("no-preview").hidden = false;
+    return;
+  }
+  const pixels = image.naturalWidth * image.naturalHeight;
+  if (known && pixels > known.limits.pixels) throw tooLarge("pixels", pixels / 1e6, known.limits.pixels / 1e6);
+  image.alt = "";
+  $("preview").prepend(image);
+}
+
+// Some browsers show no HEIC, and some leave a turned photo lying; what the service saw is then shown instead.
+async function serversPicture(signal) {
+  document.querySelector("[data-step=picture]").hidden = false;
+  enter("picture");
+  const drawn = await decode(await copy("annotated", photo, { contest: result.contest, language, signal }));
+  release(image);
+  image = drawn;
+}
+
+function sameShape(one, { width, height }) {
+  return Math.abs(one.naturalWidth / one.naturalHeight / (width / height) - 1) < 0.02;
+}
+
+function tooLarge(what, size, limit) {
+  return new Problem({ local: what, params: { size, limit } });
+}
+
+function present() {
+  const shown = numbered(result);
+  selected = null;
+  image.alt = text("picture.alt");
+  stage = new Stage($("picture"), image, result, shown, select);
+  describe(result, shown, select);
+  show("result");
+  crops(shown);
+}
+
+/** Highlight a hand in the picture and among the cards; null, or the same hand again, for none. */
+function select(place) {
+  selected = place === selected ? null : place;
+  stage.select(selected);
+  highlight(selected);
+}
+
+async function crops(shown) {
+  const canvases = $("cards").querySelectorAll("canvas");
+  const mine = result;
+  for (const [place, [hand]] of shown.entries()) {
+    await new Promise(requestAnimationFrame); // a group's many crops never hold up a touch
+    if (result !== mine) return;
+    crop(canvases[place], image, hand, result);
+  }
+}
+
+async function download(button) {
+  const which = button.dataset.copy;
+  const words = button.querySelector("span");
+  if (button.getAttribute("aria-busy")) return;
+  button.setAttribute("aria-busy", "true");
+  words.textContent = text("copy.busy");
+  $("copy-problem").textContent = "";
+  try {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(await copy(which, photo, { contest: result.contest, language, signal: running.signal }));
+    link.download = text(`copy.${which}.file`);
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    say(text("copy.done"));
+  } catch (error) {
+    if (error instanceof Problem) $("copy-problem").textContent = Object.values(wordsOf(error)).join(". ");
+  } finally {
+    button.removeAttribute("aria-busy");
+    words.textContent = text(words.dataset.text);
+  }
+}
+
+function complain() {
+  wordProblem();
+  show("problem");
+  let seconds = trouble.retryAfter ?? 0;
+  const label = () => {
+    $("retry").querySelector("span").textContent = seconds > 0 ? text("problem.retry.wait", { seconds }) : text("problem.retry");
+    if (seconds-- <= 0) clearInterval(countdown);
+  };
+  label();
+  countdown = setInterval(label, 1000);
+}
+
+function wordProblem() {
+  const { title, detail } = wordsOf(trouble);
+  $("problem-title").textContent = title;
+  $("problem-detail").textContent = detail;
+  $("problem-reference").textContent = trouble.reference ? text("problem.reference", { id: trouble.reference }) : "";
+  $("retry").hidden = !trouble.again;
+  $("retry").querySelector("span").textContent = text("problem.retry");
+}
+
+function wordsOf({ local, title, detail, params = {} }) {
+  if (!local) return { title, detail };
+  const written = Object.fromEntries(Object.entries(params).map(([key, value]) => [key, number(value, 1)]));
+  return { title: text(`problem.${local}.title`), detail: text(`problem.${local}.detail`, written) };
+}
+
+function tell() {
+  if (!known) return;
+  $("formats").textContent = text("start.formats.limit", { limit: number(known.limits.bytes / MB, 1) });
+  const chosen = $("contest").value || known.default;
+  $("contest").replaceChildren(...known.contests.map((one) => new Option(one.name[language], one.key, one.key === known.default, one.key === chosen)));
+}
+
+function switchLanguage(next) {
+  speak(next);
+  tell();
+  if (result && document.body.dataset.view === "result") {
+    const shown = numbered(result);
+    describe(result, shown, select);
+    highlight(selected);
+    image.alt = text("picture.alt");
+    crops(shown);
+  }
+  if (trouble) wordProblem();
+}
+
+$("choose").onclick = () => $("file").click();
+$("take").onclick = () => $("camera").click();
+for (const id of ["file", "camera"])
+  $(id).onchange = (event) => {
+    const [file] = event.target.files;
+    event.target.value = ""; // so that the same photo can be chosen again
+    if (file) begin(file);
+  };
+
+for (const button of document.querySelectorAll("[data-sample]"))
+  button.onclick = async () => {
+    try {
+      const answer = await fetch(`static/samples/${button.dataset.sample}.jpg`);
+      if (!answer.ok) throw new Error(answer.statusText);
+      begin(await answer.blob());
+    } catch {
+      trouble = new Problem({ local: "sample" });
+      complain();
+    }
+  };
+
+addEventListener("paste", (event) => {
+  const [file] = event.clipboardData.files;
+  if (file) begin(file);
+});
+addEventListener("dragover", (event) => {
+  event.preventDefault();
+  document.body.classList.add("dragging");
+});
+addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) document.body.classList.remove("dragging");
+});
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  document.body.classList.remove("dragging");
+  const [file] = event.dataTransfer.files;
+  if (file) begin(file);
+});
+
+$("cancel").onclick = () => {
+  home();
+  say(text("working.cancelled"));
+};
+$("again").onclick = home;
+$("other").onclick = home;
+$("retry").onclick = () => begin(photo);
+$("marks").onchange = (event) => $("picture").classList.toggle("unmarked", !event.target.checked);
+for (const button of document.querySelectorAll("[data-copy]")) button.onclick = () => download(button);
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && selected !== null) select(null);
+});
+addEventListener("popstate", leave);
+
+for (const button of document.querySelectorAll("[data-language]")) button.onclick = () => switchLanguage(button.dataset.language);
+$("theme").onclick = () => {
+  const root = document.documentElement;
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = dark ? "light" : "dark";
+  localStorage.setItem("theme", root.dataset.theme);
+};
+
+if (history.state) history.replaceState(null, "");
+speak(language);
+document.body.dataset.view = "start";
+known = await tables();
+tell();

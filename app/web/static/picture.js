@@ -1,0 +1,127 @@
+// The photo on the page: shown as the browser decodes it, with the hands drawn over it, and a crop of each.
+
+const SVG = "http://www.w3.org/2000/svg";
+const FINGERS = [
+  [0, 1, 2, 3, 4],
+  [0, 5, 6, 7, 8],
+  [9, 10, 11, 12],
+  [13, 14, 15, 16],
+  [0, 17, 18, 19, 20],
+  [5, 9, 13, 17],
+];
+
+/** Decode a photo for showing. Resolves to null where the browser does not know the format. */
+export async function decode(blob) {
+  const image = new Image();
+  image.src = URL.createObjectURL(blob);
+  try {
+    await image.decode(); // off the main thread
+    return image;
+  } catch {
+    release(image);
+    return null;
+  }
+}
+
+export function release(image) {
+  if (image) URL.revokeObjectURL(image.src);
+}
+
+/** How a hand is shown: "flagged", "unclear", "fine", or "rest". */
+export function kind(hand) {
+  if (hand.state === "rest") return "rest";
+  return hand.state === "unclear" ? "unclear" : hand.flagged ? "flagged" : "fine";
+}
+
+/**
+ * A photo with marks on the hands that pose, laid into `frame`. `shown`: [hand, number] of the hands to mark; `picked` hears a hand's number
+ * when it is clicked, or null for a click beside all hands.
+ */
+export class Stage {
+  constructor(frame, image, result, shown, picked) {
+    this.frame = frame;
+    this.result = result;
+    this.shown = shown;
+    this.sheet = document.createElement("div");
+    this.sheet.className = "sheet";
+    frame.classList.toggle("few", shown.length <= 4);
+    frame.classList.toggle("many", shown.length > 12);
+    this.sheet.append(image, this.#overlay(), ...shown.map(([hand, number]) => this.#badge(hand, number)));
+    frame.replaceChildren(this.sheet);
+    frame.style.aspectRatio = `${result.width} / ${result.height}`;
+    frame.onclick = (event) => {
+      const number = event.target.closest("[data-hand]")?.dataset.hand;
+      picked(number === undefined ? null : Number(number));
+    };
+    this.select(null);
+  }
+
+  /** Show one hand, nearer if it is small, and the others faintly; null shows all alike. */
+  select(number) {
+    const { width, height } = this.result;
+    this.frame.classList.toggle("selecting", number !== null);
+    for (const element of this.frame.querySelectorAll("[data-hand]"))
+      element.classList.toggle("selected", Number(element.dataset.hand) === number);
+    const hand = this.shown.find(([, one]) => one === number)?.[0];
+    let zoom = 1, x = 0, y = 0;
+    if (hand) {
+      const [left, top, w, h] = hand.box;
+      zoom = Math.min(Math.max(0.3 / Math.max(w / width, h / height), 1), 6);
+      // Centre of the hand in the frame's middle, but never beyond the photo's edge; all as shares of the photo.
+      const shift = (middle) => Math.min(Math.max(middle * zoom - 0.5, 0), zoom - 1);
+      x = shift((left + w / 2) / width);
+      y = shift((top + h / 2) / height);
+    }
+    this.sheet.style.setProperty("--zoom", zoom);
+    this.sheet.style.transform = `translate(${-x * 100}%, ${-y * 100}%) scale(${zoom})`;
+  }
+
+  #overlay() {
+    const svg = draw("svg", { viewBox: `0 0 ${this.result.width} ${this.result.height}`, preserveAspectRatio: "none", "aria-hidden": "true" });
+    for (const [hand, number] of this.shown) {
+      const group = draw("g", { class: `hand ${kind(hand)}`, "data-hand": number });
+      const [x, y, width, height] = hand.box;
+      const bones = FINGERS.map((chain) => "M" + chain.map((joint) => hand.landmarks[joint].slice(0, 2).join(" ")).join("L")).join("");
+      group.append(
+        draw("rect", { class: "casing", x, y, width, height }),
+        draw("rect", { class: "line", x, y, width, height }),
+        draw("path", { class: "casing thin", d: bones }),
+        draw("path", { class: "line thin", d: bones }),
+      );
+      svg.append(group);
+    }
+    return svg;
+  }
+
+  #badge(hand, number) {
+    const badge = document.createElement("span");
+    badge.className = `badge ${kind(hand)}`;
+    badge.dataset.hand = number;
+    badge.textContent = number;
+    badge.setAttribute("aria-hidden", "true");
+    badge.style.left = `${(hand.box[0] / this.result.width) * 100}%`;
+    badge.style.top = `${(hand.box[1] / this.result.height) * 100}%`;
+    return badge;
+  }
+}
+
+/** Draw the square around a hand on a canvas. */
+export function crop(canvas, image, hand, result) {
+  const [x, y, width, height] = hand.box;
+  const scale = image.naturalWidth / result.width;
+  const side = Math.max(width, height) * 1.5;
+  const pixels = canvas.width;
+  const context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  context.drawImage(
+    image,
+    (x + width / 2 - side / 2) * scale, (y + height / 2 - side / 2) * scale, side * scale, side * scale,
+    0, 0, pixels, pixels,
+  );
+}
+
+function draw(name, attributes) {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  return element;
+}

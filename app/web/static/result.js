@@ -1,0 +1,141 @@
+// What the service said of a photo, in words: the level, the numbers, the messages, and a card for each hand.
+
+import { kind } from "./picture.js";
+import { either, language, text } from "./words.js";
+
+const STRENGTHS = ["official", "common", "possible"];
+const KINDS = ["flagged", "unclear", "fine"];
+
+const $ = (id) => document.getElementById(id);
+
+/** [hand, number] of the hands that pose: those to review first. */
+export function numbered(result) {
+  const posing = result.hands.filter((hand) => hand.state !== "rest");
+  posing.sort((one, other) => KINDS.indexOf(kind(one)) - KINDS.indexOf(kind(other)));
+  return posing.map((hand, place) => [hand, place + 1]);
+}
+
+/** Put the result into the page. `picked` hears the number of the card that is clicked. */
+export function describe(result, shown, picked) {
+  document.querySelector(".result").dataset.level = result.level;
+  $("level-icon").setAttribute("href", `static/icons.svg#${result.level}`);
+  $("level").textContent = text(`level.${result.level}`);
+  const codes = result.codes.filter((code) => code.on_ballot);
+  codes.sort((one, other) => one.number - other.number);
+  $("numbers").hidden = !codes.length;
+  const strengths = STRENGTHS.map((strength) => [strength, codes.filter((code) => code.strength === strength)]);
+  $("chips").replaceChildren(...strengths.filter(([, some]) => some.length).map(([strength, some]) => chips(strength, some)));
+
+  const said = result.messages.filter((message) => message.key !== "safe-poses"); // those are shown as pictures
+  $("messages").replaceChildren(...said.map(message));
+  $("instead").hidden = said.length === result.messages.length;
+
+  const kinds = new Set(shown.map(([hand]) => kind(hand)));
+  for (const one of KINDS) document.querySelector(`.legend .${one}`).hidden = !kinds.has(one);
+  document.querySelector("#result figcaption").hidden = !shown.length;
+  document.querySelector("[data-copy=annotated]").hidden = !shown.length;
+  for (const one of document.querySelectorAll("[data-copy=redacted], #redacted-hint")) one.hidden = !kinds.has("flagged");
+  $("copy-problem").textContent = "";
+
+  const ballot = new Set(codes.map((code) => code.number));
+  $("cards").replaceChildren(...shown.map(([hand, place]) => card(hand, place, ballot, picked)));
+  $("rest").textContent = resting(result.hands.length, shown.length);
+}
+
+/** Highlight the card of a hand; null for none. On a narrow page the picture then stays in sight above the cards. */
+export function highlight(place) {
+  const card = $("cards").querySelector(place === null ? ".selected" : `[data-hand="${place}"]`);
+  const top = card?.getBoundingClientRect().top;
+  document.querySelector(".result").classList.toggle("picked", place !== null);
+  for (const item of $("cards").children) {
+    const mine = Number(item.dataset.hand) === place;
+    item.classList.toggle("selected", mine);
+    item.querySelector(".card-main").setAttribute("aria-pressed", String(mine));
+  }
+  if (!card) return;
+  scrollBy({ top: card.getBoundingClientRect().top - top, behavior: "instant" }); // what the picture's new height moved
+  if (place !== null) card.scrollIntoView({ block: "nearest" });
+}
+
+function chips(strength, codes) {
+  const item = element("li", strength);
+  item.append(...codes.map((code) => element("strong", "chip", code.number)), element("span", "", text(`strength.${strength}`)));
+  return item;
+}
+
+function message({ key, text: words }) {
+  return element("li", key, words[language]);
+}
+
+function card(hand, place, ballot, picked) {
+  const item = element("li", `card ${kind(hand)}`);
+  item.dataset.hand = place;
+  const main = element("button", "card-main");
+  main.type = "button";
+  main.setAttribute("aria-pressed", "false");
+  main.onclick = () => picked(place);
+
+  const canvas = element("canvas", "crop");
+  canvas.width = canvas.height = 192;
+  const badge = element("span", "badge", place);
+  for (const one of [canvas, badge]) one.setAttribute("aria-hidden", "true");
+
+  const head = element("span", "card-head");
+  const name = element("span", "unseen", `${text("hand.number", { number: place })}: `);
+  head.append(badge, name, element("span", "card-state", text(`hand.${kind(hand)}`)));
+  const words = element("span", "card-words");
+  words.append(
+    head,
+    element("span", "card-pose", hand.pose_name?.[language] ?? text("hand.unreadable")),
+    ...reads(hand, ballot).map((line) => element("span", "card-reads", line)),
+    element("span", "card-why", why(hand)),
+  );
+  main.append(canvas, words);
+  item.append(main);
+  if (hand.lists.length) item.append(lists(hand.lists));
+  return item;
+}
+
+function reads(hand, ballot) {
+  const onBallot = hand.readings.filter((reading) => ballot.has(reading.number));
+  return ["hand.reads", "hand.possibly-reads"].flatMap((key) => {
+    const possible = key === "hand.possibly-reads";
+    const numbers = onBallot.filter((reading) => (reading.strength === "possible") === possible).map((reading) => reading.number);
+    return numbers.length ? [text(key, { numbers: either(numbers) })] : [];
+  });
+}
+
+function why(hand) {
+  const words = hand.why[language].charAt(0).toUpperCase() + hand.why[language].slice(1);
+  if (hand.state !== "posing") return `${words}.`;
+  return `${words} (${text("hand.confidence", { percent: Math.round(hand.pose_confidence * 100) })}).`;
+}
+
+function lists(stances) {
+  const avoid = stances.filter((one) => one.stance === "avoid").length;
+  const safe = stances.length - avoid;
+  const title = avoid && safe ? "both" : avoid ? "avoid" : "safe";
+  const items = element("ul");
+  for (const { stance, name } of stances) {
+    const item = element("li");
+    item.append(element("span", `stance ${stance}`, text(`hand.lists.stance.${stance}`)), element("span", "", name[language]));
+    items.append(item);
+  }
+  const details = element("details", "card-lists");
+  details.append(element("summary", "", text(`hand.lists.${title}`, { avoid, safe, count: stances.length })), items);
+  return details;
+}
+
+function resting(all, posing) {
+  const count = all - posing;
+  if (!all) return text("hands.none");
+  if (!posing) return text("hands.only-rest");
+  return count ? text(count === 1 ? "hands.rest.one" : "hands.rest.many", { count }) : "";
+}
+
+function element(name, className = "", words = "") {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  made.textContent = words;
+  return made;
+}

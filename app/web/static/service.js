@@ -1,0 +1,62 @@
+// Talks to the service. Addresses are relative, so that the page also works below a path.
+
+/** An error to show: the service's own problem document, or one that the page makes (`local`: keys of texts.*.json). */
+export class Problem extends Error {
+  constructor({ title, detail, reference, local, params, retryAfter, again = false }) {
+    super(title ?? local);
+    Object.assign(this, { title, detail, reference, local, params, retryAfter, again });
+  }
+}
+
+/** Limits, contests and lists. Null where the service does not answer; the page then works without. */
+export async function tables() {
+  try {
+    const [limits, contests] = await Promise.all(["v1/limits", "v1/contests"].map(async (path) => (await fetch(path)).json()));
+    return { limits, ...contests };
+  } catch {
+    return null;
+  }
+}
+
+/** Check a photo. `sent` hears the share (0..1) of the upload that is done; aborting the signal rejects with its reason. */
+export async function check(photo, options) {
+  return JSON.parse(await (await post("v1/checks", photo, options)).text());
+}
+
+/** A copy of the photo as a Blob: "annotated" or "redacted". */
+export function copy(kind, photo, options) {
+  return post(`v1/checks/${kind}`, photo, options);
+}
+
+// XMLHttpRequest, because fetch does not tell how much was sent.
+function post(path, photo, { contest, language, signal, sent = () => {} }) {
+  const form = new FormData();
+  form.append("lang", language);
+  if (contest) form.append("contest", contest);
+  form.append("photo", photo, "photo"); // the file's name stays here
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", path);
+    request.responseType = "blob";
+    request.upload.onprogress = (event) => sent(event.total ? event.loaded / event.total : 0);
+    request.upload.onload = () => sent(1);
+    request.onload = async () => (request.status === 200 ? resolve(request.response) : reject(await problem(request)));
+    request.onerror = () => reject(new Problem({ local: "offline", again: true }));
+    signal?.addEventListener("abort", () => {
+      request.abort();
+      reject(signal.reason);
+    });
+    request.send(form);
+  });
+}
+
+async function problem(request) {
+  try {
+    const { type, title, detail, status, instance } = JSON.parse(await request.response.text());
+    const retryAfter = Number(request.getResponseHeader("Retry-After")) || 0;
+    const reference = status >= 500 && status !== 503 ? instance.split(":").at(-1) : undefined;
+    return new Problem({ title, detail, reference, retryAfter, again: status >= 500 || type === "photo-timeout" });
+  } catch {
+    return new Problem({ local: "unexpected", again: true });
+  }
+}

@@ -1,0 +1,38 @@
+// The page's words, from texts.id.json and texts.en.json, and whatever else depends on the language.
+
+export const LANGUAGES = ["id", "en"];
+
+const catalogues = Object.fromEntries(
+  await Promise.all(
+    LANGUAGES.map(async (language) => [language, await (await fetch(new URL(`texts.${language}.json`, import.meta.url))).json()]),
+  ),
+);
+
+const asked = [new URLSearchParams(location.search).get("lang"), localStorage.getItem("language")];
+export let language = asked.find((one) => LANGUAGES.includes(one)) ?? "id";
+
+/** The text of a key in the current language, with its {placeholders} filled in. */
+export function text(key, params = {}) {
+  return catalogues[language][key].replace(/\{([\w-]+)\}/g, (_, name) => params[name]);
+}
+
+/** A number as people of the language write it. */
+export function number(value, digits = 0) {
+  return value.toLocaleString(language, { maximumFractionDigits: digits });
+}
+
+/** "1, 2, or 3" in the current language. */
+export function either(values) {
+  return new Intl.ListFormat(language, { type: "disjunction" }).format(values.map(String));
+}
+
+/** Switch the language, and put the words of everything that carries data-text or data-label into it. */
+export function speak(next) {
+  language = next;
+  localStorage.setItem("language", next);
+  document.documentElement.lang = next;
+  for (const element of document.querySelectorAll("[data-text]")) element.textContent = text(element.dataset.text);
+  for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", text(element.dataset.label));
+  for (const button of document.querySelectorAll("[data-language]"))
+    button.setAttribute("aria-pressed", String(button.dataset.language === next));
+}
