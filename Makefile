@@ -44,8 +44,8 @@ format: setup ## Put the code in the one format
 bench: setup ## Time both finders on this machine
 	@$(BIN)/jari bench
 
-evaluate: setup ## Measure how right the readings are, on ../shared/photos
-	@$(BIN)/jari evaluate ../shared/photos/labels.csv
+evaluate: setup ## Measure how right the readings are, on ../shared/photos; the report is report/index.html
+	@$(BIN)/jari evaluate ../shared/photos/labels.csv --finder search --finder mediapipe --jobs $$(nproc) --report report
 
 locale: setup ## Compile the message catalogues after editing a .po file
 	@$(BIN)/python -c 'import pathlib, polib; [polib.pofile(str(po)).save_as_mofile(str(po.with_suffix(".mo"))) for po in pathlib.Path("gestures/locale").rglob("*.po")]'
