@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from app.evaluate.measures import AT_REST, NOT_SEEN, UNCLEAR, Band, Figures, Rate, Reliability, TradeOff
+from gestures import pose_table
 
 # Blue and orange first: told apart by everybody, also in print. The line styles say the same once more.
 COLOURS = ("#1f5fa8", "#d9730d", "#4c8c4a", "#8a5aa8")
@@ -19,7 +20,7 @@ STYLES = ("o-", "s--", "^-.", "D:")
 def size_chart(bands: Mapping[str, Sequence[Band]]) -> bytes:
     """Draw numbers read right, and hands seen, against the size of the hand."""
     with _style():
-        figure, axes = _axes(7.6, 3.8)
+        figure, axes = _axes(9, 3.8)
         some = next(iter(bands.values()))
         for place, (name, rows) in enumerate(bands.items()):
             at = [index + 0.12 * (place - (len(bands) - 1) / 2) for index in range(len(rows))]
@@ -34,7 +35,7 @@ def size_chart(bands: Mapping[str, Sequence[Band]]) -> bytes:
 def reliability_chart(curves: Mapping[str, Reliability]) -> bytes:
     """Draw how often readings are right against their confidence, and how many there are of each."""
     with _style():
-        figure = Figure(figsize=(5.6, 5.2), layout="constrained")
+        figure = Figure(figsize=(7.6, 5.2), layout="constrained")
         axes, below = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
         axes.plot([0, 1], [0, 100], color="#999", linewidth=1, label="as sure as right")
         for place, (name, curve) in enumerate(curves.items()):
@@ -42,7 +43,10 @@ def reliability_chart(curves: Mapping[str, Reliability]) -> bytes:
             _points(axes, [row.confidence for row in curve.bins], [row.right for row in curve.bins], label, place)
             width = 0.09 / len(curves)
             left = [row.low + 0.005 + place * width for row in curve.bins]
-            below.bar(left, [row.right.of for row in curve.bins], width, align="edge", color=COLOURS[place % 4])
+            bars = below.bar(left, [row.right.of for row in curve.bins], width, align="edge", color=COLOURS[place % 4])
+            below.bar_label(bars, fontsize=7)
+        below.margins(y=0.25)
+        below.yaxis.get_major_locator().set_params(integer=True)
         axes.set(ylabel="right, %", xlim=(0, 1), ylim=(0, 102))
         below.set(xlabel="confidence of the reading", ylabel="readings")
         return _svg(figure, axes)
@@ -51,7 +55,7 @@ def reliability_chart(curves: Mapping[str, Reliability]) -> bytes:
 def trade_off_chart(curves: Mapping[str, Sequence[TradeOff]], chosen: Mapping[str, Figures]) -> bytes:
     """Draw numbers read right against photos flagged though nobody poses, as the threshold moves; the chosen point is a star."""
     with _style():
-        figure, axes = _axes(6.4, 4.2)
+        figure, axes = _axes(7.6, 4.2)
         for place, (name, points) in enumerate(curves.items()):
             drawn = [(100 * p.false_alarm, 100 * p.number) for p in points if p.false_alarm is not None and p.number is not None]
             colour = COLOURS[place % 4]
@@ -73,7 +77,7 @@ def trade_off_chart(curves: Mapping[str, Sequence[TradeOff]], chosen: Mapping[st
 def threshold_chart(points: Mapping[str, Sequence[TradeOff]]) -> bytes:
     """Draw, set by set, what a threshold on the score gives: numbers right (solid), photos flagged though nobody poses (dashed)."""
     with _style():
-        figure, axes = _axes(6.4, 4.2)
+        figure, axes = _axes(7.6, 4.2)
         colours = mpl.colormaps["tab10"].colors  # type: ignore[attr-defined]  # a ListedColormap
         for place, (name, some) in enumerate(points.items()):
             for share, style, what in (("number", "-", "number right"), ("false_alarm", "--", "flagged")):
@@ -89,7 +93,8 @@ def confusion_chart(counts: Mapping[str, Mapping[str, int]]) -> bytes:
     """Draw what hands of each expected pose (rows) were read as (columns); shades are shares of the row."""
     last = (AT_REST, UNCLEAR, NOT_SEEN)
     down = [*sorted(set(counts) - {AT_REST}), *([AT_REST] if AT_REST in counts else [])]
-    across = [*sorted({read for row in counts.values() for read in row} - set(last) | set(down) - set(last)), *last]
+    poses = {read for row in counts.values() for read in row} | (set(down) & set(pose_table()))
+    across = [*sorted(poses - set(last)), *last]
     totals = {pose: sum(counts[pose].values()) for pose in down}
     shares = [[counts[pose].get(read, 0) / totals[pose] for read in across] for pose in down]
     with _style():

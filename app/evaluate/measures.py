@@ -180,11 +180,14 @@ class TradeOff:
     extra: float | None
 
 
+MissKind = Literal["false alarm", "extra", "misread", "not seen", "not quiet"]
+
+
 @dataclass(frozen=True, slots=True)
 class Miss:
     """Something that went wrong. box: where in the photo, if known. confidence: of the wrong reading, 0..1."""
 
-    kind: Literal["false alarm", "extra", "misread", "not seen", "not quiet"]
+    kind: MissKind
     photo: LabelledPhoto
     box: Box | None
     expected: str
@@ -441,15 +444,18 @@ def trade_off(outcomes: Sequence[Outcome], contest: Contest, steps: int = 50) ->
 
 
 def misses(outcomes: Iterable[Outcome]) -> list[Miss]:
-    """Return all that went wrong, the worst first: the more confident the wrong reading, the worse; of what was not seen, the largest."""
+    """Return all that went wrong, the worst first: the more confident the wrong reading, the worse; of what was not seen, the largest.
+
+    A flagged photo in which nobody poses stands there once, with its most confident hand.
+    """
     found = []
     for outcome in outcomes:
         photo = outcome.photo
-        for hand in outcome.hands if photo.kind == "rest" else outcome.others if photo.kind == "group" else ():
-            if photo.kind == "rest" and outcome.level == "review" and hand.get("flagged", first_number(hand) is not None):
-                found.append(_miss("false alarm", photo, hand, AT_REST))
-            elif photo.kind == "group" and first_number(hand) is not None:
-                found.append(_miss("extra", photo, hand, AT_REST))
+        if photo.kind == "rest" and outcome.level == "review" and outcome.hands:
+            worst = max(outcome.hands, key=lambda hand: (bool(hand.get("flagged")), _confidence(hand)))
+            found.append(_miss("false alarm", photo, worst, AT_REST))
+        if photo.kind == "group":
+            found += [_miss("extra", photo, hand, AT_REST) for hand in outcome.others if first_number(hand) is not None]
         for sighting in outcome.sightings:
             label, expected = sighting.label, _expected(sighting.label)
             if not label.numbers and not sighting.quiet:
@@ -466,7 +472,7 @@ def misses(outcomes: Iterable[Outcome]) -> list[Miss]:
     return sorted(found, key=badness, reverse=True)
 
 
-def _miss(kind: Literal["false alarm", "extra", "misread", "not quiet"], photo: LabelledPhoto, hand: Hand, expected: str) -> Miss:
+def _miss(kind: MissKind, photo: LabelledPhoto, hand: Hand, expected: str) -> Miss:
     x, y, width, height = hand["box"]
     return Miss(kind, photo, (x, y, width, height), expected, hand.get("pose") or read_as(hand), _confidence(hand))
 

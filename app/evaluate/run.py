@@ -89,10 +89,10 @@ def _results(file: Path) -> list[Result]:
             if line.strip():
                 where = f"{file}, {number}"
                 result = json.loads(line)
-                if not isinstance(result, dict):
-                    raise ValueError("no JSON object")
+                if not isinstance(result, dict) or any(len(hand["box"]) != 4 for hand in result.get("hands", ())):
+                    raise ValueError("not a checked photo")
                 results.append(result)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise TerminalError("results-unreadable", where=where, reason=getattr(error, "strerror", None) or error) from None
     return results
 
