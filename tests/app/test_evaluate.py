@@ -166,6 +166,12 @@ def test_labels_that_name_a_count_are_judged_by_the_number():
     assert list(readings_judged(outcomes, load_contest("default"))) == [(0.9, True), (0.8, True)]
 
 
+def test_a_hand_at_two_labels_is_judged_once_and_right_if_it_fits_one():
+    photos = [photo("close.jpg", "group", at(FIST, 0, 0, 100, 100), at(PEACE, 90, 0, 100, 100))]
+    outcomes = judge(photos, [result("close.jpg", hand("peace", (80, 20, 40, 40)))])
+    assert list(readings_judged(outcomes, load_contest("default"))) == [(0.9, True)]
+
+
 def test_the_trade_off_moves_one_threshold_over_every_hand():
     photos = [
         photo("a", "posed", PEACE),
