@@ -9,7 +9,6 @@ from typing import Literal, Self
 from gestures.advice import Advice, advise
 from gestures.contest import Contest, load_contest
 from gestures.hands.finder import HandFinder
-from gestures.hands.landmarker import LandmarkerFinder
 from gestures.hands.search import SearchFinder
 from gestures.photo import Limits, Photo, open_photo
 from gestures.reading.reader import read_hands
@@ -36,9 +35,7 @@ class Checker:
         """`finder`: one of ours by name, or any `HandFinder`. `model`: another copy of hand_landmarker.task. Raises `GesturesError`."""
         self._contest = _rules(contest)
         self._limits = limits
-        if isinstance(finder, str):
-            finder = LandmarkerFinder(model) if finder == "mediapipe" else SearchFinder(model)
-        self._finder = finder
+        self._finder = _finder(finder, model) if isinstance(finder, str) else finder
 
     def check(self, data: bytes, *, name: str = "", contest: Contest | str | Path | None = None) -> Advice:
         """Check a photo's bytes. Raises a `GesturesError` rather than call a photo clear that was not looked at."""
@@ -68,3 +65,12 @@ class Checker:
 
 def _rules(contest: Contest | str | Path) -> Contest:
     return contest if isinstance(contest, Contest) else load_contest(contest)
+
+
+def _finder(name: FinderName, model: Path | None) -> HandFinder:
+    if name == "mediapipe":
+        # Only where it is asked for: MediaPipe doubles the time to start, and runs programs of the system to look for a sound library.
+        from gestures.hands.landmarker import LandmarkerFinder
+
+        return LandmarkerFinder(model)
+    return SearchFinder(model)
