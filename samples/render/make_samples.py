@@ -49,7 +49,6 @@ SAMPLES = {  # file -> pose, person, side, view (yaw, pitch, roll), cloth, room
     "stop": ("stop", "b", "R", (4, 0, 3), "khaki", "bare"),
     "fist": ("fist", "d", "L", (-10, 0, 0), "white", "shelves"),
     "at_rest": ("rest", "c", "R", (70, -8, 172), "khaki", "bare"),
-    "three_heic": ("three", "d", "R", (6, 0, 5), "white", "window"),
     "sideways": ("peace", "a", "L", (-6, 0, 8), "khaki", "window"),
 }
 GROUP = (  # the poses of eighteen raised arms, three rows from the front

@@ -1,4 +1,4 @@
-"""Turn make_samples.py's pictures into the samples folder: metadata off, one as HEIC, one sideways with its turn and date in EXIF.
+"""Turn make_samples.py's pictures into the samples folder: metadata off, one as HEIC too, one sideways with its turn and date in EXIF.
 
 python pack_samples.py OUT SAMPLES, with Pillow and pillow-heif (both come with the project's dev extra).
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 import pillow_heif
 from PIL import ExifTags, Image
 
-HEIC, SIDEWAYS = "three_heic", "sideways"
+HEIC, SIDEWAYS = "three", "sideways"
 TAKEN_AT = "2023:11:25 09:41:00"
 TURN_RIGHT = 6  # the EXIF orientation of a picture that must be turned a quarter to the right to stand upright
 
@@ -20,8 +20,8 @@ def main():
     for path in sorted(source.glob("*.jpg")):
         picture = Image.frombytes("RGB", (image := Image.open(path)).size, image.convert("RGB").tobytes())
         if path.stem == HEIC:
-            picture.save(folder / "three.heic", quality=60)
-        elif path.stem == SIDEWAYS:
+            picture.save(folder / f"{HEIC}.heic", quality=60)
+        if path.stem == SIDEWAYS:
             exif = Image.Exif()
             exif[ExifTags.Base.Orientation] = TURN_RIGHT
             exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = TAKEN_AT

@@ -161,7 +161,7 @@ def _solved(arm, key, angles, place, *, ring=False, rng=None, about=None):
     bones = {i: arm.chain(i, angles[i]) for i in FINGERS}
     if place == "heart":
         index = np.array([about(46, 7), about(64, 8), about(6, 6), about(-2, 2)])
-        cross, along = about(72, 9), (about(0.42, 0.08), about(0.42, 0.08))
+        cross, along = about(66, 9), (about(0.22, 0.06), about(0.12, 0.06))
         beside = about(0.0125, 0.0008) * unit(-arm.S + about(0.35, 0.2) * arm.P)
     else:
         aim = _aim(arm, bones, place)
