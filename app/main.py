@@ -76,11 +76,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 async def _warm_up(service: Service) -> None:
-    try:
+    with suppress(NotReady):  # which is logged, and told to whoever asks for /readyz
         await service.ensure_ready()
-    except NotReady:
-        log.error("self-check failed")
-    else:
         log.info("ready", extra={"fields": {"version": version("jari-netral"), "workers": service.settings.workers}})
 
 

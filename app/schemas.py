@@ -244,7 +244,9 @@ class Problem(Schema):
     instance: str = Field(
         description="This occurrence, as it stands in the service's log.", examples=["urn:uuid:6f0d3a52-6f1e-4a53-9b0c-6e2b9a0c1d11"]
     )
-    fields: list[FieldProblem] | None = Field(default=None, description="Fields at fault, with `request-invalid`.")
+    fields: list[FieldProblem] | None = Field(
+        default=None, description="Fields at fault, with `request-invalid`.", examples=[[{"field": "photo", "problem": "missing"}]]
+    )
 
     def body(self) -> dict[str, Any]:
         """The JSON, without what does not apply."""

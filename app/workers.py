@@ -112,10 +112,10 @@ class CheckerPool:
             for future, _ in self._waiting:
                 future.cancel()
             self._waiting.clear()
+            lost, self._running = self._running, set()
         _end(self._processes)
-        for future in self._running:
+        for future in lost:
             future.set_exception(WorkerLost())
-        self._running.clear()
 
     def __enter__(self) -> Self:
         return self

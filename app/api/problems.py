@@ -56,7 +56,7 @@ def add_handlers(app: FastAPI, max_bytes: int) -> None:
         headers = dict(error.headers or {})
         match error.status_code:
             case 400:
-                return problem(request, RequestError("request-malformed"))
+                return problem(request, RequestError("request-malformed" if _is_form(request) else "media-type-unsupported"))
             case 404:
                 return problem(request, RequestError("not-found"))
             case 405:
@@ -68,12 +68,16 @@ def add_handlers(app: FastAPI, max_bytes: int) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        if request.method == "POST" and not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        if not _is_form(request):
             return problem(request, RequestError("media-type-unsupported"))
         # Only the field's name and the kind of mistake: what was sent is never echoed.
         fields = [FieldProblem(field=str(one["loc"][-1]), problem=one["type"]) for one in error.errors()]
         names = ", ".join(one.field for one in fields)
         return problem(request, RequestError("request-invalid", fields=names), fields=fields)
+
+
+def _is_form(request: Request) -> bool:
+    return request.headers.get("content-type", "").lower().startswith("multipart/form-data")
 
 
 def responses(*types: str) -> dict[int | str, dict[str, Any]]:

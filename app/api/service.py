@@ -1,6 +1,7 @@
 """What routes need of the running service."""
 
 import asyncio
+import logging
 import time
 from concurrent.futures import Future
 from importlib.resources import files
@@ -10,11 +11,13 @@ from fastapi import Depends
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from app.errors import NotReady, QueueFull, ServiceError
+from app.errors import NotReady, QueueFull
 from app.settings import Settings
 from app.workers import CheckerPool, CheckResult, Job
-from gestures import Contest, GesturesError, contests, load_contest
+from gestures import Contest, contests, load_contest
 from gestures.errors import UnknownContest
+
+log = logging.getLogger(__name__)
 
 SELF_CHECK = files("app") / "web" / "static" / "samples" / "peace.jpg"
 SELF_CHECK_NUMBER = 2
@@ -61,7 +64,8 @@ class Service:
                 if self._checked_at is None:
                     raise NotReady from None
                 return  # busy with photos, so at work
-            except (GesturesError, ServiceError):
+            except Exception as error:  # whatever it is, photos can't be checked
+                log.error("self-check failed", extra={"fields": {"error": type(error).__name__}})
                 self._checked_at = None
                 raise NotReady from None
             if SELF_CHECK_NUMBER not in [code["number"] for code in advice["codes"]]:

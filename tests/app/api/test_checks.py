@@ -1,0 +1,269 @@
+import json
+import socket
+import threading
+import time
+from io import BytesIO
+from urllib.parse import urlsplit
+
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from app.main import FORM_OVERHEAD, create_app
+from app.schemas import CheckedPhoto
+from app.settings import Settings
+
+CHECKS = "/v1/checks"
+PATIENT_S = 120
+
+
+def send(client, photo, path=CHECKS, headers=None, **fields):
+    return client.post(path, files={"photo": ("rapat rahasia.jpg", photo, "image/jpeg")}, data=fields, headers=headers)
+
+
+def problem(answer):
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    body = answer.json()
+    assert body["status"] == answer.status_code
+    assert body["instance"] == f"urn:uuid:{answer.headers['x-request-id']}"
+    return body
+
+
+@pytest.fixture(scope="module")
+def answer(client, peace):
+    return send(client, peace)
+
+
+class TestAdvice:
+    def test_reads_two_fingers(self, answer):
+        assert answer.status_code == 200
+        body = answer.json()
+        assert body["level"] == "review"
+        assert {"number": 2, "strength": "official"} in body["hands"][0]["readings"]
+        assert body["hands"][0]["pose"] == "peace"
+        assert body["hands"][0]["flagged"]
+
+    def test_is_what_the_schema_says(self, answer):
+        CheckedPhoto.model_validate_json(answer.content, strict=False)
+        assert set(answer.json()) == {field.alias or name for name, field in CheckedPhoto.model_fields.items()}
+
+    def test_keeps_and_echoes_no_name(self, answer):
+        assert answer.json()["name"] == ""
+        assert answer.headers["cache-control"] == "no-store"
+
+    def test_names_the_contest(self, client, peace):
+        assert send(client, peace, contest="pilpres-2024").json()["contest"] == "pilpres-2024"
+
+    def test_an_empty_contest_is_none(self, client, peace):
+        assert send(client, peace, contest="").json()["contest"] == "default"
+
+    def test_does_not_believe_name_and_content_type(self, client, peace):
+        answer = client.post(CHECKS, files={"photo": ("notes.txt", peace, "text/plain")})
+        assert answer.status_code == 200
+
+
+class TestCopies:
+    @pytest.mark.parametrize("copy", ["annotated", "redacted"])
+    @pytest.mark.parametrize(
+        ("accept", "media_type", "format"),
+        [
+            ("*/*", "image/jpeg", "JPEG"),
+            ("image/webp", "image/webp", "WEBP"),
+            ("image/webp;q=0.5, image/jpeg", "image/jpeg", "JPEG"),
+            ("application/json", "image/jpeg", "JPEG"),
+        ],
+    )
+    def test_gives_what_is_accepted(self, client, peace, copy, accept, media_type, format):
+        answer = send(client, peace, f"{CHECKS}/{copy}", headers={"Accept": accept})
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == media_type
+        picture = Image.open(BytesIO(answer.content))
+        assert picture.format == format
+        assert picture.size == (384, 384)
+        assert not picture.getexif()
+
+    def test_the_redacted_copy_no_longer_shows_the_pose(self, client, peace):
+        redacted = send(client, peace, f"{CHECKS}/redacted").content
+        assert 2 not in [code["number"] for code in send(client, redacted).json()["codes"]]
+
+
+class TestPhotoProblems:
+    @pytest.mark.parametrize(
+        ("photo", "status", "kind"),
+        [
+            (b"", 422, "photo-empty"),
+            (b"hello", 415, "photo-unsupported"),
+            (b"\xff\xd8\xff\xe0\0\x10JFIF\0", 422, "photo-damaged"),
+        ],
+    )
+    def test_says_what_is_wrong(self, client, photo, status, kind):
+        body = problem(send(client, photo))
+        assert (body["status"], body["type"]) == (status, kind)
+
+    def test_too_small(self, client):
+        file = BytesIO()
+        Image.new("RGB", (8, 8)).save(file, "PNG")
+        assert problem(send(client, file.getvalue()))["type"] == "photo-too-small"
+
+    @pytest.mark.parametrize(
+        ("fields", "headers", "title"),
+        [
+            ({}, {}, "Jenis berkas belum didukung"),
+            ({}, {"Accept-Language": "en-GB,en;q=0.9,id;q=0.5"}, "This kind of file is not supported"),
+            ({"lang": "en"}, {"Accept-Language": "id"}, "This kind of file is not supported"),
+        ],
+    )
+    def test_in_the_callers_language(self, client, fields, headers, title):
+        answer = send(client, b"hello", headers=headers, **fields)
+        assert problem(answer)["title"] == title
+        assert answer.headers["content-language"] == ("en" if "This" in title else "id")
+
+
+class TestRequestProblems:
+    def test_without_a_photo(self, client):
+        body = problem(client.post(CHECKS, data={"contest": "default"}, files={"other": b"x"}))
+        assert (body["status"], body["type"]) == (422, "request-invalid")
+        assert body["fields"] == [{"field": "photo", "problem": "missing"}]
+
+    def test_a_photo_that_is_a_text_field(self, client):
+        body = problem(client.post(CHECKS, data={"photo": "x"}, files={"other": b"x"}))
+        assert body["type"] == "request-invalid"
+
+    @pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded", "image/jpeg"])
+    def test_of_another_media_type(self, client, peace, content_type):
+        body = problem(client.post(CHECKS, content=peace, headers={"Content-Type": content_type}))
+        assert (body["status"], body["type"]) == (415, "media-type-unsupported")
+
+    @pytest.mark.parametrize("body", [b"", b"--x\r\n", b"--x\r\nContent-Disposition: form-data; name=photo\r\n\r\nabc"])
+    def test_with_a_damaged_form(self, client, body):
+        answer = client.post(CHECKS, content=body, headers={"Content-Type": "multipart/form-data; boundary=x"})
+        assert problem(answer)["status"] in (400, 422)
+
+    def test_with_a_form_without_boundary(self, client):
+        answer = client.post(CHECKS, content=b"x", headers={"Content-Type": "multipart/form-data"})
+        assert problem(answer)["type"] == "request-malformed"
+
+    def test_in_an_unknown_language(self, client, peace):
+        assert problem(send(client, peace, lang="tlh"))["fields"] == [{"field": "lang", "problem": "literal_error"}]
+
+    def test_for_an_unknown_contest(self, client, peace):
+        body = problem(send(client, peace, contest="pilkada-2030"))
+        assert body["type"] == "contest-unknown"
+        assert "default" in body["detail"]
+
+    def test_a_contest_is_never_a_path(self, client, peace, root):
+        file = root / "gestures/contests/default.toml"
+        assert file.is_file()
+        for name in (str(file), "../contests/default.toml", f"file://{file}"):
+            assert problem(send(client, peace, contest=name))["type"] == "contest-unknown"
+
+    def test_more_than_one_file(self, client, peace):
+        answer = client.post(CHECKS, files=[("photo", peace), ("photo", peace)])
+        assert problem(answer)["status"] == 400
+
+
+@pytest.fixture(scope="module")
+def small_client():
+    """Takes few bytes and pixels."""
+    with TestClient(create_app(Settings(workers=1, max_bytes=10_000, max_pixels=10_000, check_timeout_s=PATIENT_S))) as client:
+        yield client
+
+
+class TestSize:
+    def test_too_many_bytes(self, small_client):
+        body = problem(send(small_client, b"\xff" * 10_001))
+        assert (body["status"], body["type"]) == (413, "photo-too-large")
+
+    def test_too_many_pixels(self, small_client):
+        file = BytesIO()
+        Image.new("RGB", (200, 200)).save(file, "PNG")
+        assert problem(send(small_client, file.getvalue()))["type"] == "photo-too-large"
+
+    def test_a_declared_size_is_refused_unread(self, small_client):
+        answer = small_client.post(
+            CHECKS, content=b"", headers={"Content-Length": "999999999", "Content-Type": "multipart/form-data; boundary=x"}
+        )
+        assert problem(answer)["type"] == "photo-too-large"
+
+    def test_reading_stops_at_the_limit(self, server):
+        """A body of unknown length that would never end is answered as soon as it is over the limit."""
+        address = urlsplit(server)
+        limit = 25 * 2**20 + FORM_OVERHEAD
+        chunk = b"%x\r\n%b\r\n" % (2**20, b"\0" * 2**20)
+        with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
+            head = f"POST {CHECKS} HTTP/1.1\r\nHost: {address.netloc}\r\nTransfer-Encoding: chunked\r\n"
+            connection.sendall(f"{head}Content-Type: multipart/form-data; boundary=x\r\n\r\n".encode())
+            part = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="x"\r\n\r\n'
+            connection.sendall(b"%x\r\n%b\r\n" % (len(part), part))
+            sent, answer = 0, b""
+            connection.settimeout(0.01)
+            while not answer:
+                assert sent < 3 * limit
+                try:
+                    connection.settimeout(60)
+                    connection.sendall(chunk)
+                    sent += 2**20
+                    connection.settimeout(0.01)
+                    answer = connection.recv(65536)
+                except TimeoutError:
+                    continue
+                except ConnectionError:  # it hung up, and the answer went with the connection
+                    break
+        assert not answer or answer.startswith(b"HTTP/1.1 413 ")
+        assert limit <= sent + 2**20
+
+
+class TestOverload:
+    def test_a_full_queue_says_when_to_come_back(self, group, peace):
+        app = create_app(Settings(workers=1, queue_size=0, check_timeout_s=PATIENT_S))
+        with TestClient(app) as client:
+            client.get("/readyz")
+            first = threading.Thread(target=send, args=(client, group))
+            first.start()
+            while not app.state.service.pool._running:
+                time.sleep(0.01)
+            answer = send(client, peace, headers={"Accept-Language": "en"})
+            body = problem(answer)
+            assert (body["status"], body["type"]) == (503, "queue-full")
+            assert int(answer.headers["retry-after"]) >= 1
+            assert answer.headers["retry-after"] in body["detail"]
+            first.join()
+            assert send(client, peace).status_code == 200
+
+    def test_a_photo_that_takes_too_long(self, group):
+        with TestClient(create_app(Settings(workers=1, check_timeout_s=0.05))) as client:
+            body = problem(send(client, group))
+            assert (body["status"], body["type"]) == (422, "photo-timeout")
+
+    def test_who_hangs_up_leaves_the_queue(self, server, group, peace):
+        """Five large photos are sent and given up at once; the one behind them does not wait for all of them."""
+        address = urlsplit(server)
+        head = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="x"\r\n\r\n'
+        body = head + group + b"\r\n--x--\r\n"
+        for _ in range(5):
+            with socket.create_connection((address.hostname, address.port)) as connection:
+                start = f"POST {CHECKS} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: {len(body)}\r\n"
+                connection.sendall(f"{start}Content-Type: multipart/form-data; boundary=x\r\n\r\n".encode() + body)
+                time.sleep(0.3)
+        time.sleep(1)
+        import httpx2
+
+        began = time.monotonic()
+        answer = httpx2.post(f"{server}v1/checks", files={"photo": peace}, timeout=PATIENT_S)
+        waited = time.monotonic() - began
+        assert answer.status_code == 200
+        began = time.monotonic()
+        httpx2.post(f"{server}v1/checks", files={"photo": group}, timeout=PATIENT_S)
+        assert waited < 2.5 * (time.monotonic() - began)
+
+
+class TestLog:
+    def test_has_a_line_a_request_without_names(self, client, peace, caplog):
+        caplog.set_level("INFO", logger="app.requests")
+        answer = send(client, peace)
+        client.get("/foto-budi-santoso.jpg?nama=budi")
+        lines = [record.fields for record in caplog.records if record.message == "request"]
+        assert [(line["route"], line["status"]) for line in lines] == [("/v1/checks", 200), (None, 404)]
+        assert lines[0]["id"] == answer.headers["x-request-id"]
+        assert "budi" not in json.dumps(lines)
+        assert "rahasia" not in caplog.text

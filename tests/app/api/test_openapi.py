@@ -1,0 +1,40 @@
+import pytest
+
+from app.schemas import Problem
+
+
+@pytest.fixture(scope="module")
+def document(client):
+    return client.get("/openapi.json").json()
+
+
+class TestDocument:
+    def test_every_field_is_described_and_has_an_example(self, document):
+        for name, schema in document["components"]["schemas"].items():
+            for field, what in schema.get("properties", {}).items():
+                refers = "$ref" in what or "$ref" in what.get("items", {}) or any("$ref" in one for one in what.get("anyOf", []))
+                assert what.get("description") or "$ref" in what, f"{name}.{field}"
+                is_upload = what.get("contentMediaType") or what.get("format") == "binary"
+                assert refers or is_upload or "examples" in what, f"{name}.{field}"
+
+    @pytest.mark.parametrize("path", ["/v1/checks", "/v1/checks/annotated", "/v1/checks/redacted"])
+    def test_every_error_has_examples(self, document, path):
+        answers = document["paths"][path]["post"]["responses"]
+        assert set(answers) == {"200", "400", "413", "415", "422", "500", "503"}
+        for status, answer in answers.items():
+            if status == "200":
+                continue
+            examples = answer["content"]["application/problem+json"]["examples"]
+            assert examples
+            for kind, example in examples.items():
+                problem = Problem.model_validate(example["value"])
+                assert (problem.type, str(problem.status)) == (kind, status)
+                assert "{" not in problem.detail
+
+    def test_copies_are_pictures(self, document):
+        content = document["paths"]["/v1/checks/redacted"]["post"]["responses"]["200"]["content"]
+        assert set(content) == {"image/jpeg", "image/webp"}
+
+    def test_no_page_that_loads_from_other_hosts(self, client):
+        assert client.get("/docs").status_code == 404
+        assert client.get("/redoc").status_code == 404

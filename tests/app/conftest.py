@@ -1,0 +1,87 @@
+"""A running service: in this process for most tests, as a command on a port where a browser or a bare socket wants one."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from app.main import create_app
+from app.settings import Settings
+
+# Far more than a check takes, because the machine that runs the tests may be busy.
+PATIENT_S = 120
+
+# Words that would make a finding out of advice, as beginnings of words.
+ACCUSING = {
+    "id": r"\b(me|pe)?langgar|terbukti|pelaku|dugaan|diduga|terduga|terindikasi|bersalah|kesalahan|sanksi|larang|tersangka|tuduh|bukti",
+    "en": r"\bviolat|guilt|offen[cds]|proven|prove\b|suspect|accus|culprit|breach|illegal|forbid|prohibit|sanction|misconduct|infring",
+}
+
+
+@pytest.fixture(scope="session")
+def pictures(root) -> Path:
+    """The page's own samples."""
+    return root / "app/web/static/samples"
+
+
+@pytest.fixture(scope="session")
+def peace(pictures) -> bytes:
+    """A photo of one hand that shows two fingers."""
+    file = BytesIO()
+    Image.open(pictures / "peace.jpg").resize((384, 384)).save(file, "JPEG", quality=92)  # a smaller one is checked sooner
+    return file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def group(pictures) -> bytes:
+    """A photo of many hands, which takes a while to check."""
+    return (pictures / "group.jpg").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[TestClient]:
+    with TestClient(create_app(Settings(workers=1, check_timeout_s=PATIENT_S))) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def accusing() -> dict[str, re.Pattern[str]]:
+    return {lang: re.compile(words, re.IGNORECASE) for lang, words in ACCUSING.items()}
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory) -> Iterator[str]:
+    """The address of `jari serve`, ended the way an administrator ends it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("server") / "log"
+    environment = os.environ | {"JARI_PORT": str(port), "JARI_WORKERS": "1", "JARI_CHECK_TIMEOUT_S": str(PATIENT_S)}
+    with log.open("wb") as stream:
+        process = subprocess.Popen([sys.executable, "-m", "app.cli", "serve"], env=environment, stdout=stream, stderr=stream)
+    try:
+        _wait_for(process, port)
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        process.terminate()
+        assert process.wait(timeout=30) in (0, -15), log.read_text()
+
+
+def _wait_for(process: subprocess.Popen[bytes], port: int) -> None:
+    import time
+
+    for _ in range(300):
+        assert process.poll() is None, "the service ended"
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise AssertionError("the service did not start")

@@ -1,0 +1,424 @@
+"""The page in a real browser, at phone and desk size: Chromium, driven by Playwright."""
+
+import json
+import re
+from io import BytesIO
+from urllib.parse import urlsplit
+
+import pytest
+from PIL import Image
+
+sync_api = pytest.importorskip("playwright.sync_api")
+
+PATIENT_MS = 120_000
+# No sandbox, because tests often run as root; nothing that would look for updates.
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+SIZES = {
+    "phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2},
+    "desk": {"viewport": {"width": 1280, "height": 800}},
+}
+
+
+@pytest.fixture(scope="session")
+def browser(chromium):
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=SIZES)
+def context(browser, request):
+    context = browser.new_context(locale="id-ID", color_scheme="light", **SIZES[request.param])
+    context.set_default_timeout(PATIENT_MS)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context, server):
+    """The open page. Whatever it asks of other hosts, or complains of on the console, fails the test."""
+    page = context.new_page()
+    asked, complaints = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.expected = []  # parts of complaints that a test provokes
+    page.goto(server)
+    page.wait_for_selector("#contest option", state="attached")
+    yield page
+    here = urlsplit(server).netloc
+    assert {urlsplit(url).netloc for url in asked if not url.startswith(("blob:", "data:"))} == {here}
+    assert [one for one in complaints if not any(part in one for part in page.expected)] == []
+
+
+@pytest.fixture
+def shot(request, tmp_path_factory):
+    """Keeps a screenshot, to look at."""
+    folder = tmp_path_factory.getbasetemp() / "screenshots"
+    folder.mkdir(exist_ok=True)
+    name = re.sub(r"\W+", "-", request.node.name).strip("-")
+    return lambda page, what="": page.screenshot(path=folder / f"{name}{what}.png", full_page=True)
+
+
+def photo(data, name="foto.jpg"):
+    return {"name": name, "mimeType": "image/jpeg", "buffer": data}
+
+
+def choose(page, data, name="foto.jpg"):
+    page.set_input_files("#file", photo(data, name))
+
+
+def result(page):
+    page.wait_for_selector("#result:not([hidden])")
+
+
+def fits(page):
+    """Nothing sticks out to the side, and everything to touch is large enough."""
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    small = page.evaluate(
+        """() => [...document.querySelectorAll("button, select, summary, .foot a, .check")]
+            .filter((one) => one.offsetParent)
+            .filter((one) => one.getBoundingClientRect().height < 44 || one.getBoundingClientRect().width < 44)
+            .map((one) => one.outerHTML.slice(0, 80))"""
+    )
+    assert small == []
+
+
+class TestDoors:
+    def test_a_chosen_file(self, page, peace, shot):
+        fits(page)
+        shot(page, "-start")
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name="Pilih foto").click()
+        chooser.value.set_files(photo(peace))
+        result(page)
+        assert page.get_by_role("heading", level=1).inner_text() == "Ada pose yang perlu ditinjau"
+        assert page.evaluate("() => document.activeElement.id") == "level"
+        card = page.locator(".card").first
+        assert "Dua jari terbuka" in card.inner_text()
+        assert "nomor 2" in card.inner_text()
+        assert page.locator("#chips .chip", has_text="2").count() == 1
+        fits(page)
+        shot(page, "-result")
+
+    def test_a_camera(self, page, peace):
+        touch = page.evaluate("() => matchMedia('(pointer: coarse)').matches")
+        assert page.get_by_role("button", name="Ambil foto").is_visible() == touch
+        page.set_input_files("#camera", photo(peace))
+        result(page)
+
+    def test_a_sample(self, page):
+        page.get_by_role("button", name="Kepalan tangan").click()
+        result(page)
+        assert "Kepalan tangan" in page.locator(".card.fine").first.inner_text()
+
+    @pytest.mark.parametrize(("event", "field"), [("paste", "clipboardData"), ("drop", "dataTransfer")])
+    def test_paste_and_drop(self, page, event, field):
+        page.evaluate(
+            """async ([event, field]) => {
+                const data = new DataTransfer();
+                data.items.add(new File([await (await fetch("static/samples/peace.jpg")).blob()], "foto.jpg"));
+                const kind = event === "paste" ? ClipboardEvent : DragEvent;
+                document.body.dispatchEvent(new kind(event, { [field]: data, bubbles: true, cancelable: true }));
+            }""",
+            [event, field],
+        )
+        result(page)
+
+    def test_the_contest_that_was_chosen(self, page, peace):
+        page.get_by_label("Kontestasi").select_option("pilpres-2024")
+        with page.expect_response("**/v1/checks") as answer:
+            choose(page, peace)
+        assert answer.value.json()["contest"] == "pilpres-2024"
+
+    def test_the_files_name_stays_in_the_browser(self, page, peace):
+        with page.expect_request("**/v1/checks") as asked:
+            choose(page, peace, "rapat-rahasia.jpg")
+        assert b"rahasia" not in (asked.value.post_data_buffer or b"")
+        result(page)
+
+
+class TestPhotos:
+    def test_a_sideways_photo_is_shown_upright_and_marked_where_the_hand_is(self, page, pictures):
+        image = Image.open(pictures / "peace.jpg").crop((150, 0, 650, 768)).transpose(Image.Transpose.ROTATE_90)
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        file = BytesIO()
+        image.save(file, "JPEG", exif=exif, quality=92)
+        with page.expect_response("**/v1/checks") as answer:
+            choose(page, file.getvalue())
+        result(page)
+        body = answer.value.json()
+        assert (body["width"], body["height"]) == (500, 768)
+        shown, box = page.locator(".picture").bounding_box(), page.locator(".sheet rect.line").first.bounding_box()
+        assert shown["width"] / shown["height"] == pytest.approx(500 / 768, rel=0.02)
+        x, y, width, height = (body["hands"][0]["box"][side] / (500, 768)[side % 2] for side in range(4))
+        centre = (box["x"] + box["width"] / 2 - shown["x"]) / shown["width"], (box["y"] + box["height"] / 2 - shown["y"]) / shown["height"]
+        assert centre == pytest.approx((x + width / 2, y + height / 2), abs=0.02)
+
+    def test_a_photo_that_the_browser_cannot_show(self, page, pictures):
+        pillow_heif = pytest.importorskip("pillow_heif")
+        file = BytesIO()
+        pillow_heif.from_pillow(Image.open(pictures / "peace.jpg")).save(file, quality=90)
+        choose(page, file.getvalue(), "foto.heic")
+        result(page)
+        assert page.locator(".sheet img").evaluate("(image) => image.naturalWidth") == 768
+        assert "Dua jari terbuka" in page.locator(".card").first.inner_text()
+
+    def test_each_card_has_a_crop_of_its_hand(self, page, peace):
+        choose(page, peace)
+        result(page)
+        page.wait_for_timeout(300)
+        colours = page.locator(".crop").first.evaluate(
+            "(canvas) => new Set(new Uint32Array(canvas.getContext('2d').getImageData(0, 0, 192, 192).data.buffer)).size"
+        )
+        assert colours > 1000
+
+    def test_many_hands(self, page, group, shot):
+        choose(page, group)
+        page.wait_for_timeout(500)
+        shot(page, "-working")
+        result(page)
+        assert page.locator(".card").count() >= 12
+        fits(page)
+        page.locator(".card-main").nth(3).click()
+        page.wait_for_timeout(500)
+        shot(page, "-picked")
+        card = page.locator(".card.selected")
+        assert card.count() == 1
+        in_view = "(one) => { const { top, bottom } = one.getBoundingClientRect(); return top >= 0 && bottom <= innerHeight; }"
+        assert page.locator(".picture").evaluate(in_view)
+
+
+class TestHighlighting:
+    def test_from_the_card_to_the_picture_and_back(self, page, peace):
+        choose(page, peace)
+        result(page)
+        main = page.locator(".card-main").first
+        main.click()
+        assert main.get_attribute("aria-pressed") == "true"
+        assert page.locator(".sheet .badge.selected").inner_text() == "1"
+        main.click()
+        assert main.get_attribute("aria-pressed") == "false"
+        page.locator(".sheet .badge").first.click()
+        assert page.locator(".card.selected .badge").inner_text() == "1"
+        page.keyboard.press("Escape")
+        assert page.locator(".card.selected").count() == 0
+
+    def test_marks_can_be_hidden(self, page, peace):
+        choose(page, peace)
+        result(page)
+        page.get_by_label("Tampilkan tanda").uncheck()
+        assert not page.locator(".sheet .badge").first.is_visible()
+
+
+class TestCopies:
+    @pytest.mark.parametrize(
+        ("button", "file"), [("Unduh salinan yang disamarkan", "foto-disamarkan.jpg"), ("Unduh salinan bertanda", "foto-bertanda.jpg")]
+    )
+    def test_download(self, page, peace, button, file):
+        choose(page, peace)
+        result(page)
+        with page.expect_download() as download:
+            page.get_by_role("button", name=button).click()
+        assert download.value.suggested_filename == file
+        with Image.open(download.value.path()) as picture:
+            assert picture.size == (384, 384)
+        sync_api.expect(page.locator("#status")).to_have_text("Salinan sudah diunduh.")
+
+
+class TestProblems:
+    def test_not_a_photo(self, page, shot):
+        page.expected = ["415"]
+        choose(page, b"hello", "catatan.jpg")
+        page.wait_for_selector("#problem:not([hidden])")
+        assert page.get_by_role("heading", level=1).inner_text() == "Jenis berkas belum didukung"
+        assert not page.get_by_role("button", name="Coba lagi").is_visible()
+        fits(page)
+        shot(page)
+        page.get_by_role("button", name="Pilih foto lain").click()
+        page.wait_for_selector("#start:not([hidden])")
+        assert page.evaluate("() => document.activeElement.id") == "choose"
+
+    def test_a_file_over_the_limit_is_not_sent(self, page, tmp_path):
+        large = tmp_path / "besar.jpg"
+        large.write_bytes(b"\xff" * (25 * 2**20 + 1))
+        sent = []
+        page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+        page.set_input_files("#file", large)
+        page.wait_for_selector("#problem:not([hidden])")
+        assert "25 MB" in page.locator("#problem-detail").inner_text()
+        assert sent == []
+
+    def test_without_a_network_and_again(self, page, context, peace):
+        page.expected = ["ERR_INTERNET_DISCONNECTED"]
+        context.set_offline(True)
+        choose(page, peace)
+        page.wait_for_selector("#problem:not([hidden])")
+        assert page.get_by_role("heading", level=1).inner_text() == "Layanan tidak terjangkau"
+        context.set_offline(False)
+        page.get_by_role("button", name="Coba lagi").click()
+        result(page)
+
+    def test_cancelling(self, page, group):
+        choose(page, group)
+        page.get_by_role("button", name="Batalkan").click()
+        page.wait_for_selector("#start:not([hidden])")
+        assert page.locator("#status").inner_text() == "Pemeriksaan dibatalkan."
+        page.wait_for_timeout(500)
+        assert page.locator("#problem").is_hidden()
+
+    def test_the_back_button_leads_to_the_start(self, page, peace):
+        choose(page, peace)
+        result(page)
+        page.go_back()
+        page.wait_for_selector("#start:not([hidden])")
+
+
+class TestLanguage:
+    def test_switch(self, page, peace, server):
+        choose(page, peace)
+        result(page)
+        page.get_by_role("button", name="English").click()
+        assert page.get_by_role("heading", level=1).inner_text() == "There is a pose to review"
+        assert "Two fingers apart" in page.locator(".card").first.inner_text()
+        assert page.locator("html").get_attribute("lang") == "en"
+        page.goto(server)
+        assert page.get_by_role("button", name="Choose a photo").is_visible()
+
+    def test_by_address(self, page, server):
+        page.goto(f"{server}?lang=en")
+        page.wait_for_selector("html[lang=en]")
+        assert page.title() == "Jari Netral: check hand poses before you post a photo"
+
+
+class TestKeyboard:
+    def test_from_the_start_to_a_hand_and_home(self, page):
+        def tab_to(matches):
+            for _ in range(40):
+                page.keyboard.press("Tab")
+                if page.evaluate(f"() => document.activeElement.matches('{matches}')"):
+                    return
+            raise AssertionError(f"{matches} cannot be reached")
+
+        tab_to("[data-sample=peace]")
+        assert page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle") == "solid"
+        page.keyboard.press("Enter")
+        result(page)
+        tab_to(".card-main")
+        page.keyboard.press("Space")
+        assert page.locator(".card.selected").count() == 1
+        page.keyboard.press("Escape")
+        assert page.locator(".card.selected").count() == 0
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        assert page.locator(".card-lists").first.get_attribute("open") is not None
+        page.get_by_role("button", name="Periksa foto lain").focus()
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#start:not([hidden])")
+
+    def test_everything_to_press_has_a_name(self, page, peace):
+        choose(page, peace)
+        result(page)
+        for view in ("result", "start"):
+            nameless = page.evaluate(
+                """() => [...document.querySelectorAll("button, a, select, input:not([hidden])")].filter((one) => one.offsetParent)
+                    .filter((one) => !(one.ariaLabel || one.innerText.trim() || one.labels?.length)).map((one) => one.outerHTML)"""
+            )
+            assert nameless == [], view
+            if view == "result":
+                page.get_by_role("button", name="Periksa foto lain").click()
+                page.wait_for_selector("#start:not([hidden])")
+
+
+class TestTheme:
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_follows_the_device_until_told_otherwise(self, page, scheme, shot):
+        page.emulate_media(color_scheme=scheme)
+        dark = "() => getComputedStyle(document.documentElement).colorScheme === 'dark'"
+        assert page.evaluate(dark) == (scheme == "dark")
+        shot(page)
+        page.get_by_role("button", name="Ganti tampilan").click()
+        assert page.evaluate(dark) == (scheme == "light")
+        page.reload()
+        assert page.evaluate(dark) == (scheme == "light")
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_contrast(self, page, scheme):
+        page.emulate_media(color_scheme=scheme)
+        names = [f"{tone}{part}" for tone in ("review", "unclear", "clear") for part in ("", "-tint")]
+        names += ["paper", "surface", "sunken", "ink", "muted", "accent", "accent-strong", "on-accent", "tint"]
+        colours = page.evaluate(
+            """(names) => {
+                const style = getComputedStyle(document.documentElement);
+                return Object.fromEntries(names.map((one) => [one, style.getPropertyValue(`--${one}`)]));
+            }""",
+            names,
+        )
+        pairs = [(text, ground) for text in ("ink", "muted") for ground in ("paper", "surface", "sunken")]
+        pairs += [
+            ("ink", "tint"),
+            ("accent", "paper"),
+            ("accent", "surface"),
+            ("accent", "tint"),
+            ("on-accent", "accent"),
+            ("on-accent", "accent-strong"),
+        ]
+        for tone in ("review", "unclear", "clear"):
+            pairs += [(tone, f"{tone}-tint"), (tone, "surface"), (tone, "paper"), ("ink", f"{tone}-tint"), ("surface", tone)]
+        for text, ground in pairs:
+            assert contrast(colours[text], colours[ground]) >= 4.5, f"{text} on {ground}"
+
+
+def contrast(one, other):
+    """The contrast ratio of two colours, as WCAG 2 defines it."""
+
+    def luminance(colour):
+        channels = [int(colour.strip()[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+class TestTexts:
+    @pytest.fixture
+    def folder(self, root):
+        return root / "app/web"
+
+    @pytest.fixture
+    def texts(self, folder):
+        return {lang: json.loads((folder / f"static/texts.{lang}.json").read_text(encoding="utf-8")) for lang in ("id", "en")}
+
+    def test_both_languages_say_the_same_things(self, texts):
+        assert list(texts["id"]) == list(texts["en"])
+        for key, words in texts["id"].items():
+            assert words
+            assert set(re.findall(r"{\w+}", words)) == set(re.findall(r"{\w+}", texts["en"][key])), key
+
+    def test_nobody_is_accused(self, texts, accusing):
+        for lang, some in texts.items():
+            for words in some.values():
+                assert not accusing[lang].search(words), words
+
+    def test_the_page_carries_the_indonesian_words(self, texts, folder):
+        html = (folder / "index.html").read_text(encoding="utf-8")
+        written = re.findall(r'data-text="([\w.-]+)"[^>]*>([^<]*)<', html) + [
+            (key, label) for label, key in re.findall(r'aria-label="([^"]*)" data-label="([\w.-]+)"', html)
+        ]
+        assert len(written) > 40
+        for key, words in written:
+            assert texts["id"][key] == words
+
+    def test_every_text_is_used_and_every_one_used_is_there(self, texts, folder):
+        sources = [(folder / "index.html").read_text(encoding="utf-8")]
+        sources += [file.read_text(encoding="utf-8") for file in sorted((folder / "static").glob("*.js"))]
+        source = "\n".join(sources)
+        named = set(re.findall(r'"((?:[a-z-]+\.)+[a-z-]+)"', source)) & set(texts["id"])
+        built = [re.compile(re.sub(r"\\\$\\{[^}]*\\}", r"[\\w-]+", re.escape(one))) for one in re.findall(r"text\(`([^`]*)`", source)]
+        for key in texts["id"]:
+            assert key in named or any(one.fullmatch(key) for one in built), key
+        asked = set(re.findall(r'text\(\s*"([\w.-]+)"', source)) | set(re.findall(r'data-(?:text|label)="([\w.-]+)"', source))
+        assert asked <= set(texts["id"])

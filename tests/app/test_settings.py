@@ -1,0 +1,49 @@
+import pytest
+from pydantic import ValidationError
+
+from app.settings import PREFIX, Settings, settings_table
+
+
+class TestSettings:
+    def test_defaults_are_private_and_bounded(self, monkeypatch):
+        for variable, _, _ in settings_table():
+            monkeypatch.delenv(variable, raising=False)
+        settings = Settings()
+        assert settings.host == "127.0.0.1"
+        assert settings.cors_origins == ()
+        assert 1 <= settings.workers <= 2
+        assert settings.limits.bytes == 25 * 2**20
+        assert settings.limits.pixels == 50_000_000
+
+    @pytest.mark.parametrize(
+        ("variable", "value", "field", "expected"),
+        [
+            ("PORT", "9000", "port", 9000),
+            ("WORKERS", "3", "workers", 3),
+            ("MAX_BYTES", "1000", "max_bytes", 1000),
+            ("CORS_ORIGINS", "https://a.example, https://b.example", "cors_origins", ("https://a.example", "https://b.example")),
+            ("FINDER", "mediapipe", "finder", "mediapipe"),
+            ("CONTEST", "", "contest", "default"),  # an empty variable is one that is not set
+        ],
+    )
+    def test_reads_the_environment(self, monkeypatch, variable, value, field, expected):
+        monkeypatch.setenv(PREFIX + variable, value)
+        assert getattr(Settings(), field) == expected
+
+    @pytest.mark.parametrize(("variable", "value"), [("PORT", "http"), ("WORKERS", "0"), ("CHECK_TIMEOUT_S", "0"), ("FINDER", "magic")])
+    def test_refuses_nonsense(self, monkeypatch, variable, value):
+        monkeypatch.setenv(PREFIX + variable, value)
+        with pytest.raises(ValidationError):
+            Settings()
+
+    def test_every_setting_is_described(self):
+        rows = settings_table()
+        assert len(rows) == len(Settings.model_fields)
+        assert all(description.endswith(".") for _, _, description in rows)
+
+    def test_the_readme_lists_every_setting(self, root):
+        readme = (root / "README.md").read_text(encoding="utf-8")
+        for variable, default, description in settings_table():
+            row = next((line for line in readme.splitlines() if line.startswith(f"| `{variable}`")), "")
+            assert description in row, variable
+            assert default in row, variable

@@ -1,0 +1,138 @@
+import multiprocessing
+import os
+import signal
+import time
+from concurrent.futures import CancelledError
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from app.errors import CheckTimeout, QueueFull, WorkerLost
+from app.workers import CheckerPool, CheckerSetup, Job, check_here
+from gestures.errors import DamagedPhoto, ModelError, UnsupportedPhoto
+
+PATIENT_S = 120
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with CheckerPool(workers=1, timeout_s=PATIENT_S) as pool:
+        yield pool
+
+
+@pytest.fixture
+def fresh_pool():
+    """A pool of the test's own, with the processes that are its."""
+    before = set(multiprocessing.active_children())
+    with CheckerPool(workers=1, queue_size=1, timeout_s=PATIENT_S) as pool:
+        pool.processes = lambda: set(multiprocessing.active_children()) - before
+        yield pool
+    assert not pool.processes()
+
+
+def numbers(result):
+    return [code["number"] for code in result.advice["codes"]]
+
+
+def wait_until(true, seconds=60):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+class TestChecking:
+    def test_gives_the_advice(self, pool, peace):
+        result = pool.submit(Job(peace, name="rapat.jpg")).result()
+        assert 2 in numbers(result)
+        assert result.advice["name"] == "rapat.jpg"
+        assert result.picture is None
+
+    def test_is_the_same_here_and_there(self, pool, peace):
+        here, there = check_here(CheckerSetup(), Job(peace)).advice, pool.submit(Job(peace)).result().advice
+        for advice in (here, there):
+            del advice["elapsed_ms"]
+        assert here == there
+
+    @pytest.mark.parametrize("copy", ["annotated", "redacted"])
+    @pytest.mark.parametrize("format", ["jpeg", "webp"])
+    def test_gives_a_copy(self, pool, peace, copy, format):
+        picture = Image.open(BytesIO(pool.submit(Job(peace, copy=copy, format=format)).result().picture))
+        assert picture.format == format.upper()
+        assert picture.size == Image.open(BytesIO(peace)).size
+
+    def test_a_contest_a_photo(self, pool, peace):
+        assert pool.submit(Job(peace, contest="pilpres-2024")).result().advice["contest"] == "pilpres-2024"
+
+    @pytest.mark.parametrize(("data", "error"), [(b"not a photo", UnsupportedPhoto), (b"\xff\xd8\xff\xe0" + b"\0" * 99, DamagedPhoto)])
+    def test_gives_the_photos_error(self, pool, data, error):
+        with pytest.raises(error):
+            pool.submit(Job(data)).result()
+
+    def test_says_so_where_the_model_is_missing(self, tmp_path, peace):
+        with CheckerPool(CheckerSetup(model=tmp_path / "none.task"), timeout_s=PATIENT_S) as pool, pytest.raises(ModelError):
+            pool.submit(Job(peace)).result()
+
+
+class TestBounds:
+    def test_refuses_more_than_may_wait(self, fresh_pool, peace):
+        running, waiting = fresh_pool.submit(Job(peace)), fresh_pool.submit(Job(peace))
+        with pytest.raises(QueueFull) as refused:
+            fresh_pool.submit(Job(peace))
+        assert refused.value.params["seconds"] >= 1
+        assert 2 in numbers(running.result())
+        assert 2 in numbers(waiting.result())
+        assert 2 in numbers(fresh_pool.submit(Job(peace)).result())
+
+    def test_what_waits_can_be_cancelled(self, fresh_pool, peace):
+        running, waiting = fresh_pool.submit(Job(peace)), fresh_pool.submit(Job(peace))
+        assert waiting.cancel()
+        assert not running.cancel()
+        assert 2 in numbers(running.result())
+
+    def test_stops_a_photo_that_takes_too_long_and_goes_on(self, group, peace):
+        with CheckerPool(timeout_s=0.05) as pool:
+            with pytest.raises(CheckTimeout):
+                pool.submit(Job(group)).result(PATIENT_S)
+            pool.timeout_s = PATIENT_S
+            assert 2 in numbers(pool.submit(Job(peace)).result(PATIENT_S))
+
+
+class TestLostWorkers:
+    def test_a_photo_whose_process_dies_is_told_so_and_the_next_is_checked(self, fresh_pool, group, peace):
+        fresh_pool.submit(Job(peace)).result()
+        lost = fresh_pool.submit(Job(group))
+        time.sleep(0.5)  # until the process has taken the photo
+        for process in fresh_pool.processes():
+            os.kill(process.pid, signal.SIGKILL)
+        with pytest.raises(WorkerLost):
+            lost.result(PATIENT_S)
+        assert 2 in numbers(fresh_pool.submit(Job(peace)).result(PATIENT_S))
+
+    def test_a_process_that_dies_idle_is_replaced(self, fresh_pool, peace):
+        fresh_pool.submit(Job(peace)).result()
+        for process in fresh_pool.processes():
+            os.kill(process.pid, signal.SIGKILL)
+            process.join()
+        time.sleep(0.5)  # until pebble has noticed
+        assert 2 in numbers(fresh_pool.submit(Job(peace)).result(PATIENT_S))
+
+
+class TestClosing:
+    def test_leaves_no_process_and_no_one_waiting(self, group):
+        before = set(multiprocessing.active_children())
+        pool = CheckerPool(workers=1, queue_size=1, timeout_s=PATIENT_S)
+        running, waiting = pool.submit(Job(group)), pool.submit(Job(group))
+        pool.close()
+        with pytest.raises(WorkerLost):
+            running.result(1)
+        with pytest.raises(CancelledError):
+            waiting.result(1)
+        wait_until(lambda: set(multiprocessing.active_children()) <= before)
+
+    def test_takes_nothing_afterwards(self, peace):
+        pool = CheckerPool()
+        pool.close()
+        with pytest.raises(RuntimeError):
+            pool.submit(Job(peace))
