@@ -420,5 +420,5 @@ class TestTexts:
         built = [re.compile(re.sub(r"\\\$\\{[^}]*\\}", r"[\\w-]+", re.escape(one))) for one in re.findall(r"text\(`([^`]*)`", source)]
         for key in texts["id"]:
             assert key in named or any(one.fullmatch(key) for one in built), key
-        asked = set(re.findall(r'text\(\s*"([\w.-]+)"', source)) | set(re.findall(r'data-(?:text|label)="([\w.-]+)"', source))
+        asked = set(re.findall(r'\btext\(\s*"([\w.-]+)"', source)) | set(re.findall(r'data-(?:text|label)="([\w.-]+)"', source))
         assert asked <= set(texts["id"])
