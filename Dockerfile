@@ -32,7 +32,7 @@ FROM ${PYTHON_IMAGE}
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libgl1 libglib2.0-0 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin jari
+    && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin jari
 COPY --from=environment /opt/jari /opt/jari
 ENV PATH=/opt/jari/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp
 USER jari
