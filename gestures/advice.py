@@ -127,6 +127,8 @@ class Advice:
             "pose": posed.pose,
             "pose_name": asdict(advised.pose_name) if advised.pose_name else None,
             "pose_confidence": _rounded(posed.confidence),
+            "best_pose": posed.best_pose,
+            "score": _rounded(posed.score),
             "readings": [{"number": reading.number, "strength": reading.strength} for reading in advised.readings],
             "lists": [{"list": stance.list, "name": asdict(stance.name), "stance": stance.stance} for stance in advised.lists],
             "flagged": advised.flagged,

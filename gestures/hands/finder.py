@@ -23,6 +23,21 @@ LITTLE = (17, 18, 19, 20)
 CHAINS = (THUMB, INDEX, MIDDLE, RING, LITTLE)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What the landmark network saw of a hand in one look.
+
+    landmarks: (21, 3) float32, pixels of the photo. world: (21, 3) float32, metres. presence: 0..1. leftness: 0..1, 1 for the
+    subject's left hand. embedding: (1152,) float32, 0..6, what the network's last layer saw; landmarks are but a linear view of it.
+    """
+
+    landmarks: Points
+    world: Points
+    presence: float
+    leftness: float
+    embedding: Points
+
+
 @dataclass(frozen=True, eq=False)
 class Hand:
     """One hand in a photo.
@@ -32,8 +47,9 @@ class Hand:
     side: the subject's own hand as the model sees it. A mirrored selfie turns it round: no reading may depend on it.
     presence: 0..1, how sure the landmark network is that it looks at a hand.
     palm_score: 0..1, the palm detector's score; 1 where a finder does not tell.
-    steadiness: mean distance between the landmarks of two passes over the hand, as a share of its size; 0 where there was one pass.
-    embedding: (1152,) float32, what the landmark network's last layer saw, where the finder can tell.
+    share: the hand's size as a share of the photo's longer side; 0 where a finder does not tell.
+    looks: the landmark network's looks at the hand that the fields above come from, the first one's square laid around the palm, the
+        others' around the landmarks; empty where a finder does not tell.
     """
 
     landmarks: Points
@@ -41,8 +57,8 @@ class Hand:
     side: Side
     presence: float
     palm_score: float = 1.0
-    steadiness: float = 0.0
-    embedding: Points | None = None
+    share: float = 0.0
+    looks: tuple[Look, ...] = ()
 
     @cached_property
     def box(self) -> tuple[float, float, float, float]:

@@ -13,6 +13,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from gestures.errors import FinderError
+from gestures.hands.finder import Look
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -124,21 +125,6 @@ class PalmDetector:
         return Palms(np.concatenate([centre - half, centre + half], axis=1), keypoints, scores.astype(np.float32))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LandmarkResult:
-    """What the landmark network says of one square.
-
-    landmarks: (21, 3) float32 pixels of the photo. world: (21, 3) float32 metres. presence: 0..1. handedness: 0..1, 1 for the
-    subject's left hand. embedding: (1152,) float32, 0..6, what the network's last layer saw; landmarks are but a linear view of it.
-    """
-
-    landmarks: Floats
-    world: Floats
-    presence: float
-    handedness: float
-    embedding: Floats
-
-
 class LandmarkNetwork:
     """The landmark network: a turned square of a photo in, 21 landmarks out."""
 
@@ -146,19 +132,26 @@ class LandmarkNetwork:
         model, self._embedding = _with_embedding(model)
         self._network = _Network(model)
 
-    def run(self, pyramid: "Pyramid", region: Region) -> LandmarkResult:
-        """Find the landmarks of the one hand that the region is laid around."""
-        to_photo = region.to_photo()
-        self._network.run(pyramid.crop(to_photo, LANDMARK_INPUT))
+    def run(self, pyramid: "Pyramid", region: Region, *, mirrored: bool = False) -> Look:
+        """Find the landmarks of the one hand that the region is laid around; `mirrored`, by looking at it in a mirror."""
+        picture = pyramid.crop(region.to_photo(), LANDMARK_INPUT)
+        return self.look(picture[:, ::-1] if mirrored else picture, region, mirrored=mirrored)
+
+    def look(self, picture: Pixels, region: Region, *, mirrored: bool = False) -> Look:
+        """The same on a crop already made, (224, 224, 3) uint8; `mirrored` where it shows the region in a mirror."""
+        self._network.run(picture)
         points = self._network.output("Identity").reshape(21, 3) / LANDMARK_INPUT
+        world = self._network.output("Identity_3").reshape(21, 3).copy()
+        presence, leftness = (float(self._network.output(name)[0]) for name in ("Identity_1", "Identity_2"))
+        if mirrored:
+            points[:, 0], world[:, 0], leftness = 1 - points[:, 0], -world[:, 0], 1 - leftness
+        to_photo = region.to_photo()
         landmarks = np.empty((21, 3), np.float32)
         landmarks[:, :2] = points[:, :2] @ to_photo[:, :2].T + to_photo[:, 2]
         landmarks[:, 2] = points[:, 2] * region.side
-        world = self._network.output("Identity_3").reshape(21, 3).copy()
         cos, sin = np.cos(region.angle), np.sin(region.angle)
         world[:, :2] = world[:, :2] @ np.array([[cos, sin], [-sin, cos]], np.float32)
-        presence, handedness = (float(self._network.output(name)[0]) for name in ("Identity_1", "Identity_2"))
-        return LandmarkResult(landmarks, world, presence, handedness, self._network.output(self._embedding))
+        return Look(landmarks, world, presence, leftness, self._network.output(self._embedding))
 
 
 def _with_embedding(model: bytes) -> tuple[bytes, str]:

@@ -45,7 +45,8 @@ class PosedHand:
     """A hand with what was read off it.
 
     pose: a key of poses.toml, or None where the hand is at rest or can't be read.
-    confidence: calibrated probability 0..1 that `pose` is right; for a hand without a pose, that it poses nothing.
+    confidence: calibrated probability 0..1 that `pose` is right; for a hand at rest, that it poses nothing.
+    best_pose, score: the pose that fits best whatever the state, and the calibrated probability that the hand shows it on purpose.
     """
 
     hand: Hand
@@ -53,3 +54,5 @@ class PosedHand:
     state: State
     pose: str | None
     confidence: float
+    best_pose: str
+    score: float

@@ -53,20 +53,30 @@ def pose_table() -> dict[str, PoseEntry]:
     return adapter.validate_python(raw)
 
 
-def pose_scores(fingers: Fingers) -> dict[str, float]:
-    """Return how well each single-hand pose fits: the product of its parts' probabilities, not yet times `posing`."""
-    scores = {}
-    for key, row in pose_table().items():
-        if row.extended is None or row.hands == 2:
-            continue
-        score = fingers.ring if row.ring else 1 - fingers.ring
-        score *= fingers.crossed if row.crossed else 1 - fingers.crossed
-        for letter, extended in zip(LETTERS, fingers.extended, strict=True):
-            if letter not in row.either:
-                score *= extended if letter in row.extended else 1 - extended
-        if row.apart is not None:
-            score *= fingers.apart if row.apart else 1 - fingers.apart
-        if row.thumb is not None:
-            score *= fingers.thumb_up if row.thumb == "up" else 1 - fingers.thumb_up
-        scores[key] = score
-    return scores
+def best_pose(fingers: Fingers) -> tuple[str, float]:
+    """Return the single-hand pose that fits best, and how well its shape fits: the product of its parts' probabilities, 0..1.
+
+    Poses of one shape (a V and two fingers together, a thumb up and down) compete by how they are held, which does not make the shape
+    less sure.
+    """
+    rows = [(key, row) for key, row in pose_table().items() if row.extended is not None and row.hands == 1]
+    key, row = max(rows, key=lambda item: (_shape(item[1], fingers), _manner(item[1], fingers)))
+    return key, _shape(row, fingers)
+
+
+def _shape(row: PoseEntry, fingers: Fingers) -> float:
+    score = fingers.ring if row.ring else 1 - fingers.ring
+    score *= fingers.crossed if row.crossed else 1 - fingers.crossed
+    for letter, extended in zip(LETTERS, fingers.extended, strict=True):
+        if letter not in row.either:
+            score *= extended if letter in (row.extended or "") else 1 - extended
+    return score
+
+
+def _manner(row: PoseEntry, fingers: Fingers) -> float:
+    score = 1.0
+    if row.apart is not None:
+        score *= fingers.apart if row.apart else 1 - fingers.apart
+    if row.thumb is not None:
+        score *= fingers.thumb_up if row.thumb == "up" else 1 - fingers.thumb_up
+    return score

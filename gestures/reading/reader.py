@@ -1,47 +1,45 @@
 """[Hand] → [PosedHand]: reads every hand of a photo, and decides which of them pose."""
 
-import numpy as np
+from dataclasses import dataclass
 
-from gestures.hands.finder import CHAINS, INDEX, MIDDLE, THUMB, WRIST, Hand, Points
-from gestures.reading.fingers import Fingers, PosedHand, State
-from gestures.reading.poses import pose_scores
-
-
-def _bend(points: Points) -> float:
-    """Sum of the angles between a chain's bones, in degrees; 0 for a straight finger."""
-    bones = np.diff(points, axis=0)
-    bones /= np.linalg.norm(bones, axis=1, keepdims=True) + 1e-9
-    return float(np.degrees(np.arccos(np.clip((bones[1:] * bones[:-1]).sum(axis=1), -1, 1))).sum())
+from gestures.hands.finder import Hand
+from gestures.reading.fingers import PosedHand, State
+from gestures.reading.head import Head, load_head
+from gestures.reading.poses import best_pose, pose_table
 
 
-def _sigmoid(value: float) -> float:
-    return float(1 / (1 + np.exp(-value)))
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Where a hand counts as posing, by the calibrated score 0..1. MODEL_CARD.md shows what each costs.
+
+    near: for a hand that is large in the photo: lean to recall, a single person looks at one advice.
+    far: for the small hands of a group: lean to quiet, every one of them can raise a false alarm.
+    large: a hand is near from this share of the photo's longer side.
+    unclear: from here up to the threshold, the hand seems to pose but is not read with confidence.
+    least_size: pixels; a smaller hand cannot be read, and is at most unclear.
+    """
+
+    near: float = 0.4
+    far: float = 0.5
+    large: float = 0.1
+    unclear: float = 0.35
+    least_size: float = 18
 
 
-def read_fingers(hand: Hand) -> Fingers:
-    """Read the fingers' states from the joint angles of the world landmarks."""
-    world = hand.world
-    length = float(np.linalg.norm(world[MIDDLE[0]] - world[WRIST]))
-    extended = [_sigmoid((95 - _bend(world[[WRIST, *chain]])) / 15) for chain in CHAINS]
-    reach = float(np.linalg.norm(world[THUMB[3]] - world[MIDDLE[0]])) / length
-    extended[0] *= _sigmoid((reach - 0.75) / 0.06)
-    touch = float(np.linalg.norm(world[THUMB[3]] - world[INDEX[3]])) / length
-    ring = _sigmoid((0.35 - touch) / 0.05)
-    gap = float(np.linalg.norm(world[INDEX[3]] - world[MIDDLE[3]])) / length
-    thumb = hand.landmarks[THUMB[3]] - hand.landmarks[THUMB[0]]
-    up = -float(thumb[1]) / (float(np.hypot(thumb[0], thumb[1])) + 1e-9)
-    return Fingers(
-        (extended[0], extended[1], extended[2], extended[3], extended[4]), 1.0, ring, 0.0, _sigmoid((gap - 0.35) / 0.05), _sigmoid(4 * up)
-    )
-
-
-def read_hands(hands: list[Hand]) -> list[PosedHand]:
+def read_hands(hands: list[Hand], thresholds: Thresholds = Thresholds(), head: Head | None = None) -> list[PosedHand]:
     """Read every hand of one photo."""
-    posed = []
-    for hand in hands:
-        fingers = read_fingers(hand)
-        scores = pose_scores(fingers)
-        pose = max(scores, key=lambda key: scores[key])
-        sure = scores[pose] > 0.3
-        posed.append(PosedHand(hand, fingers, State.POSING if sure else State.REST, pose if sure else None, scores[pose]))
-    return posed
+    head = head or load_head()
+    return [_read(hand, thresholds, head) for hand in hands]
+
+
+def _read(hand: Hand, thresholds: Thresholds, head: Head) -> PosedHand:
+    fingers = head.read(hand)
+    pose, fit = best_pose(fingers)
+    score = head.calibrated(fingers.posing * fit)
+    threshold = thresholds.near if hand.share >= thresholds.large else thresholds.far
+    if score >= threshold and hand.size >= thresholds.least_size:
+        return PosedHand(hand, fingers, State.POSING, pose, score, pose, score)
+    # A fist or a fist-like hand at rest is read as no number either way: nothing to look at.
+    if score >= thresholds.unclear and pose_table()[pose].readings:
+        return PosedHand(hand, fingers, State.UNCLEAR, None, score, pose, score)
+    return PosedHand(hand, fingers, State.REST, None, 1 - score, pose, score)

@@ -29,6 +29,6 @@ def make_posed():
         if pose is None and state is State.POSING:
             state = State.REST
         fingers = Fingers((0.04, 0.99, 0.98, 0.03, 0.02), 0.9, 0.0, 0.0, 0.9, 0.5)
-        return PosedHand(_hand(**place), fingers, state, pose, confidence)
+        return PosedHand(_hand(**place), fingers, state, pose, confidence, pose or "fist", confidence)
 
     return make

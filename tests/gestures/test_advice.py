@@ -1,6 +1,7 @@
 import json
 import re
 import string
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -252,7 +253,7 @@ class TestJson:
     def test_box_of_a_point(self, make_posed, make_hand):
         still = Hand(np.full((21, 3), 7, np.float32), make_hand().world, "left", 0.5)
         posed = make_posed("one")
-        advice = advice_on([type(posed)(still, posed.fingers, posed.state, posed.pose, posed.confidence)])
+        advice = advice_on([replace(posed, hand=still)])
         assert advice.to_dict()["hands"][0]["box"] == [7, 7, 1, 1]
 
     def test_without_a_date(self):

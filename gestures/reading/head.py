@@ -1,0 +1,108 @@
+"""The trained reading head, in plain NumPy: is the hand posing at all, and what does each part of it do?
+
+It reads parts, not poses, so that a pose in no training photo is read by composition. Each finger is read from its own joints alone;
+posing, ring, crossed tips and spread from the whole hand, from what the landmark network's last layer saw, and posing also from the
+hand's surroundings. train.py makes head.npz; MODEL_CARD.md says from what, and how well it does.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gestures.hands.finder import THUMB, Hand
+from gestures.reading.features import context, finger_features, geometry
+from gestures.reading.fingers import FINGERS, Fingers
+
+Floats = NDArray[np.float32]
+
+# What the head says of a hand, in the order of its output.
+PARTS = ("posing", *FINGERS, "ring", "crossed", "apart")
+# Parts that are read from the whole hand; each finger is read from its own joints.
+WHOLE = (0, 6, 7, 8)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layers:
+    """A small network: normalised input, one hidden layer of rectified units, a linear output. weights: (in, hidden), (hidden, out)."""
+
+    mean: Floats
+    deviation: Floats
+    hidden: tuple[Floats, Floats]
+    output: tuple[Floats, Floats]
+
+    def __call__(self, values: Floats) -> Floats:
+        """(n, in) → (n, out)."""
+        normal = (values - self.mean) / self.deviation
+        result: Floats = np.maximum(normal @ self.hidden[0] + self.hidden[1], 0) @ self.output[0] + self.output[1]
+        return result
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """The networks of head.npz, and the line that turns what they say into a calibrated probability."""
+
+    fingers: tuple[Layers, ...]
+    whole: Layers
+    appearance: Layers
+    surroundings: Layers
+    calibration: tuple[float, float]
+
+    def logits(self, shapes: Floats, embeddings: Floats | None, surroundings: Floats) -> Floats:
+        """Return (n, 9) log-odds of `PARTS`. shapes: (n, 206) geometry. embeddings: (n, 1152) or None. surroundings: (n, 9) context."""
+        whole = self.whole(shapes)
+        if embeddings is not None:
+            whole = whole + self.appearance(embeddings)
+        if not np.isnan(surroundings).any():
+            whole[:, :1] += self.surroundings(surroundings)
+        logits = np.empty((len(shapes), len(PARTS)), np.float32)
+        logits[:, WHOLE] = whole
+        for number, (layers, columns) in enumerate(zip(self.fingers, finger_features(), strict=True)):
+            logits[:, 1 + number] = layers(shapes[:, columns])[:, 0]
+        return logits
+
+    def read(self, hand: Hand) -> Fingers:
+        """Read one hand, as the mean of the looks at it."""
+        looks = hand.looks[1:]
+        if looks:
+            shapes = geometry(
+                np.stack([look.landmarks for look in looks]),
+                np.stack([look.world for look in looks]),
+                np.array([look.leftness >= 0.5 for look in looks]),
+            )
+            embeddings = np.stack([look.embedding for look in looks])
+        else:
+            shapes, embeddings = geometry(hand.landmarks[None], hand.world[None], np.array([hand.side == "left"])), None
+        logits = self.logits(shapes, embeddings, np.repeat(context(hand)[None], len(shapes), axis=0)).mean(axis=0)
+        posing, *extended, ring, crossed, apart = (float(p) for p in 1 / (1 + np.exp(-logits)))
+        thumb, index, middle, ring_finger, little = extended
+        return Fingers((thumb, index, middle, ring_finger, little), posing, ring, crossed, apart, _thumb_up(hand))
+
+    def calibrated(self, score: float) -> float:
+        """Turn posing × pose score into the probability that the hand shows that pose on purpose."""
+        slope, offset = self.calibration
+        clipped = min(max(score, 1e-6), 1 - 1e-6)
+        return float(1 / (1 + np.exp(-(slope * np.log(clipped / (1 - clipped)) + offset))))
+
+
+def _thumb_up(hand: Hand) -> float:
+    """How sure the thumb points up rather than down in the photo; 0.5 where it lies level."""
+    x, y = hand.landmarks[THUMB[3], :2] - hand.landmarks[THUMB[0], :2]
+    return float(1 / (1 + np.exp(6 * y / (np.hypot(x, y) + 1e-6))))
+
+
+@cache
+def load_head() -> Head:
+    """Load head.npz."""
+    with np.load(str(files("gestures.reading") / "head.npz")) as data:
+
+        def layers(name: str) -> Layers:
+            parts = ("mean", "deviation", "w1", "b1", "w2", "b2")
+            mean, deviation, w1, b1, w2, b2 = (data[f"{name}.{part}"].astype(np.float32) for part in parts)
+            return Layers(mean, deviation, (w1, b1), (w2, b2))
+
+        slope, offset = data["calibration"]
+        fingers = tuple(layers(finger) for finger in FINGERS)
+        return Head(fingers, layers("whole"), layers("appearance"), layers("surroundings"), (float(slope), float(offset)))

@@ -1,0 +1,505 @@
+"""How head.npz is made: `python -m gestures.reading.train PHOTOS RENDERED --cache DIR` (needs the extra `train`).
+
+Three steps. *Collect*: the finder itself meets the hands of labelled photos, so that the head learns from hands as it will get them;
+each hand is looked at again, moved, turned, blurred, tinted and mirrored. *Label*: a photo's label says what is shown, not by which
+hand; a first head, trained on close-up crops, picks it. *Train*: small networks by AdamW, seeded; folds of whole photos, sites and
+renders tell what to expect of unseen ones, and calibrate the score.
+
+PHOTOS is laid out like ../shared/photos. RENDERED holds pictures and labels.jsonl, as samples/render makes them.
+"""
+
+import argparse
+import csv
+import json
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gestures.hands.finder import Hand, Look
+from gestures.hands.networks import LANDMARK_INPUT, LandmarkNetwork, Pyramid, Region, landmark_region
+from gestures.hands.search import SearchFinder, SearchSettings
+from gestures.photo import Photo, open_photo
+from gestures.reading.features import context, finger_features, geometry
+from gestures.reading.fingers import FINGERS, LETTERS
+from gestures.reading.head import PARTS, WHOLE
+from gestures.reading.poses import pose_table
+
+Floats = NDArray[np.float32]
+UNKNOWN = np.nan
+
+# HaGRID's names for variants that the table knows under one key.
+VARIANTS = {
+    "peace_inverted": "peace",
+    "two_up_inverted": "two_up",
+    "stop_inverted": "stop",
+    "mute": "one",
+    "point": "one",
+    "dislike": "like",
+}
+AT_REST = ("", "rest", "no_gesture")
+FOLDS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingHand:
+    """A hand that the finder met, looked at several times.
+
+    source: the folder it comes from. photo: path within PHOTOS or RENDERED. box: x, y, width, height in pixels. context: (9,) float32.
+    shapes: (looks, 206) float32, embeddings: (looks, 1152) float16; the first two looks are those that the finder gives.
+    """
+
+    source: str
+    photo: str
+    box: tuple[float, float, float, float]
+    context: Floats
+    shapes: Floats
+    embeddings: NDArray[np.float16]
+
+
+# --- collect ---------------------------------------------------------------------------------------------------------------------------
+
+
+def _augmented(network: LandmarkNetwork, pyramid: Pyramid, region: Region, rng: np.random.Generator) -> Look:
+    """Look at a hand as another camera might have: moved, turned, farther away or blurred, in other light, mirrored."""
+    moved = Region(
+        region.x + region.side * rng.normal(0, 0.04),
+        region.y + region.side * rng.normal(0, 0.04),
+        region.side * float(np.exp(rng.normal(0, 0.1))),
+        region.angle + rng.normal(0, 0.2),
+    )
+    picture = pyramid.crop(moved.to_photo(), LANDMARK_INPUT)
+    far = round(float(np.exp(rng.uniform(np.log(40), np.log(LANDMARK_INPUT)))))
+    if rng.random() < 0.6 and far < region.side:
+        small = cv2.resize(picture, (far, far), interpolation=cv2.INTER_AREA)
+        picture = cv2.resize(small, (LANDMARK_INPUT, LANDMARK_INPUT), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
+    if rng.random() < 0.7:
+        gamma, gain, lift = np.exp(rng.normal(0, 0.15, 3)), rng.uniform(0.6, 1.3), rng.uniform(-20, 20)
+        picture = np.clip((picture / 255.0) ** gamma * 255 * gain + lift, 0, 255).astype(np.uint8)
+    mirrored = bool(rng.random() < 0.5)
+    return network.look(picture[:, ::-1] if mirrored else picture, moved, mirrored=mirrored)
+
+
+def _padded(photo: Photo, rng: np.random.Generator) -> Photo:
+    """A tight crop of a hand with room around it, as the palm detector wants it."""
+    margin = int(max(photo.width, photo.height) * 0.6)
+    border = cv2.BORDER_REFLECT_101 if rng.random() < 0.5 else cv2.BORDER_REPLICATE
+    return Photo(cv2.copyMakeBorder(photo.pixels, margin, margin, margin, margin, border).astype(np.uint8))
+
+
+def collect(root: Path, source: str, paths: Iterable[Path], settings: SearchSettings, looks: int) -> Iterator[TrainingHand]:
+    """Yield every hand that the finder meets in the photos, with `looks` augmented looks beside its own two."""
+    with SearchFinder(settings=settings) as finder:
+        for path in paths:
+            name = path.relative_to(root).as_posix()
+            rng = np.random.default_rng(zlib.crc32(name.encode()))
+            photo = open_photo(path.read_bytes())
+            if source == "hagrid_crops":
+                photo = _padded(photo, rng)
+            pyramid = Pyramid(photo.pixels)
+            hands = finder.find(photo)
+            if source in ("hagrid_crops", "rendered"):
+                hands = [hand for hand in hands if _is_subject(hand, photo)][:1]
+            for hand in hands:
+                region = landmark_region(hand.looks[0].landmarks)
+                more = [_augmented(finder.landmark_network, pyramid, region, rng) for _ in range(looks)]
+                yield _training_hand(source, name, hand, [*hand.looks[1:], *more])
+
+
+def _is_subject(hand: Hand, photo: Photo) -> bool:
+    """Whether the hand is what a close-up picture is about: in its middle, and large."""
+    x, y, width, height = hand.box
+    off_centre = np.hypot(x + width / 2 - photo.width / 2, y + height / 2 - photo.height / 2)
+    return hand.share > 0.12 and bool(off_centre < 0.3 * max(photo.width, photo.height))
+
+
+def _training_hand(source: str, name: str, hand: Hand, looks: list[Look]) -> TrainingHand:
+    shapes = geometry(
+        np.stack([look.landmarks for look in looks]),
+        np.stack([look.world for look in looks]),
+        np.array([look.leftness >= 0.5 for look in looks]),
+    )
+    surroundings = context(hand)
+    if source in ("hagrid_crops", "rendered"):
+        surroundings = np.full_like(surroundings, UNKNOWN)  # cut out of theirs, or in none
+    return TrainingHand(source, name, hand.box, surroundings, shapes, np.stack([look.embedding for look in looks]).astype(np.float16))
+
+
+def collect_all(photos: Path, rendered: Path, cache: Path) -> list[TrainingHand]:
+    """Collect all hands that the head learns from; what lies in the cache is not collected again."""
+    # Source, files of it to use at most (a folder of its own for each class of crops), augmented looks.
+    plan: list[tuple[Path, str, int, int]] = [
+        (photos, "hagrid", 10_000, 4),
+        (photos, "hagrid_crops", 150, 2),
+        (photos, "rest", 10_000, 2),
+        (photos, "rest_events", 10_000, 1),
+        (photos, "groups_events", 10_000, 4),
+        (photos, "scenes", 10_000, 4),
+        (rendered, "rendered", 10_000, 4),
+    ]
+    hands: list[TrainingHand] = []
+    for root, source, most, looks in plan:
+        file = cache / f"{source}.npz"
+        if not file.exists():
+            folder = root if source == "rendered" else root / source
+            settings = SearchSettings(zooms=(0.6, 1)) if source in ("hagrid_crops", "rendered") else SearchSettings()
+            _save(file, list(collect(root, source, _pictures(folder, most), settings, looks)))
+        hands += _load(file)
+    return hands
+
+
+def _pictures(folder: Path, most: int) -> list[Path]:
+    """The pictures below a folder, at most so many of each folder in it, in a fixed but shuffled order."""
+    folders = sorted({path.parent for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png")})
+    chosen = []
+    for one in folders:
+        files = sorted(path for path in one.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+        chosen += [files[i] for i in np.random.default_rng(0).permutation(len(files))[:most]]
+    return chosen
+
+
+def _save(file: Path, hands: list[TrainingHand]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(
+        file,
+        source=[hand.source for hand in hands],
+        photo=[hand.photo for hand in hands],
+        box=[hand.box for hand in hands],
+        context=np.stack([hand.context for hand in hands]),
+        looks=[len(hand.shapes) for hand in hands],
+        shapes=np.concatenate([hand.shapes for hand in hands]),
+        embeddings=np.concatenate([hand.embeddings for hand in hands]),
+    )
+
+
+def _load(file: Path) -> list[TrainingHand]:
+    with np.load(file) as data:
+        ends = np.cumsum(data["looks"])[:-1]
+        columns = zip(
+            data["source"],
+            data["photo"],
+            data["box"],
+            data["context"],
+            np.split(data["shapes"], ends),
+            np.split(data["embeddings"], ends),
+            strict=True,
+        )
+        return [TrainingHand(str(s), str(p), tuple(b.tolist()), c, g, e) for s, p, b, c, g, e in columns]
+
+
+# --- label -----------------------------------------------------------------------------------------------------------------------------
+
+
+def parts_of(pose: str) -> Floats:
+    """Return (9,) float32, what each of `PARTS` should be in a hand that shows a pose of the table, or none; unknown: not a number."""
+    parts = np.full(len(PARTS), UNKNOWN, np.float32)
+    if pose in AT_REST:
+        parts[[0, 6, 7]] = 0
+        return parts
+    row = pose_table()[VARIANTS.get(pose, pose)]
+    extended = row.extended or ""
+    parts[0] = 1
+    parts[1:6] = [UNKNOWN if letter in row.either else float(letter in extended) for letter in LETTERS]
+    parts[6:9] = row.ring, row.crossed, UNKNOWN if row.apart is None else row.apart
+    if pose == "fist":
+        parts[0] = UNKNOWN  # a safe pose and many a hand at rest look alike, and neither is read as a number
+    return parts
+
+
+def rendered_parts(label: dict[str, object]) -> Floats:
+    """The same for a rendered hand, from the truth that it was made of."""
+    known = [label["posing"], *label["extended"], label["ring"], label["crossed"], label["apart"]]  # type: ignore[misc]
+    parts = np.array([UNKNOWN if value is None else value for value in known], np.float32)
+    if label["pose"] == "fist":
+        parts[0] = UNKNOWN
+    return parts
+
+
+def fold_of(hand: TrainingHand) -> int:
+    """The fold of a hand: photos of one site, and of one person where that is known, stay together."""
+    name = hand.photo
+    if hand.source == "rest_events" and not Path(name).name[0].isdigit():
+        name = Path(name).name.split("_")[0]
+    if hand.source == "scenes":
+        name = Path(name).name.split("_")[0]
+    return zlib.crc32(f"{hand.source}/{name}".encode()) % FOLDS
+
+
+def label(hands: list[TrainingHand], photos: Path, rendered: Path, head: "TorchHead | None") -> list[Floats | None]:
+    """Return what each hand should be read as, or None where nobody knows. Without a head, only where the photo has one hand to mean."""
+    truth = {entry["file"]: entry for entry in map(json.loads, (rendered / "labels.jsonl").read_text().splitlines())}
+    rows: dict[str, list[dict[str, str]]] = {}
+    for row in csv.DictReader((photos / "labels.csv").open(encoding="utf-8")):
+        rows.setdefault(row["path"], []).append(row)
+    fits = _fits(hands, head) if head else None
+    labels: list[Floats | None] = [None] * len(hands)
+    by_photo: dict[str, list[int]] = {}
+    for i, hand in enumerate(hands):
+        if hand.source == "rendered":
+            labels[i] = rendered_parts(truth[hand.photo])
+        elif hand.source == "hagrid_crops":
+            labels[i] = parts_of(Path(hand.photo).parent.name)
+        elif hand.photo in rows and rows[hand.photo][0]["kind"] == "rest":
+            labels[i] = parts_of("rest")
+        else:
+            by_photo.setdefault(hand.photo, []).append(i)
+    if fits is not None:
+        for photo, members in by_photo.items():
+            for row in rows.get(photo, ()):
+                _label_row(row, members, hands, fits, labels)
+    return labels
+
+
+def _label_row(
+    row: dict[str, str], members: list[int], hands: list[TrainingHand], fits: dict[str, Floats], labels: list[Floats | None]
+) -> None:
+    """Give a labelled row to the hand that it fits best; in photos of one posing hand, the others that fit far worse are at rest."""
+    poses = _poses_meant(row["pose"])
+    near = [i for i in members if not row["box"] or _inside(row["box"], hands[i].box)]
+    if not near or not poses:
+        return
+    fit = np.stack([fits[VARIANTS.get(pose, pose)][near] for pose in poses])
+    which, best = np.unravel_index(int(fit.argmax()), fit.shape)
+    labels[near[best]] = parts_of(poses[which])
+    if row["kind"] == "posed":
+        for i, other in zip(near, fit.max(axis=0), strict=True):
+            if other < 0.3 * fit.max():
+                labels[i] = parts_of("rest")
+
+
+def _poses_meant(pose: str) -> list[str]:
+    """A label's poses; `count_3` can be any of the threes."""
+    if pose in ("count_0", "zero"):
+        return ["fist"]
+    if pose.startswith("count_"):
+        count = int(pose.removeprefix("count_"))
+        return [key for key, row in pose_table().items() if row.extended is not None and not row.either and len(row.extended) == count]
+    return [pose] if pose not in AT_REST else []
+
+
+def _inside(wanted: str, box: tuple[float, float, float, float], margin: float = 0.25) -> bool:
+    x, y, width, height = (float(value) for value in wanted.split())
+    centre_x, centre_y = box[0] + box[2] / 2, box[1] + box[3] / 2
+    return abs(centre_x - x - width / 2) <= (0.5 + margin) * width and abs(centre_y - y - height / 2) <= (0.5 + margin) * height
+
+
+# --- train -----------------------------------------------------------------------------------------------------------------------------
+
+
+class TorchLayers(nn.Module):
+    """The twin of `head.Layers`, for training."""
+
+    def __init__(self, values: Floats, hidden: int, out: int, dropout: float) -> None:
+        super().__init__()
+        self.mean = nn.Parameter(torch.from_numpy(values.mean(axis=0)), requires_grad=False)
+        self.deviation = nn.Parameter(torch.from_numpy(values.std(axis=0) + 0.02), requires_grad=False)
+        self.w1, self.w2 = nn.Linear(values.shape[1], hidden), nn.Linear(hidden, out)
+        self.before, self.after = nn.Dropout(dropout), nn.Dropout(dropout / 2)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(n, in) → (n, out)."""
+        hidden = torch.relu(self.w1(self.before((values - self.mean) / self.deviation)))
+        result: Tensor = self.w2(self.after(hidden))
+        return result
+
+    def arrays(self, name: str) -> dict[str, NDArray[np.float16]]:
+        """What `head.load_head` reads, at half precision: no figure changes by it."""
+        parts = {
+            "mean": self.mean,
+            "deviation": self.deviation,
+            "w1": self.w1.weight.T,
+            "b1": self.w1.bias,
+            "w2": self.w2.weight.T,
+            "b2": self.w2.bias,
+        }
+        return {f"{name}.{part}": value.detach().numpy().astype(np.float16) for part, value in parts.items()}
+
+
+class TorchHead(nn.Module):
+    """The twin of `head.Head`, for training."""
+
+    def __init__(self, shapes: Floats, embeddings: Floats, surroundings: Floats) -> None:
+        super().__init__()
+        self.columns = finger_features()
+        self.fingers = nn.ModuleList([TorchLayers(shapes[:, columns], 24, 1, 0.1) for columns in self.columns])
+        self.whole = TorchLayers(shapes, 64, len(WHOLE), 0.2)
+        self.appearance = TorchLayers(embeddings, 64, len(WHOLE), 0.5)
+        self.surroundings = TorchLayers(surroundings[~np.isnan(surroundings).any(axis=1)], 16, 1, 0.0)
+
+    def networks(self) -> list[TorchLayers]:
+        """The small networks in the order that `head.load_head` names them."""
+        return [*(layers for layers in self.fingers if isinstance(layers, TorchLayers)), self.whole, self.appearance, self.surroundings]
+
+    def forward(self, shapes: Tensor, embeddings: Tensor, surroundings: Tensor, drop: float = 0.0) -> Tensor:
+        """(n, 9) log-odds of `PARTS`; appearance and surroundings are each left out of a share `drop` of the hands."""
+        known = ~surroundings.isnan().any(dim=1, keepdim=True) & (torch.rand(len(shapes), 1) >= drop)
+        seen = torch.rand(len(shapes), 1) >= drop
+        whole = self.whole(shapes) + self.appearance(embeddings) * seen
+        around = self.surroundings(surroundings.nan_to_num()) * known
+        fingers = [layers(shapes[:, columns]) for layers, columns in zip(self.fingers, self.columns, strict=True)]
+        return torch.cat([whole[:, :1] + around, *fingers, whole[:, 1:]], dim=1)
+
+
+def train(hands: list[TrainingHand], labels: list[Floats | None], epochs: int, seed: int = 0) -> TorchHead:
+    """Train a head on the hands that have a label."""
+    torch.manual_seed(seed)
+    known = [(hand, parts) for hand, parts in zip(hands, labels, strict=True) if parts is not None]
+    shapes = torch.from_numpy(np.concatenate([hand.shapes for hand, _ in known]))
+    embeddings = torch.from_numpy(np.concatenate([hand.embeddings for hand, _ in known]).astype(np.float32))
+    surroundings = torch.from_numpy(np.concatenate([np.repeat(hand.context[None], len(hand.shapes), axis=0) for hand, _ in known]))
+    targets = torch.from_numpy(np.concatenate([np.repeat(parts[None], len(hand.shapes), axis=0) for hand, parts in known]))
+    weights = torch.from_numpy(np.concatenate([np.full(len(hand.shapes), _weight(hand) / len(hand.shapes)) for hand, _ in known])).float()
+    weights = (weights / weights.mean())[:, None]
+    asked = ~targets.isnan()
+    targets = targets.nan_to_num() * 0.98 + 0.01  # no label is beyond doubt
+    head = TorchHead(shapes.numpy(), embeddings.numpy(), surroundings.numpy())
+    batch = 256
+    steps = epochs * -(-len(shapes) // batch)
+    optimizer = torch.optim.AdamW(head.parameters(), weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
+    for _ in range(epochs):
+        for chosen in torch.split(torch.randperm(len(shapes)), batch):
+            noisy = shapes[chosen] + 0.02 * torch.randn_like(shapes[chosen])
+            logits = head(noisy, embeddings[chosen], surroundings[chosen], drop=0.25)
+            loss = nn.functional.binary_cross_entropy_with_logits(logits, targets[chosen], reduction="none")
+            optimizer.zero_grad()
+            (loss * asked[chosen] * weights[chosen]).sum(dim=1).mean().backward()
+            optimizer.step()
+            schedule.step()
+    head.eval()
+    return head
+
+
+def _weight(hand: TrainingHand) -> float:
+    """Rendered hands help photos, and must not outvote them; posing hands of real groups are few."""
+    return {"rendered": 0.7, "hagrid_crops": 0.6, "groups_events": 2.0, "scenes": 1.0}.get(hand.source, 1.0)
+
+
+def predict(hands: list[TrainingHand], head: TorchHead) -> Floats:
+    """Return (n, 9) probabilities of `PARTS`, as the mean over the two looks that the finder gives."""
+    with torch.no_grad():
+        looks = [
+            head(
+                torch.from_numpy(np.stack([hand.shapes[look] for hand in hands])),
+                torch.from_numpy(np.stack([hand.embeddings[look] for hand in hands]).astype(np.float32)),
+                torch.from_numpy(np.stack([hand.context for hand in hands])),
+            )
+            for look in (0, 1)
+        ]
+    probabilities: Floats = torch.sigmoid((looks[0] + looks[1]) / 2).numpy()
+    return probabilities
+
+
+def _shape_fits(parts: Floats) -> dict[str, Floats]:
+    """How well each pose's shape fits, (n,) 0..1, from (n, 9) probabilities: the vectorised twin of poses.best_pose."""
+    fits = {}
+    for key, row in pose_table().items():
+        if row.extended is None or row.hands == 2:
+            continue
+        wanted = np.array([1, *(letter in row.extended for letter in LETTERS), row.ring, row.crossed])
+        factors = np.where(wanted, parts[:, :8], 1 - parts[:, :8])
+        free = [1 + LETTERS.index(letter) for letter in row.either]
+        factors[:, [0, *free]] = 1
+        fits[key] = factors.prod(axis=1)
+    return fits
+
+
+def _fits(hands: list[TrainingHand], head: TorchHead) -> dict[str, Floats]:
+    """How well each pose fits, posing on purpose included: (n,) 0..1."""
+    parts = predict(hands, head)
+    return {key: fit * (0.05 + parts[:, 0]) for key, fit in _shape_fits(parts).items()}
+
+
+def calibrate(scores: Floats, right: NDArray[np.bool_]) -> tuple[float, float]:
+    """Fit the line from log-odds of the raw score to log-odds of being right (Platt scaling)."""
+    clipped = np.clip(scores, 1e-6, 1 - 1e-6)
+    x, y = torch.from_numpy(np.log(clipped / (1 - clipped))).double(), torch.from_numpy(right.astype(np.float64))
+    line = torch.tensor([1.0, 0.0], dtype=torch.double, requires_grad=True)
+    optimizer = torch.optim.LBFGS([line], max_iter=100)
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = nn.functional.binary_cross_entropy_with_logits(line[0] * x + line[1], y)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    slope, offset = line.tolist()
+    return slope, offset
+
+
+def held_out(hands: list[TrainingHand], labels: list[Floats | None], epochs: int) -> Floats:
+    """Return (n, 9) probabilities for every hand from a head that was trained without its fold."""
+    folds = np.array([fold_of(hand) for hand in hands])
+    parts = np.zeros((len(hands), len(PARTS)), np.float32)
+    for fold in range(FOLDS):
+        inside = np.flatnonzero(folds == fold)
+        head = train(hands, [None if folds[i] == fold else parts for i, parts in enumerate(labels)], epochs)
+        parts[inside] = predict([hands[i] for i in inside], head)
+    return parts
+
+
+def right_and_score(parts: Floats, wanted: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """The raw score of each hand's best pose, and whether the hand poses and that is its shape. parts, wanted: (n, 9)."""
+    fits = _shape_fits(parts)
+    keys = list(fits)
+    table = np.stack([fits[key] for key in keys])
+    best = table.argmax(axis=0)
+    scores: Floats = table.max(axis=0) * parts[:, 0]
+    shapes = np.stack([parts_of(key)[:8] for key in keys])[best]
+    agree = (shapes == wanted[:, :8]) | np.isnan(shapes) | np.isnan(wanted[:, :8])
+    return scores, (wanted[:, 0] == 1) & agree.all(axis=1)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Collect, label, train, and write head.npz."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("rendered", type=Path)
+    parser.add_argument("--cache", type=Path, required=True, help="folder for the collected hands; outside the project")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("head.npz"))
+    parser.add_argument("--epochs", type=int, default=10)
+    options = parser.parse_args(arguments)
+
+    hands = collect_all(options.photos, options.rendered, options.cache)
+    first = train(hands, label(hands, options.photos, options.rendered, None), options.epochs)
+    labels = label(hands, options.photos, options.rendered, first)
+    known = [i for i, parts in enumerate(labels) if parts is not None and not np.isnan(parts[0])]
+    parts = held_out(hands, labels, options.epochs)[known]
+    wanted = np.stack([parts for parts in labels if parts is not None and not np.isnan(parts[0])])
+    scores, right = right_and_score(parts, wanted)
+    line = calibrate(scores, right)
+    _report([hands[i].source for i in known], wanted[:, 0] == 1, scores, right, line)
+    head = train(hands, labels, options.epochs)
+    arrays: dict[str, NDArray[np.generic]] = {"calibration": np.array(line, np.float32)}
+    for name, layers in zip((*FINGERS, "whole", "appearance", "surroundings"), head.networks(), strict=True):
+        arrays |= layers.arrays(name)
+    np.savez_compressed(options.out, **arrays)  # type: ignore[arg-type]
+
+
+def _report(sources: list[str], posing: NDArray[np.bool_], scores: Floats, right: NDArray[np.bool_], line: tuple[float, float]) -> None:
+    """Print, per source, how many posing hands are read right and how many at rest are flagged, at several thresholds, held out."""
+    clipped = np.clip(scores, 1e-6, 1 - 1e-6)
+    score = 1 / (1 + np.exp(-(line[0] * np.log(clipped / (1 - clipped)) + line[1])))
+    print(f"{'source':16} {'threshold':>9} {'posing':>7} {'right':>7} {'at rest':>8} {'flagged':>8}")
+    for source in sorted(set(sources)):
+        here = np.array([one == source for one in sources])
+        for threshold in (0.3, 0.4, 0.5, 0.6):
+            shown, rest = here & posing, here & ~posing
+            told = score >= threshold
+            counts = f"{shown.sum():7} {_mean((told & right)[shown]):7.3f} {rest.sum():8} {_mean(told[rest]):8.4f}"
+            print(f"{source:16} {threshold:9} {counts}")
+
+
+def _mean(values: NDArray[np.bool_]) -> float:
+    return float(values.mean()) if len(values) else float("nan")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""Both finders on the same pictures, the tiles of the search, and what must never pass for "no hands"."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gestures import FinderError, Limits, ModelError, Photo, open_photo
+from gestures.hands.bundle import load_bundle
+from gestures.hands.finder import Hand
+from gestures.hands.landmarker import LandmarkerFinder
+from gestures.hands.networks import PalmDetector, Palms, Pyramid, Region
+from gestures.hands.search import SearchFinder, SearchSettings, drop_duplicates, suppress, tiles
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+ONE_TILE = SearchSettings(zooms=(1,), palm_threshold=0.5, presence_threshold=0.5, looks=1)
+
+
+@pytest.fixture(scope="module")
+def search():
+    with SearchFinder() as finder:
+        yield finder
+
+
+def sample(name: str) -> Photo:
+    return open_photo((SAMPLES / name).read_bytes(), Limits())
+
+
+def test_one_tile_agrees_with_mediapipe(shared: Path) -> None:
+    """The driver is MediaPipe's own pipeline where both look at the whole photo in one go."""
+    errors = []
+    with SearchFinder(settings=ONE_TILE) as search, LandmarkerFinder() as reference:
+        for path in sorted((shared / "photos" / "hagrid").glob("*/*.jpg"))[::6]:
+            photo = open_photo(path.read_bytes())
+            ours = search.find(photo)
+            for hand in reference.find(photo):
+                distances = [np.linalg.norm(hand.landmarks[:, :2] - one.landmarks[:, :2], axis=1) / hand.size for one in ours]
+                nearest = min(distances, key=lambda distance: float(distance.mean()), default=None)
+                if nearest is not None and nearest.mean() < 0.5:
+                    errors.append(nearest)
+    assert len(errors) > 30
+    median, high = np.percentile(np.concatenate(errors), [50, 95])
+    assert median < 0.02
+    assert high < 0.05
+
+
+def test_finds_every_hand_of_a_group_that_mediapipe_misses(search: SearchFinder) -> None:
+    photo = sample("group.jpg")
+    with LandmarkerFinder() as reference:
+        assert len(search.find(photo)) >= 15 > len(reference.find(photo))
+
+
+def test_hand_lies_where_it_is(search: SearchFinder) -> None:
+    """The rendered V sign: its landmarks lie on it, its own side is told, and it is found once."""
+    photo = sample("peace.jpg")
+    (hand,) = [hand for hand in search.find(photo) if hand.size > 200]
+    assert hand.landmarks.shape == hand.world.shape == (21, 3)
+    assert 0.1 < np.linalg.norm(hand.world[0] - hand.world[12]) < 0.3  # metres from wrist to middle fingertip
+    assert [look.embedding.shape for look in hand.looks] == [(1152,)] * 3
+    # The mirrored look sees the same hand.
+    assert np.abs(hand.looks[1].landmarks - hand.looks[2].landmarks)[:, :2].mean() < 0.05 * hand.size
+    mirrored = Photo(np.ascontiguousarray(photo.pixels[:, ::-1]))
+    (other,) = [hand for hand in search.find(mirrored) if hand.size > 200]
+    assert {hand.side, other.side} == {"left", "right"}
+    assert np.abs(hand.landmarks[8, 0] - (photo.width - 1 - other.landmarks[8, 0])) < 0.05 * hand.size
+
+
+@pytest.mark.parametrize("size", [(33, 33), (1, 400), (640, 480), (2000, 300)])
+def test_tiles_cover_the_photo(size: tuple[int, int]) -> None:
+    width, height = size
+    pixels = np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
+    for zoom in (0.5, 1, 2, 4):
+        covered = np.zeros((height, width), bool)
+        for tile in tiles(pixels, SearchSettings(zooms=(zoom,), least_tile=1)):
+            assert tile.picture.shape == (192, 192, 3)
+            x0, y0 = round(tile.x), round(tile.y)
+            x1, y1 = round(tile.x + 192 * tile.scale), round(tile.y + 192 * tile.scale)
+            covered[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = True
+        assert covered.mean() > 0.99
+
+
+def test_suppression_keeps_separate_palms() -> None:
+    boxes = np.array([[0, 0, 10, 10], [1, 1, 11, 11], [50, 50, 60, 60]], np.float32)
+    palms = Palms(boxes, np.zeros((3, 7, 2), np.float32), np.array([0.5, 0.9, 0.7], np.float32))
+    kept = suppress(palms)
+    assert kept.scores.tolist() == pytest.approx([0.9, 0.7])
+    assert kept.boxes[0].tolist() == pytest.approx([9 / 14, 9 / 14, 10 + 9 / 14, 10 + 9 / 14], abs=1e-4)  # the mean, weighted by score
+
+
+def test_a_hand_found_twice_is_one() -> None:
+    points = np.random.default_rng(1).random((21, 3), np.float32) * 100
+    one = Hand(points, points, "left", 0.9)
+    again = Hand(points + 3, points, "left", 0.8)
+    other = Hand(points + np.float32(200), points, "right", 0.7)
+    assert drop_duplicates([again, one, other]) == [one, other]
+
+
+def test_crop_of_a_region_is_what_the_region_covers() -> None:
+    """A region turned by 90 degrees clockwise shows the photo turned back by as much."""
+    pixels = np.zeros((100, 100, 3), np.uint8)
+    pixels[:, 50:] = 255  # right half white
+    upright = Pyramid(pixels).crop(Region(50, 50, 100, 0).to_photo(), 64)
+    turned = Pyramid(pixels).crop(Region(50, 50, 100, np.pi / 2).to_photo(), 64)
+    assert upright[:, 40:].mean() > 250 > 5 > upright[:, :24].mean()
+    assert turned[:24].mean() > 250 > 5 > turned[40:].mean()
+
+
+@pytest.mark.parametrize("finder", [SearchFinder, LandmarkerFinder])
+def test_a_closed_finder_never_says_no_hands(finder: type[SearchFinder] | type[LandmarkerFinder]) -> None:
+    closed = finder()
+    closed.close()
+    with pytest.raises(FinderError):
+        closed.find(sample("peace.jpg"))
+
+
+def test_a_landmarker_that_raised_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    with LandmarkerFinder() as finder:
+        photo = sample("peace.jpg")
+        assert finder.find(photo)
+        broken = finder._landmarker
+        monkeypatch.setattr(broken, "detect", lambda image: (_ for _ in ()).throw(RuntimeError("graph error")))
+        with pytest.raises(FinderError, match="graph error"):
+            finder.find(photo)
+        assert finder.find(photo)
+        assert finder._landmarker is not broken
+
+
+def test_a_network_that_fails_raises_rather_than_finds_nothing(search: SearchFinder) -> None:
+    detector = PalmDetector(load_bundle().palm_detector)
+    with pytest.raises(FinderError):
+        detector.detect(np.zeros((10, 10, 3), np.uint8), 0.5)
+
+
+def test_bundle_must_be_the_official_one(tmp_path: Path) -> None:
+    other = tmp_path / "hand_landmarker.task"
+    other.write_bytes(b"not a model")
+    with pytest.raises(ModelError, match="SHA-256"):
+        load_bundle(other)
+    with pytest.raises(ModelError):
+        load_bundle(tmp_path / "missing.task")
