@@ -69,11 +69,11 @@ def studio(rng, room):
 
 
 def turned_for(arm, pose, wanted):
-    """The view; a finger heart is seen from the thumb's side, both tips up."""
+    """The view; a finger heart is seen from the thumb's side, a little from behind, both tips up."""
     if wanted is not None:
         return scene.view(*wanted)
     placed = scene.Placed(arm, pose)
-    yaw = 90 - np.degrees(np.arctan2(placed.S[1], placed.S[0]))
+    yaw = 78 - np.degrees(np.arctan2(placed.S[1], placed.S[0]))
     tips = scene.view(yaw, 0, 0) @ (placed.marks[4] - placed.marks[3] + placed.marks[8] - placed.marks[7])
     return scene.view(yaw, 0, -np.degrees(np.arctan2(tips[0], tips[2])))
 
@@ -86,7 +86,9 @@ def one_hand(name, out, size, textures):
     pose = sample(arm, key, rng, 0.3 if key != "rest" else 0.0)
     scene.clear()
     placed = scene.Placed(arm, pose, turned_for(arm, pose, wanted))
-    placed.draw(scene.painted_skin(arm, tone, textures), scene.material("cloth", CLOTHS[cloth], bump=0.35), seed=len(name), painted=True)
+    placed.draw(
+        scene.painted_skin(arm, tone, textures), scene.material("cloth", CLOTHS[cloth], bump=0.35), cuff=0.06, seed=len(name), painted=True
+    )
     studio(rng, room)
     low, high = placed.marks.min(0), placed.marks.max(0)
     middle = (low + high) / 2
@@ -108,7 +110,7 @@ def two_thumbs(out, size, textures):
     scene.shoot(out / "two_thumbs.jpg", (size, size * 3 // 4))
 
 
-def group(out, samples, size=(2400, 1600)):
+def group(out, samples, size=(1800, 1200)):
     """Raised arms in three rows."""
     rng = np.random.default_rng(11)
     scene.clear()
@@ -148,7 +150,7 @@ def main():
     textures = options.out / "textures"
     for name in options.only.split(","):
         if name == "group":
-            group(options.out, min(options.samples, 16))
+            group(options.out, options.samples)
         elif name == "two_thumbs":
             two_thumbs(options.out, options.size, textures)
         else:
