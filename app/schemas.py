@@ -89,6 +89,8 @@ class HandOut(Schema):
     pose_confidence: Probability = Field(
         description="Probability that `pose` is right; without a pose, that the hand poses nothing.", examples=[0.97]
     )
+    best_pose: str = Field(description="Key of the pose that fits best, whatever the hand's state.", examples=["peace"])
+    score: Probability = Field(description="Probability that the hand shows `best_pose` on purpose.", examples=[0.97])
     readings: list[ReadingOut] = Field(description="Numbers that the pose has been read as.")
     lists: list[ListStanceOut] = Field(description="What the contest's lists say of the pose.")
     flagged: bool = Field(

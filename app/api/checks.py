@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, File, Form, UploadFile
 from starlette.formparsers import MultiPartParser
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from app.api.negotiation import language, preferred
 from app.api.problems import responses
@@ -53,9 +53,9 @@ JobDep = Annotated[Job, Depends(read_job)]
 
 
 @router.post("", response_model=CheckedPhoto, summary="Check a photo")
-async def check(request: Request, service: ServiceDep, job: JobDep) -> object:
+async def check(request: Request, service: ServiceDep, job: JobDep) -> Response:
     """Say which hand poses in a photo could be read as a candidate's number. The photo is not kept."""
-    return (await service.check(request, job)).advice
+    return JSONResponse((await service.check(request, job)).advice)  # as the library gives it, the same through every door
 
 
 @router.post("/annotated", response_class=Response, responses=PICTURE, summary="A copy with the hands marked")  # type: ignore[arg-type]
