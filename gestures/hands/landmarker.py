@@ -44,14 +44,16 @@ class LandmarkerFinder:
             self._landmarker = None
             raise FinderError(problem=str(error)) from error
         scale = np.array([photo.width, photo.height, photo.width], np.float32)
+        found = [np.array([[p.x, p.y, p.z] for p in points], np.float32) * scale for points in result.hand_landmarks]
         hands = [
             Hand(
-                landmarks=np.array([[p.x, p.y, p.z] for p in points], np.float32) * scale,
+                landmarks=landmarks,
                 world=np.array([[p.x, p.y, p.z] for p in world], np.float32),
                 side="right" if sides[0].category_name == "Right" else "left",
                 presence=float(sides[0].score),
+                share=float(np.ptp(landmarks[:, :2], axis=0).max()) / max(photo.width, photo.height),
             )
-            for points, world, sides in zip(result.hand_landmarks, result.hand_world_landmarks, result.handedness, strict=True)
+            for landmarks, world, sides in zip(found, result.hand_world_landmarks, result.handedness, strict=True)
         ]
         return sorted(hands, key=lambda hand: -hand.size)
 

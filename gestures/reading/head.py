@@ -42,13 +42,13 @@ class Layers:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Head:
-    """The networks of head.npz, and the line that turns what they say into a calibrated probability."""
+    """The networks of head.npz, and the weights that turn what they say into a calibrated probability."""
 
     fingers: tuple[Layers, ...]
     whole: Layers
     appearance: Layers
     surroundings: Layers
-    calibration: tuple[float, float]
+    calibration: Floats
 
     def logits(self, shapes: Floats, embeddings: Floats | None, surroundings: Floats) -> Floats:
         """Return (n, 9) log-odds of `PARTS`. shapes: (n, 206) geometry. embeddings: (n, 1152) or None. surroundings: (n, 9) context."""
@@ -80,11 +80,26 @@ class Head:
         thumb, index, middle, ring_finger, little = extended
         return Fingers((thumb, index, middle, ring_finger, little), posing, ring, crossed, apart, _thumb_up(hand))
 
-    def calibrated(self, score: float) -> float:
-        """Turn posing × pose score into the probability that the hand shows that pose on purpose."""
-        slope, offset = self.calibration
-        clipped = min(max(score, 1e-6), 1 - 1e-6)
-        return float(1 / (1 + np.exp(-(slope * np.log(clipped / (1 - clipped)) + offset))))
+    def scores(self, raw: Floats, shares: Floats) -> Floats:
+        """Return (n,) calibrated probabilities that the hands of one photo pose on purpose what they seem to. raw, shares: (n,) 0..1."""
+        scores: Floats = 1 / (1 + np.exp(-evidence(raw, shares) @ self.calibration))
+        return scores
+
+
+def evidence(raw: Floats, shares: Floats) -> Floats:
+    """What speaks for each hand of one photo posing on purpose, (n, 4) float32: its own raw score, how large it is, what the others do.
+
+    raw: (n,) 0..1, posing × how well the best pose fits. shares: (n,) sizes as a share of the photo's longer side. A hand near the
+    camera mostly poses for it; and where others pose, one more does. Last comes a constant.
+    """
+    clipped = np.clip(raw, 1e-4, 1 - 1e-4)
+    others = [np.sort(np.delete(raw, i))[-OTHERS:].sum() / OTHERS for i in range(len(raw))]
+    near = np.log(np.clip(shares, 0.003, 1))
+    return np.stack([np.log(clipped / (1 - clipped)), near, np.array(others), np.ones(len(raw))], axis=1).astype(np.float32)
+
+
+# So many of the other hands, the surest, tell whether people pose in the photo.
+OTHERS = 3
 
 
 def _thumb_up(hand: Hand) -> float:
@@ -103,6 +118,5 @@ def load_head() -> Head:
             mean, deviation, w1, b1, w2, b2 = (data[f"{name}.{part}"].astype(np.float32) for part in parts)
             return Layers(mean, deviation, (w1, b1), (w2, b2))
 
-        slope, offset = data["calibration"]
         fingers = tuple(layers(finger) for finger in FINGERS)
-        return Head(fingers, layers("whole"), layers("appearance"), layers("surroundings"), (float(slope), float(offset)))
+        return Head(fingers, layers("whole"), layers("appearance"), layers("surroundings"), data["calibration"])

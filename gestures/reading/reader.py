@@ -2,44 +2,45 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from gestures.hands.finder import Hand
-from gestures.reading.fingers import PosedHand, State
-from gestures.reading.head import Head, load_head
+from gestures.reading.fingers import Fingers, PosedHand, State
+from gestures.reading.head import load_head
 from gestures.reading.poses import best_pose, pose_table
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Where a hand counts as posing, by the calibrated score 0..1. MODEL_CARD.md shows what each costs.
+    """Where a hand counts as posing, by its calibrated score 0..1. MODEL_CARD.md shows what each costs.
 
-    near: for a hand that is large in the photo: lean to recall, a single person looks at one advice.
-    far: for the small hands of a group: lean to quiet, every one of them can raise a false alarm.
-    large: a hand is near from this share of the photo's longer side.
-    unclear: from here up to the threshold, the hand seems to pose but is not read with confidence.
+    The score itself leans to recall for a single person close up and to quiet for the small hands of a group (see `head.evidence`).
+    review: from here up, the hand poses. unclear: from here up to that, it seems to, but is not read with confidence.
     least_size: pixels; a smaller hand cannot be read, and is at most unclear.
     """
 
-    near: float = 0.4
-    far: float = 0.5
-    large: float = 0.1
-    unclear: float = 0.35
-    least_size: float = 18
+    review: float = 0.35
+    unclear: float = 0.25
+    least_size: float = 20
 
 
-def read_hands(hands: list[Hand], thresholds: Thresholds = Thresholds(), head: Head | None = None) -> list[PosedHand]:
+def read_hands(hands: list[Hand], thresholds: Thresholds = Thresholds()) -> list[PosedHand]:
     """Read every hand of one photo."""
-    head = head or load_head()
-    return [_read(hand, thresholds, head) for hand in hands]
+    if not hands:
+        return []
+    head = load_head()
+    fingers = [head.read(hand) for hand in hands]
+    poses = [best_pose(one) for one in fingers]
+    raw = np.array([one.posing * fit if pose_table()[pose].readings else 0.0 for one, (pose, fit) in zip(fingers, poses, strict=True)])
+    scores = head.scores(raw, np.array([hand.share for hand in hands]))
+    return [
+        _posed(hand, one, pose, float(score), thresholds) for hand, one, (pose, _), score in zip(hands, fingers, poses, scores, strict=True)
+    ]
 
 
-def _read(hand: Hand, thresholds: Thresholds, head: Head) -> PosedHand:
-    fingers = head.read(hand)
-    pose, fit = best_pose(fingers)
-    score = head.calibrated(fingers.posing * fit)
-    threshold = thresholds.near if hand.share >= thresholds.large else thresholds.far
-    if score >= threshold and hand.size >= thresholds.least_size:
+def _posed(hand: Hand, fingers: Fingers, pose: str, score: float, thresholds: Thresholds) -> PosedHand:
+    if score >= thresholds.review and hand.size >= thresholds.least_size:
         return PosedHand(hand, fingers, State.POSING, pose, score, pose, score)
-    # A fist or a fist-like hand at rest is read as no number either way: nothing to look at.
-    if score >= thresholds.unclear and pose_table()[pose].readings:
+    if score >= thresholds.unclear:
         return PosedHand(hand, fingers, State.UNCLEAR, None, score, pose, score)
     return PosedHand(hand, fingers, State.REST, None, 1 - score, pose, score)

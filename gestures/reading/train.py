@@ -3,7 +3,7 @@
 Three steps. *Collect*: the finder itself meets the hands of labelled photos, so that the head learns from hands as it will get them;
 each hand is looked at again, moved, turned, blurred, tinted and mirrored. *Label*: a photo's label says what is shown, not by which
 hand; a first head, trained on close-up crops, picks it. *Train*: small networks by AdamW, seeded; folds of whole photos, sites and
-renders tell what to expect of unseen ones, and calibrate the score.
+renders tell what to expect of unseen ones, and calibrate the score by that.
 
 PHOTOS is laid out like ../shared/photos. RENDERED holds pictures and labels.jsonl, as samples/render makes them.
 """
@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,9 +27,9 @@ from gestures.hands.finder import Hand, Look
 from gestures.hands.networks import LANDMARK_INPUT, LandmarkNetwork, Pyramid, Region, landmark_region
 from gestures.hands.search import SearchFinder, SearchSettings
 from gestures.photo import Photo, open_photo
-from gestures.reading.features import context, finger_features, geometry
+from gestures.reading.features import context, finger_features, geometry, in_picture
 from gestures.reading.fingers import FINGERS, LETTERS
-from gestures.reading.head import PARTS, WHOLE
+from gestures.reading.head import PARTS, WHOLE, evidence
 from gestures.reading.poses import pose_table
 
 Floats = NDArray[np.float32]
@@ -51,7 +52,8 @@ FOLDS = 4
 class TrainingHand:
     """A hand that the finder met, looked at several times.
 
-    source: the folder it comes from. photo: path within PHOTOS or RENDERED. box: x, y, width, height in pixels. context: (9,) float32.
+    source: the folder it comes from. photo: path within PHOTOS or RENDERED. box: x, y, width, height in pixels. context: (9,) float32,
+        not a number where the picture shows no surroundings.
     shapes: (looks, 206) float32, embeddings: (looks, 1152) float16; the first two looks are those that the finder gives.
     """
 
@@ -61,6 +63,11 @@ class TrainingHand:
     context: Floats
     shapes: Floats
     embeddings: NDArray[np.float16]
+
+    @property
+    def share(self) -> float:
+        """The hand's size as a share of the photo's longer side."""
+        return float(np.exp(self.context[6]))
 
 
 # --- collect ---------------------------------------------------------------------------------------------------------------------------
@@ -212,9 +219,17 @@ def parts_of(pose: str) -> Floats:
     return parts
 
 
-def rendered_parts(label: dict[str, object]) -> Floats:
-    """The same for a rendered hand, from the truth that it was made of."""
-    known = [label["posing"], *label["extended"], label["ring"], label["crossed"], label["apart"]]  # type: ignore[misc]
+def rendered_parts(hand: TrainingHand, label: dict[str, Any]) -> Floats | None:
+    """The same for a rendered hand, from the truth that it was made of; None where the network does not see that truth.
+
+    A hand whose landmarks lie, on average, farther off than a fifth of its palm teaches nothing that holds for photos.
+    """
+    true = np.array(label["landmarks"], np.float32)
+    upright = in_picture(np.concatenate([true, np.zeros((21, 1), np.float32)], axis=1)[None])[0, :, :2]
+    seen = hand.shapes[0][:63].reshape(21, 3)[:, :2]
+    if np.linalg.norm(upright - seen, axis=1).mean() > 0.2:
+        return None
+    known = [label["posing"], *label["extended"], label["ring"], label["crossed"], label["apart"]]
     parts = np.array([UNKNOWN if value is None else value for value in known], np.float32)
     if label["pose"] == "fist":
         parts[0] = UNKNOWN
@@ -242,7 +257,7 @@ def label(hands: list[TrainingHand], photos: Path, rendered: Path, head: "TorchH
     by_photo: dict[str, list[int]] = {}
     for i, hand in enumerate(hands):
         if hand.source == "rendered":
-            labels[i] = rendered_parts(truth[hand.photo])
+            labels[i] = rendered_parts(hand, truth[hand.photo])
         elif hand.source == "hagrid_crops":
             labels[i] = parts_of(Path(hand.photo).parent.name)
         elif hand.photo in rows and rows[hand.photo][0]["kind"] == "rest":
@@ -416,22 +431,22 @@ def _fits(hands: list[TrainingHand], head: TorchHead) -> dict[str, Floats]:
     return {key: fit * (0.05 + parts[:, 0]) for key, fit in _shape_fits(parts).items()}
 
 
-def calibrate(scores: Floats, right: NDArray[np.bool_]) -> tuple[float, float]:
-    """Fit the line from log-odds of the raw score to log-odds of being right (Platt scaling)."""
-    clipped = np.clip(scores, 1e-6, 1 - 1e-6)
-    x, y = torch.from_numpy(np.log(clipped / (1 - clipped))).double(), torch.from_numpy(right.astype(np.float64))
-    line = torch.tensor([1.0, 0.0], dtype=torch.double, requires_grad=True)
-    optimizer = torch.optim.LBFGS([line], max_iter=100)
+def calibrate(evidence: Floats, right: NDArray[np.bool_], weights: Floats) -> Floats:
+    """Fit the logistic weights (4,) that turn `evidence` (n, 4) into the probability of being right, with a light ridge."""
+    x, y = torch.from_numpy(evidence).double(), torch.from_numpy(right).double()
+    line = torch.zeros(x.shape[1], dtype=torch.double, requires_grad=True)
+    optimizer = torch.optim.LBFGS([line], max_iter=200, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        loss = nn.functional.binary_cross_entropy_with_logits(line[0] * x + line[1], y)
+        losses = nn.functional.binary_cross_entropy_with_logits(x @ line, y, reduction="none")
+        loss: Tensor = (losses * torch.from_numpy(weights)).sum() + 0.5 * (line[:-1] ** 2).sum()
         loss.backward()
         return loss
 
     optimizer.step(closure)
-    slope, offset = line.tolist()
-    return slope, offset
+    fitted: Floats = line.detach().numpy().astype(np.float32)
+    return fitted
 
 
 def held_out(hands: list[TrainingHand], labels: list[Floats | None], epochs: int) -> Floats:
@@ -445,16 +460,36 @@ def held_out(hands: list[TrainingHand], labels: list[Floats | None], epochs: int
     return parts
 
 
-def right_and_score(parts: Floats, wanted: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """The raw score of each hand's best pose, and whether the hand poses and that is its shape. parts, wanted: (n, 9)."""
+def judged(parts: Floats, labels: list[Floats | None]) -> tuple[Floats, Floats]:
+    """Judge each hand's best pose. parts: (n, 9) probabilities.
+
+    Returns (n,) raw scores, and (n,) 1 where the hand poses and that is its shape, 0 where not, not a number where nobody knows.
+    """
     fits = _shape_fits(parts)
     keys = list(fits)
     table = np.stack([fits[key] for key in keys])
+    read = [pose_table()[key].readings != () for key in keys]
     best = table.argmax(axis=0)
-    scores: Floats = table.max(axis=0) * parts[:, 0]
-    shapes = np.stack([parts_of(key)[:8] for key in keys])[best]
-    agree = (shapes == wanted[:, :8]) | np.isnan(shapes) | np.isnan(wanted[:, :8])
-    return scores, (wanted[:, 0] == 1) & agree.all(axis=1)
+    raw: Floats = np.where(np.array(read)[best], table.max(axis=0) * parts[:, 0], 0).astype(np.float32)
+    right = np.full(len(parts), UNKNOWN, np.float32)
+    for i, wanted in enumerate(labels):
+        if wanted is not None and not np.isnan(wanted[0]):
+            shape = parts_of(keys[best[i]])[:8]
+            agree = (shape == wanted[:8]) | np.isnan(shape) | np.isnan(wanted[:8])
+            right[i] = wanted[0] == 1 and bool(agree.all())
+    return raw, right
+
+
+def scored(hands: list[TrainingHand], raw: Floats) -> Floats:
+    """(n, 4) `evidence` of each hand, among the others of its photo; not a number for hands cut out of their photo."""
+    columns = np.full((len(hands), 4), UNKNOWN, np.float32)
+    by_photo: dict[str, list[int]] = {}
+    for i, hand in enumerate(hands):
+        if not np.isnan(hand.context).any():
+            by_photo.setdefault(hand.photo, []).append(i)
+    for members in by_photo.values():
+        columns[members] = evidence(raw[members], np.array([hands[i].share for i in members], np.float32))
+    return columns
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -470,35 +505,35 @@ def main(arguments: list[str] | None = None) -> None:
     hands = collect_all(options.photos, options.rendered, options.cache)
     first = train(hands, label(hands, options.photos, options.rendered, None), options.epochs)
     labels = label(hands, options.photos, options.rendered, first)
-    known = [i for i, parts in enumerate(labels) if parts is not None and not np.isnan(parts[0])]
-    parts = held_out(hands, labels, options.epochs)[known]
-    wanted = np.stack([parts for parts in labels if parts is not None and not np.isnan(parts[0])])
-    scores, right = right_and_score(parts, wanted)
-    line = calibrate(scores, right)
-    _report([hands[i].source for i in known], wanted[:, 0] == 1, scores, right, line)
+    raw, right = judged(held_out(hands, labels, options.epochs), labels)
+    columns = scored(hands, raw)
+    used = ~np.isnan(right) & ~np.isnan(columns).any(axis=1)
+    weights = np.array([3.0 if hand.source == "groups_events" else 1.0 for hand in hands], np.float32)
+    line = calibrate(columns[used], right[used] == 1, weights[used])
+    print("weights of the evidence:", line.round(3))
+    _report(hands, labels, 1 / (1 + np.exp(-columns @ line)), right)
     head = train(hands, labels, options.epochs)
-    arrays: dict[str, NDArray[np.generic]] = {"calibration": np.array(line, np.float32)}
+    arrays: dict[str, NDArray[np.generic]] = {"calibration": line}
     for name, layers in zip((*FINGERS, "whole", "appearance", "surroundings"), head.networks(), strict=True):
         arrays |= layers.arrays(name)
     np.savez_compressed(options.out, **arrays)  # type: ignore[arg-type]
 
 
-def _report(sources: list[str], posing: NDArray[np.bool_], scores: Floats, right: NDArray[np.bool_], line: tuple[float, float]) -> None:
-    """Print, per source, how many posing hands are read right and how many at rest are flagged, at several thresholds, held out."""
-    clipped = np.clip(scores, 1e-6, 1 - 1e-6)
-    score = 1 / (1 + np.exp(-(line[0] * np.log(clipped / (1 - clipped)) + line[1])))
-    print(f"{'source':16} {'threshold':>9} {'posing':>7} {'right':>7} {'at rest':>8} {'flagged':>8}")
-    for source in sorted(set(sources)):
-        here = np.array([one == source for one in sources])
-        for threshold in (0.3, 0.4, 0.5, 0.6):
-            shown, rest = here & posing, here & ~posing
-            told = score >= threshold
-            counts = f"{shown.sum():7} {_mean((told & right)[shown]):7.3f} {rest.sum():8} {_mean(told[rest]):8.4f}"
-            print(f"{source:16} {threshold:9} {counts}")
+def _report(hands: list[TrainingHand], labels: list[Floats | None], scores: Floats, right: Floats) -> None:
+    """Print, per source and held out, how many posing hands are read right, and in how many photos a hand at rest is flagged."""
+    print(f"{'source':16} {'threshold':>9} {'posing':>7} {'right':>7} {'photos at rest':>15} {'flagged':>8}")
+    for source in sorted({hand.source for hand in hands}):
+        here = [i for i, hand in enumerate(hands) if hand.source == source and not np.isnan(scores[i]) and not np.isnan(right[i])]
+        posing = [i for i in here if labels[i] is not None and labels[i][0] == 1]  # type: ignore[index]
+        resting = {hands[i].photo for i in here} - {hands[i].photo for i in posing}
+        for threshold in (0.25, 0.3, 0.35, 0.4, 0.5, 0.6):
+            told = _mean([scores[i] >= threshold and right[i] == 1 for i in posing])
+            alarms = {hands[i].photo for i in here if scores[i] >= threshold} & resting
+            print(f"{source:16} {threshold:9} {len(posing):7} {told:7.3f} {len(resting):15} {len(alarms):8}")
 
 
-def _mean(values: NDArray[np.bool_]) -> float:
-    return float(values.mean()) if len(values) else float("nan")
+def _mean(values: list[bool]) -> float:
+    return float(np.mean(values)) if values else float("nan")
 
 
 if __name__ == "__main__":
