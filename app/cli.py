@@ -127,7 +127,7 @@ def check(
     setup = CheckerSetup(settings.finder, settings.model, load_contest(contest or settings.contest), settings.limits)
     photos = list(sources(paths))
     copies = Copies(folder, photos) if folder else None
-    writer = result_writer(format_, sys.stdout, lang)
+    writer = result_writer(format_, sys.stdout, lang, [photo.name for photo in photos])
     levels = set()
     with progress(len(photos), lang) as step:
         for outcome in check_all(photos, setup, jobs=jobs, copies=bool(copies), lang=lang, timeout_s=settings.check_timeout_s):

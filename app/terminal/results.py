@@ -3,10 +3,11 @@
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any, Protocol, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
@@ -33,11 +34,11 @@ class ResultWriter(Protocol):
         ...
 
 
-def result_writer(format_: str, out: TextIO, lang: Lang) -> ResultWriter:
-    """Return the writer for a format: "table", "jsonl" or "csv"."""
+def result_writer(format_: str, out: TextIO, lang: Lang, names: Collection[str]) -> ResultWriter:
+    """Return the writer for a format: "table", "jsonl" or "csv". names: those of the photos to come."""
     if format_ == "jsonl":
         return JsonLinesWriter(out)
-    return CsvWriter(out, lang) if format_ == "csv" else TableWriter(out, lang)
+    return CsvWriter(out, lang) if format_ == "csv" else TableWriter(out, lang, names)
 
 
 class JsonLinesWriter:
@@ -104,6 +105,8 @@ class CsvWriter:
             )
 
 
+# Messages that speak of poses in general, not of one photo.
+_GENERAL = ("often-without-intent", "safe-poses", "initial-advice")
 _STYLES = {"clear": "green", "review": "bold yellow", "unclear": "cyan", "failed": "red"}
 
 
@@ -111,17 +114,19 @@ class TableWriter:
     """A table that grows with every photo, then the advice and a count.
 
     Hands of one photo that show the same are one row. A number with a question mark is a merely possible reading. Hands at rest are only
-    counted. Of the messages, those that fit every photo of their kind are told once, below.
+    counted. Of a single photo all messages are told, of several those that speak of photos in general, once.
     """
 
-    def __init__(self, out: TextIO, lang: Lang) -> None:
+    def __init__(self, out: TextIO, lang: Lang, names: Collection[str]) -> None:
         self._lang = lang
         self._console = Console(file=out, highlight=False)
         self._levels: Counter[str] = Counter()
-        self._messages: dict[str, set[str]] = {}
+        self._messages: dict[str, str] = {}
+        self._keys = None if len(names) == 1 else _GENERAL
         result, number, gaps = 15, 6, 6
         free = max(self._console.width - result - number - gaps, 30)
-        self._widths = (free * 2 // 5, result, number, free - free * 2 // 5)
+        name = min(max(12, *(cell_len(name) for name in names)), free * 2 // 5)
+        self._widths = (name, result, number, free - name)
         self._row(*(Text(word(key, lang), style="bold") for key in ("photo", "result", "number", "pose")))
 
     def write(self, result: Result) -> None:
@@ -140,15 +145,16 @@ class TableWriter:
         for number, pose in self._hands(result):
             self._row(name, shown, Text(number, style="bold"), pose)
             name = shown = Text()
-        for message in result["messages"]:
-            self._messages.setdefault(message["key"], set()).add(message["text"][self._lang])
+        self._messages |= {message["key"]: message["text"][self._lang] for message in result["messages"]}
 
     def end(self) -> None:
         """Print the messages and the count."""
         lines = Table.grid(Column(width=2), Column())
-        for texts in self._messages.values():
-            if len(texts) == 1:
-                lines.add_row("·", Text(*texts))
+        for key in self._keys or self._messages:
+            if key in self._messages:
+                lines.add_row("·", Text(self._messages[key]))
+        if self._keys and self._levels["clear"]:
+            lines.add_row("·", Text(word("no-guarantee", self._lang)))
         if lines.row_count:
             self._console.print("", lines, sep="\n")
         if self._levels.total() > 1:

@@ -276,7 +276,7 @@ def test_a_closed_pipe_is_quiet(plain):
 def test_ctrl_c_ends_quietly(posing, jobs):
     with subprocess.Popen(
         [*JARI, "check", *[posing] * 200, "--format", "jsonl", "--jobs", jobs],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, start_new_session=True,
     ) as run:  # fmt: skip
         assert run.stdout.readline()
         os.killpg(run.pid, signal.SIGINT)
