@@ -1,5 +1,6 @@
 """The project's own files: what is promised in them stands."""
 
+import json
 import re
 import subprocess
 import sys
@@ -69,6 +70,20 @@ def test_commands_and_links_in_the_documents_exist(root, name):
         assert set(re.findall(r"--[a-z]+", line)) <= options
     for link in re.findall(r"\]\((?!https?:|#)([^)]+)\)", text):
         assert ((root / name).parent / link).exists(), link
+
+
+def test_the_readme_shows_results_as_they_are(root, monkeypatch, capsys):
+    text = (root / "README.md").read_text()
+    shown = json.loads(re.search(r"```json\n(.*?)```", text, re.DOTALL)[1])
+    example = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+    monkeypatch.chdir(root)
+    scope: dict = {}
+    exec(example, scope)
+    assert capsys.readouterr().out.startswith("review [2")
+    real = scope["advice"].to_dict()
+    assert shown.keys() == real.keys()
+    assert [hand.keys() for hand in shown["hands"]] == [hand.keys() for hand in real["hands"][:1]]
+    assert shown["hands"][0]["pose"] == real["hands"][0]["pose"]
 
 
 def test_everything_that_runs_is_in_the_wheel(root, tracked, tmp_path):
