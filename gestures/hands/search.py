@@ -39,8 +39,9 @@ class SearchSettings:
     zooms: sides of the tiles, as the photo's long side divided by each; below 1 the tile is larger than the photo.
     overlap: share of a tile that the next one covers again.
     least_tile: pixels; tiles smaller than this would look for hands too small to read.
-    palm_threshold: palms with a lower score are not looked at. A low one costs landmark passes, a high one hands.
-    presence_threshold: hands of which the landmark network is less sure, at the second pass, are dropped.
+    palm_threshold: palms with a lower score are not looked at. A low one costs landmark passes, a high one hands. Tiles that hold the
+        whole photo are few, and what they see is large: there half of it is enough.
+    presence_threshold: hands of which the landmark network is less sure, on the mean of its looks after the first, are dropped.
     looks: how often the landmark network looks at a hand: once through a square laid around the palm, again through one laid around
         those landmarks (it sees 99 % of near hands instead of 91-94 %), a third time at its mirror image (fewer false alarms).
     """
@@ -49,18 +50,22 @@ class SearchSettings:
     overlap: float = 1 / 3
     least_tile: int = 100
     palm_threshold: float = 0.15
-    presence_threshold: float = 0.3
+    presence_threshold: float = 0.5
     looks: int = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tile:
-    """A square of the photo at the palm detector's size. x, y: its corner in the photo, scale: photo pixels a tile pixel."""
+    """A square of the photo at the palm detector's size. x, y: its corner in the photo, scale: photo pixels a tile pixel.
+
+    whole: it holds the whole photo.
+    """
 
     picture: Pixels
     x: float
     y: float
     scale: float
+    whole: bool
 
 
 def tiles(pixels: Pixels, settings: SearchSettings) -> Iterator[Tile]:
@@ -81,7 +86,7 @@ def tiles(pixels: Pixels, settings: SearchSettings) -> Iterator[Tile]:
         for y in ys:
             for x in xs:
                 window = padded[y + top : y + top + PALM_INPUT, x + left : x + left + PALM_INPUT]
-                yield Tile(window.astype(np.uint8, copy=False), x * scale, y * scale, scale)
+                yield Tile(window.astype(np.uint8, copy=False), x * scale, y * scale, scale, zoom <= 1)
 
 
 def _starts(length: int, overlap: float) -> list[int]:
@@ -114,8 +119,9 @@ class SearchFinder:
 
     def find_palms(self, photo: Photo) -> Palms:
         """Return the palms of the whole photo, each once, the surest first, in pixels of the photo."""
+        threshold = self._settings.palm_threshold
         parts = [
-            self._palms.detect(tile.picture, self._settings.palm_threshold).mapped(tile.scale, tile.x, tile.y)
+            self._palms.detect(tile.picture, threshold / 2 if tile.whole else threshold).mapped(tile.scale, tile.x, tile.y)
             for tile in tiles(photo.pixels, self._settings)
         ]
         return suppress(Palms.merged(parts))
@@ -127,23 +133,25 @@ class SearchFinder:
 
     def _look(self, pyramid: Pyramid, box: Floats, keypoints: Floats, score: float) -> Hand | None:
         """Look at a palm; then, through a square laid around the landmarks, at the hand itself and at its mirror image."""
-        threshold = self._settings.presence_threshold
         looks = [self.landmark_network.run(pyramid, palm_region(keypoints, box))]
         if self._settings.looks > 1:
-            # A palm's square often cuts fingers off, so the first look need not be sure.
-            if looks[0].presence < threshold / 3:
+            if looks[0].presence < HOPELESS:
                 return None
             region = landmark_region(looks[0].landmarks)
             looks.append(self.landmark_network.run(pyramid, region))
-        if looks[-1].presence < threshold:
-            return None
         if self._settings.looks > 2:
+            if looks[1].presence < self._settings.presence_threshold - 0.2:
+                return None
             looks.append(self.landmark_network.run(pyramid, region, mirrored=True))
-        hand = looks[min(1, len(looks) - 1)]
+        final = looks[1:] or looks
+        presence = sum(look.presence for look in final) / len(final)
+        if presence < self._settings.presence_threshold:
+            return None
+        hand = final[0]
         side: Side = "left" if hand.leftness >= 0.5 else "right"
-        longest = max(pyramid.pixels.shape[:2])
         size = float(np.ptp(hand.landmarks[:, :2], axis=0).max())
-        return Hand(hand.landmarks, hand.world, side, hand.presence, float(score), size / longest, tuple(looks))
+        share = size / max(pyramid.pixels.shape[:2])
+        return Hand(hand.landmarks, hand.world, side, presence, float(score), share, tuple(looks))
 
     def close(self) -> None:
         """Release the networks."""
@@ -182,6 +190,9 @@ def suppress(palms: Palms, threshold: float = 0.3) -> Palms:
         order = rest[~same]
     return Palms(np.array(boxes, np.float32), np.array(keypoints, np.float32), np.array(scores, np.float32))
 
+
+# A palm's square often cuts fingers off, so the first look need not be sure of a hand; below this it never is.
+HOPELESS = 0.1
 
 # Two hands whose landmarks lie, on average, closer than this share of the smaller one's size are one hand found twice.
 DUPLICATE_DISTANCE = 0.25

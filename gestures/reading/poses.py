@@ -74,7 +74,8 @@ def _shape(row: PoseEntry, fingers: Fingers) -> float:
 
 
 def _manner(row: PoseEntry, fingers: Fingers) -> float:
-    score = 1.0
+    # A pose that is but possibly read as a number must be held twice as clearly as one of the same shape with an established reading.
+    score = 1.0 if any(reading.strength != "possible" for reading in row.readings) else 0.5
     if row.apart is not None:
         score *= fingers.apart if row.apart else 1 - fingers.apart
     if row.thumb is not None:

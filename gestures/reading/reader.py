@@ -21,7 +21,7 @@ class Thresholds:
 
     review: float = 0.35
     unclear: float = 0.25
-    least_size: float = 20
+    least_size: float = 14
 
 
 def read_hands(hands: list[Hand], thresholds: Thresholds = Thresholds()) -> list[PosedHand]:
