@@ -47,9 +47,9 @@ def strace(tmp_path_factory) -> None:
 
 
 @pytest.fixture(scope="module")
-def photo(root, tmp_path_factory) -> Path:
+def photo(samples, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("photo") / "photo.jpg"
-    Image.open(root / "app/web/static/samples/peace.jpg").resize((384, 384)).save(path)
+    Image.open(samples / "peace.jpg").resize((384, 384)).save(path)
     return path
 
 

@@ -86,6 +86,11 @@ def test_the_readme_shows_results_as_they_are(root, monkeypatch, capsys):
     assert shown["hands"][0]["pose"] == real["hands"][0]["pose"]
 
 
+def test_the_page_offers_the_samples(root):
+    for copy in (root / "app/web/static/samples").glob("*.jpg"):
+        assert copy.read_bytes() == (root / "samples" / copy.name).read_bytes(), f"copy samples/{copy.name} to {copy.parent}"
+
+
 def test_everything_that_runs_is_in_the_wheel(root, tracked, tmp_path):
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
     subprocess.run(build, cwd=root, check=True, capture_output=True)

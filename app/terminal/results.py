@@ -125,7 +125,7 @@ class TableWriter:
         self._keys = None if len(names) == 1 else _GENERAL
         result, number, gaps = 15, 6, 6
         free = max(self._console.width - result - number - gaps, 30)
-        name = min(max(12, *(cell_len(name) for name in names)), free * 2 // 5)
+        name = min(max(12, *(cell_len(_printable(name)) for name in names)), free * 2 // 5)
         self._widths = (name, result, number, free - name)
         self._row(*(Text(word(key, lang), style="bold") for key in ("photo", "result", "number", "pose")))
 

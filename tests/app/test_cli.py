@@ -33,10 +33,10 @@ def lines(result: Result) -> list[dict]:
 
 
 @pytest.fixture(scope="session")
-def posing(root, tmp_path_factory) -> Path:
+def posing(samples, tmp_path_factory) -> Path:
     """A photo of one V sign."""
     path = tmp_path_factory.mktemp("posing") / "posing.jpg"
-    Image.open(root / "app/web/static/samples/peace.jpg").resize((384, 384)).save(path, quality=92)
+    Image.open(samples / "peace.jpg").resize((384, 384)).save(path, quality=92)
     return path
 
 
