@@ -124,7 +124,7 @@ def check(
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8" if format_ != "table" else None, errors="replace")
     settings = _settings(finder=finder)
-    setup = CheckerSetup(settings.finder, settings.model, load_contest(contest or settings.contest), settings.limits)
+    setup = CheckerSetup(settings.finder, settings.model, load_contest(contest or settings.contest), settings.limits, settings.thresholds)
     photos = list(sources(paths))
     copies = Copies(folder, photos) if folder else None
     writer = result_writer(format_, sys.stdout, lang, [photo.name for photo in photos])
@@ -214,7 +214,10 @@ def evaluate(
     if results:
         runs = read_results(results, photos)
     else:
-        setups = [CheckerSetup(finder, settings.model, rules, settings.limits) for finder in dict.fromkeys(finders or (settings.finder,))]
+        setups = [
+            CheckerSetup(finder, settings.model, rules, settings.limits, settings.thresholds)
+            for finder in dict.fromkeys(finders or (settings.finder,))
+        ]
         runs = [
             check_photos(photos, labels.parent, setup, jobs=jobs, lang=lang, keep=report and results_file(report, setup.finder))
             for setup in setups

@@ -34,7 +34,7 @@ FORM_OVERHEAD = 64 * 2**10
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the service. Raises a `ContestError` where the settings name a contest that can't be used."""
     settings = settings or Settings()
-    setup = CheckerSetup(settings.finder, settings.model, settings.contest, settings.limits)
+    setup = CheckerSetup(settings.finder, settings.model, settings.contest, settings.limits, settings.thresholds)
     pool = CheckerPool(setup, workers=settings.workers, queue_size=settings.queue_size, timeout_s=settings.check_timeout_s)
     service = Service(settings, pool)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from gestures import FinderName, Limits
+from gestures import FinderName, Limits, Thresholds
 
 PREFIX = "JARI_"
 
@@ -33,6 +33,15 @@ class Settings(BaseSettings):
     contest: str = Field(default="default", description="Contest used where a request names none: a known name, or a contest file's path.")
     finder: FinderName = Field(default="search", description="Hand finder: `search` sees small hands, `mediapipe` only near ones.")
     model: Path | None = Field(default=None, description="Another copy of `hand_landmarker.task`. Default: the one that is installed.")
+    review_threshold: float = Field(
+        default=Thresholds().review,
+        ge=0,
+        le=1,
+        description="Score from which a hand counts as posing: lower finds more, higher is quieter.",
+    )
+    unclear_threshold: float = Field(
+        default=Thresholds().unclear, ge=0, le=1, description="Score from which a hand that is not read counts as unclear."
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Origins, separated by commas, whose pages may call the service. Default: none."
     )
@@ -47,6 +56,11 @@ class Settings(BaseSettings):
     def limits(self) -> Limits:
         """What a photo may be at most."""
         return Limits(bytes=self.max_bytes, pixels=self.max_pixels, side=self.max_side)
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Where a hand counts as posing, or as unclear."""
+        return Thresholds(review=self.review_threshold, unclear=self.unclear_threshold)
 
 
 def settings_table() -> list[tuple[str, str, str]]:

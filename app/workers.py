@@ -26,6 +26,7 @@ from app.errors import CheckTimeout, Lang, QueueFull, WorkerLost
 from gestures import Checker, Contest, FinderName, GesturesError, open_photo
 from gestures.drawing import annotate, encode, redact
 from gestures.photo import Limits
+from gestures.reading.reader import Thresholds
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class CheckerSetup:
     model: Path | None = None
     contest: Contest | str = "default"
     limits: Limits = field(default_factory=Limits)
+    thresholds: Thresholds = field(default_factory=Thresholds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,7 @@ def _end(processes: ProcessPool) -> None:
 
 @cache
 def _checker(setup: CheckerSetup) -> Checker:
-    return Checker(finder=setup.finder, contest=setup.contest, limits=setup.limits, model=setup.model)
+    return Checker(finder=setup.finder, contest=setup.contest, limits=setup.limits, model=setup.model, thresholds=setup.thresholds)
 
 
 def _begin(setup: CheckerSetup) -> None:

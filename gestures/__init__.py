@@ -13,6 +13,7 @@ from gestures.errors import ContestError, FinderError, GesturesError, ModelError
 from gestures.hands.finder import Hand, HandFinder
 from gestures.photo import Limits, Photo, open_photo
 from gestures.reading.poses import pose_table
+from gestures.reading.reader import Thresholds
 
 __all__ = [
     "Advice",
@@ -30,6 +31,7 @@ __all__ = [
     "ModelError",
     "Photo",
     "PhotoError",
+    "Thresholds",
     "contests",
     "error_text",
     "known_contest",

@@ -11,7 +11,7 @@ from gestures.contest import Contest, load_contest
 from gestures.hands.finder import HandFinder
 from gestures.hands.search import SearchFinder
 from gestures.photo import Limits, Photo, open_photo
-from gestures.reading.reader import read_hands
+from gestures.reading.reader import Thresholds, read_hands
 
 FinderName = Literal["search", "mediapipe"]
 
@@ -31,10 +31,12 @@ class Checker:
         contest: Contest | str | Path = "default",
         limits: Limits = Limits(),  # noqa: B008
         model: Path | None = None,
+        thresholds: Thresholds = Thresholds(),  # noqa: B008
     ) -> None:
         """`finder`: one of ours by name, or any `HandFinder`. `model`: another copy of hand_landmarker.task. Raises `GesturesError`."""
         self._contest = _rules(contest)
         self._limits = limits
+        self._thresholds = thresholds
         self._finder = _finder(finder, model) if isinstance(finder, str) else finder
 
     def check(self, data: bytes, *, name: str = "", contest: Contest | str | Path | None = None) -> Advice:
@@ -48,7 +50,7 @@ class Checker:
         started = time.perf_counter()
         rules = self._contest if contest is None else _rules(contest)
         hands = self._finder.find(photo)
-        posed = read_hands(hands)
+        posed = read_hands(hands, self._thresholds)
         elapsed_ms = (time.perf_counter() - started) * 1000
         return advise(posed, rules, photo, name=name, finder=self._finder.name, elapsed_ms=elapsed_ms)
 
