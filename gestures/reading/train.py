@@ -465,6 +465,16 @@ def held_out(hands: list[TrainingHand], labels: list[Floats | None], epochs: int
     return parts
 
 
+def unseen(hands: list[TrainingHand], labels: list[Floats | None], pose: str, epochs: int) -> tuple[int, float]:
+    """Leave every hand of a pose's shape out of training, rendered ones too; return how many there are and the share read right."""
+    shape = parts_of(pose)[:8]
+    same = [parts is not None and np.array_equal(parts[:8], shape, equal_nan=True) for parts in labels]
+    head = train(hands, [None if left_out else parts for parts, left_out in zip(labels, same, strict=True)], epochs)
+    asked = [i for i, left_out in enumerate(same) if left_out and hands[i].source != "rendered"]
+    _, right = judged(predict([hands[i] for i in asked], head), [labels[i] for i in asked])
+    return len(asked), float(right.mean())
+
+
 def judged(parts: Floats, labels: list[Floats | None]) -> tuple[Floats, Floats]:
     """Judge each hand's best pose. parts: (n, 9) probabilities.
 
@@ -504,12 +514,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("rendered", type=Path)
     parser.add_argument("--cache", type=Path, required=True, help="folder for the collected hands; outside the project")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("head.npz"))
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--without", metavar="POSE", help="only print how often POSE is read right by a head that never saw it")
     options = parser.parse_args(arguments)
 
     hands = collect_all(options.photos, options.rendered, options.cache)
     first = train(hands, label(hands, options.photos, options.rendered, None), options.epochs)
     labels = label(hands, options.photos, options.rendered, first)
+    if options.without:
+        count, share = unseen(hands, labels, options.without, options.epochs)
+        print(f"{options.without}: {count} hands, {share:.3f} right")
+        return
     raw, right = judged(held_out(hands, labels, options.epochs), labels)
     columns = scored(hands, raw)
     used = ~np.isnan(right) & ~np.isnan(columns).any(axis=1)
