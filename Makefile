@@ -42,7 +42,7 @@ format: setup ## Put the code in the one format
 	@$(BIN)/ruff check --fix .
 
 bench: setup ## Time both finders on this machine
-	@$(BIN)/jari bench
+	@$(BIN)/jari bench --json bench.json
 
 evaluate: setup ## Measure how right the readings are, on ../shared/photos; the report is report/index.html
 	@$(BIN)/jari evaluate ../shared/photos/labels.csv --finder search --finder mediapipe --jobs $$(nproc) --report report

@@ -227,6 +227,33 @@ def evaluate(
         click.echo(write_report(runs, labels.parent, rules, report))
 
 
+@cli.command(short_help="Time both finders on this machine.")
+@click.option("--rounds", metavar="N", type=click.IntRange(1, 100), default=3, show_default=True, help="Rounds after one to warm up.")
+@click.option("--most", metavar="MP", type=float, default=24.0, show_default=True, help="Leave out scenes of more megapixels.")
+@click.option("--json", "json_file", metavar="FILE", type=click.Path(path_type=Path), help="Write the figures to FILE too.")
+def bench(rounds: int, most: float, json_file: Path | None) -> None:
+    """Time both finders on scenes made of our own samples, taking turns in one run.
+
+    The ratio is the whole check against opening the photo and one detection by MediaPipe. Times differ from machine to machine and from
+    minute to minute; compare ratios.
+    """
+    import json
+
+    from app.bench import as_json, run
+
+    timings = run(rounds, most)
+    click.echo(
+        f"{'megapixels':>10} {'hands':>6} {'search ms':>10} {'mediapipe ms':>13} {'ratio':>6} {'search found':>13} {'mediapipe':>10}"
+    )
+    for one in timings:
+        click.echo(
+            f"{one.megapixels:10} {one.hands:6} {one.search_ms:10} {one.mediapipe_ms:13} {one.ratio:6}"
+            f" {one.search_found:13} {one.mediapipe_found:10}"
+        )
+    if json_file:
+        json_file.write_text(json.dumps(as_json(timings), indent=1) + "\n", encoding="utf-8")
+
+
 @cli.command(short_help="Name the contests that --contest knows.")
 @in_language
 def contests(lang: "Lang") -> None:
