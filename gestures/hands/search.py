@@ -38,7 +38,7 @@ class SearchSettings:
 
     zooms: sides of the tiles, as the photo's long side divided by each; below 1 the tile is larger than the photo.
     overlap: share of a tile that the next one covers again.
-    least_tile: pixels; tiles smaller than this would look for hands too small to read.
+    least_tile: pixels; the palm detector sees a hand that fills a tenth of a tile, and one below 15 pixels cannot be read.
     palm_threshold: palms with a lower score are not looked at. A low one costs landmark passes, a high one hands. Tiles that hold the
         whole photo are few, and what they see is large: there half of it is enough.
     presence_threshold: hands of which the landmark network is less sure, on the mean of its looks after the first, are dropped.
@@ -46,9 +46,9 @@ class SearchSettings:
         those landmarks (it sees 99 % of near hands instead of 91-94 %), a third time at its mirror image (fewer false alarms).
     """
 
-    zooms: tuple[float, ...] = (0.5, 0.667, 1, 2, 4, 8, 12)
+    zooms: tuple[float, ...] = (0.5, 0.7, 1, 2, 4, 8, 12)
     overlap: float = 1 / 3
-    least_tile: int = 100
+    least_tile: int = 150
     palm_threshold: float = 0.15
     presence_threshold: float = 0.5
     looks: int = 3
@@ -71,10 +71,7 @@ class Tile:
 def tiles(pixels: Pixels, settings: SearchSettings) -> Iterator[Tile]:
     """Cut a photo into overlapping tiles at every zoom. Each zoom is one resize of the photo; its tiles are windows into that."""
     height, width = pixels.shape[:2]
-    for zoom in settings.zooms:
-        side = max(width, height) / zoom
-        if zoom > 1 and side < settings.least_tile:
-            break
+    for side in _sides(max(width, height), settings):
         scale = side / PALM_INPUT
         size = (max(1, round(width / scale)), max(1, round(height / scale)))
         scale = max(width, height) / max(size)  # exactly, after rounding
@@ -86,7 +83,17 @@ def tiles(pixels: Pixels, settings: SearchSettings) -> Iterator[Tile]:
         for y in ys:
             for x in xs:
                 window = padded[y + top : y + top + PALM_INPUT, x + left : x + left + PALM_INPUT]
-                yield Tile(window.astype(np.uint8, copy=False), x * scale, y * scale, scale, zoom <= 1)
+                yield Tile(window.astype(np.uint8, copy=False), x * scale, y * scale, scale, len(xs) == len(ys) == 1)
+
+
+def _sides(longest: int, settings: SearchSettings) -> Iterator[float]:
+    """The sides of the tiles, in pixels of the photo, largest first: none below the least, none hardly smaller than the one before."""
+    last = float("inf")
+    for zoom in settings.zooms:
+        side = longest / zoom if zoom <= 1 else max(longest / zoom, settings.least_tile)
+        if side < last / 1.35:
+            yield side
+            last = side
 
 
 def _starts(length: int, overlap: float) -> list[int]:
