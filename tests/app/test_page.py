@@ -286,7 +286,7 @@ class TestLanguage:
         assert "Two fingers apart" in page.locator(".card").first.inner_text()
         assert page.locator("html").get_attribute("lang") == "en"
         page.goto(server)
-        assert page.get_by_role("button", name="Choose a photo").is_visible()
+        page.get_by_role("button", name="Choose a photo").wait_for()
 
     def test_by_address(self, page, server):
         page.goto(f"{server}?lang=en")
