@@ -96,6 +96,14 @@ def test_a_hand_found_twice_is_one() -> None:
     assert drop_duplicates([again, one, other]) == [one, other]
 
 
+def test_a_piece_of_a_hand_is_no_hand_but_a_hand_beside_one_is() -> None:
+    points = np.random.default_rng(2).random((21, 3), np.float32) * 100
+    whole = Hand(points, points, "left", 0.9)
+    knuckle = Hand(points * np.float32(0.2) + 40, points, "left", 0.8)
+    beside = Hand(points * np.float32(0.2) + 95, points, "left", 0.7)
+    assert drop_duplicates([knuckle, whole, beside]) == [whole, beside]
+
+
 def test_crop_of_a_region_is_what_the_region_covers() -> None:
     """A region turned by 90 degrees clockwise shows the photo turned back by as much."""
     pixels = np.zeros((100, 100, 3), np.uint8)
