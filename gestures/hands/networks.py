@@ -48,9 +48,6 @@ class Palms:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def __getitem__(self, which: NDArray[np.integer] | NDArray[np.bool_]) -> "Palms":
-        return Palms(self.boxes[which], self.keypoints[which], self.scores[which])
-
     def mapped(self, scale: float, x: float, y: float) -> "Palms":
         """The same palms in another picture: times `scale`, then moved by x and y."""
         shift = np.array([x, y], np.float32)

@@ -184,17 +184,17 @@ def suppress(palms: Palms, threshold: float = 0.3) -> Palms:
     order = np.argsort(-palms.scores, kind="stable")
     boxes, keypoints, scores = [], [], []
     while len(order):
-        best, rest = order[0], order
-        wide = np.minimum(x1[best], x1[rest]) - np.maximum(x0[best], x0[rest])
-        high = np.minimum(y1[best], y1[rest]) - np.maximum(y0[best], y0[rest])
+        best = order[0]
+        wide = np.minimum(x1[best], x1[order]) - np.maximum(x0[best], x0[order])
+        high = np.minimum(y1[best], y1[order]) - np.maximum(y0[best], y0[order])
         shared = np.clip(wide, 0, None) * np.clip(high, 0, None)
-        same = shared > threshold * (area[best] + area[rest] - shared)
+        same = shared > threshold * (area[best] + area[order] - shared)
         same[0] = True
-        weights = palms.scores[rest[same]]
-        boxes.append(np.average(palms.boxes[rest[same]], axis=0, weights=weights))
-        keypoints.append(np.average(palms.keypoints[rest[same]], axis=0, weights=weights))
+        weights = palms.scores[order[same]]
+        boxes.append(np.average(palms.boxes[order[same]], axis=0, weights=weights))
+        keypoints.append(np.average(palms.keypoints[order[same]], axis=0, weights=weights))
         scores.append(palms.scores[best])
-        order = rest[~same]
+        order = order[~same]
     return Palms(np.array(boxes, np.float32), np.array(keypoints, np.float32), np.array(scores, np.float32))
 
 

@@ -1,6 +1,8 @@
 """Landmarks → numbers that do not change with place, size, in-plane rotation or mirroring of the hand."""
 
 import itertools
+from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,12 @@ def geometry(landmarks: Points, world: Points, left: NDArray[np.bool_]) -> NDArr
     for points in (flat, space):
         parts += [_bends(points), np.linalg.norm(points[:, _PAIRS[:, 0]] - points[:, _PAIRS[:, 1]], axis=2)]
     return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def looks_geometry(looks: Sequence[Look]) -> NDArray[np.float32]:
+    """Return (n, 206) float32: `geometry` of one hand as each look saw it."""
+    landmarks, world = np.stack([look.landmarks for look in looks]), np.stack([look.world for look in looks])
+    return geometry(landmarks, world, np.array([look.leftness >= 0.5 for look in looks]))
 
 
 def in_picture(landmarks: Points) -> Points:
@@ -70,6 +78,7 @@ def _bends(points: Points) -> Points:
     return cosines
 
 
+@cache
 def finger_features() -> list[NDArray[np.int64]]:
     """Return, for each finger, the columns of `geometry` that belong to it alone: its joints, its bends, where its tip is.
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gestures.hands.finder import THUMB, Hand
-from gestures.reading.features import context, finger_features, geometry
+from gestures.reading.features import context, finger_features, geometry, looks_geometry
 from gestures.reading.fingers import FINGERS, Fingers
 
 Floats = NDArray[np.float32]
@@ -67,12 +67,7 @@ class Head:
         """Read one hand, as the mean of the looks at it."""
         looks = hand.looks[1:]
         if looks:
-            shapes = geometry(
-                np.stack([look.landmarks for look in looks]),
-                np.stack([look.world for look in looks]),
-                np.array([look.leftness >= 0.5 for look in looks]),
-            )
-            embeddings = np.stack([look.embedding for look in looks])
+            shapes, embeddings = looks_geometry(looks), np.stack([look.embedding for look in looks])
         else:
             shapes, embeddings = geometry(hand.landmarks[None], hand.world[None], np.array([hand.side == "left"])), None
         logits = self.logits(shapes, embeddings, np.repeat(context(hand)[None], len(shapes), axis=0)).mean(axis=0)

@@ -27,7 +27,7 @@ from gestures.hands.finder import Hand, Look
 from gestures.hands.networks import LANDMARK_INPUT, LandmarkNetwork, Pyramid, Region, landmark_region
 from gestures.hands.search import SearchFinder, SearchSettings
 from gestures.photo import Photo, open_photo
-from gestures.reading.features import context, finger_features, geometry, in_picture
+from gestures.reading.features import context, finger_features, in_picture, looks_geometry
 from gestures.reading.fingers import FINGERS, LETTERS
 from gestures.reading.head import PARTS, WHOLE, evidence
 from gestures.reading.poses import pose_table
@@ -128,15 +128,12 @@ def _is_subject(hand: Hand, photo: Photo) -> bool:
 
 
 def _training_hand(source: str, name: str, hand: Hand, looks: list[Look]) -> TrainingHand:
-    shapes = geometry(
-        np.stack([look.landmarks for look in looks]),
-        np.stack([look.world for look in looks]),
-        np.array([look.leftness >= 0.5 for look in looks]),
-    )
     surroundings = context(hand)
     if source in ("hagrid_crops", "rendered"):
         surroundings = np.full_like(surroundings, UNKNOWN)  # cut out of theirs, or in none
-    return TrainingHand(source, name, hand.box, surroundings, shapes, np.stack([look.embedding for look in looks]).astype(np.float16))
+    return TrainingHand(
+        source, name, hand.box, surroundings, looks_geometry(looks), np.stack([look.embedding for look in looks]).astype(np.float16)
+    )
 
 
 def collect_all(photos: Path, rendered: Path, cache: Path) -> list[TrainingHand]:
