@@ -1,0 +1,22 @@
+"""What a batch knows of each photo, between the ledger that keeps it and the reports that show it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One photo of a batch.
+
+    result: the JSON of one checked photo (version 1), or its error object. crops: small JPEGs without metadata, one a hand in the order of
+    result["hands"]; empty where none are kept. preview: a small JPEG of the whole photo, kept where a hand needs a look, or None.
+    """
+
+    result: dict[str, Any]
+    crops: tuple[bytes, ...] = ()
+    preview: bytes | None = None
+
+
+# Opens the rows of a batch anew, in the order of their names, without holding them all: reports go over them more than once.
+Rows = Callable[[], Iterator[Row]]
