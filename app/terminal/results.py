@@ -79,30 +79,36 @@ class CsvWriter:
         """Nothing more to say."""
 
     def _rows(self, result: Result) -> Iterator[Result]:
-        if error := result.get("error"):
-            yield {"name": result["name"], "error": error["type"], "detail": f"{error['title']}. {error['detail']}"}
-            return
-        photo = {key: result[key] for key in ("name", "level", "taken_at", "contest", "finder")}
-        photo["codes"] = "; ".join(str(code["number"]) for code in result["codes"] if code["on_ballot"])
-        if not result["hands"]:
+        photo = photo_cells(result)
+        if not result.get("hands"):
             yield photo
+            return
         for place, hand in enumerate(result["hands"]):
-            first = hand["readings"][0] if hand["readings"] else {}
-            yield (
-                photo
-                | dict(zip(("x", "y", "width", "height"), hand["box"], strict=True))
-                | {
-                    "hand": place,
-                    "state": hand["state"],
-                    "pose": hand["pose"],
-                    "pose_confidence": hand["pose_confidence"],
-                    "number": first.get("number"),
-                    "strength": first.get("strength"),
-                    "readings": "; ".join(f"{reading['number']} {reading['strength']}" for reading in hand["readings"]),
-                    "lists": "; ".join(f"{stance['list']} {stance['stance']}" for stance in hand["lists"]),
-                    "why": hand["why"][self._lang],
-                }
-            )
+            yield photo | hand_cells(place, hand, self._lang)
+
+
+def photo_cells(result: Result) -> Result:
+    """Return what stands in PHOTO_COLUMNS for a photo."""
+    if error := result.get("error"):
+        return {"name": result["name"], "error": error["type"], "detail": f"{error['title']}. {error['detail']}"}
+    codes = "; ".join(str(code["number"]) for code in result["codes"] if code["on_ballot"])
+    return {key: result[key] for key in ("name", "level", "taken_at", "contest", "finder")} | {"codes": codes}
+
+
+def hand_cells(place: int, hand: Result, lang: Lang) -> Result:
+    """Return what stands in HAND_COLUMNS for the hand in a place of a photo's hands."""
+    first = hand["readings"][0] if hand["readings"] else {}
+    return dict(zip(("x", "y", "width", "height"), hand["box"], strict=True)) | {
+        "hand": place,
+        "state": hand["state"],
+        "pose": hand["pose"],
+        "pose_confidence": hand["pose_confidence"],
+        "number": first.get("number"),
+        "strength": first.get("strength"),
+        "readings": "; ".join(f"{reading['number']} {reading['strength']}" for reading in hand["readings"]),
+        "lists": "; ".join(f"{stance['list']} {stance['stance']}" for stance in hand["lists"]),
+        "why": hand["why"][lang],
+    }
 
 
 # Messages that speak of poses in general, not of one photo.

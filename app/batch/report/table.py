@@ -1,0 +1,62 @@
+"""report.csv: a row a photo, followed by a row for each of its hands."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from app.batch.rows import Row
+from app.errors import Lang
+from app.terminal.results import HAND_COLUMNS, PHOTO_COLUMNS, hand_cells, photo_cells
+
+COLUMNS = ("row", *PHOTO_COLUMNS, "hands", "to_review", "unclear", *HAND_COLUMNS, "flagged")
+
+# What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class CsvReport:
+    """Columns as in `jari check --format csv`, and `row`, which says what a row is about: "photo" or "hand".
+
+    hands, to_review, unclear: how many hands of the photo there are, are flagged, cannot be read. Text that a spreadsheet would take for a
+    formula begins with an apostrophe. UTF-8 with a byte order mark, which spreadsheets need.
+    """
+
+    def __init__(self, path: Path, lang: Lang) -> None:
+        self.path = path
+        self._lang = lang
+        # Names of files need not be valid Unicode.
+        self._file = path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="")
+        self._csv = csv.DictWriter(self._file, COLUMNS, lineterminator="\n")
+        self._csv.writeheader()
+
+    def write(self, row: Row) -> None:
+        """Write the photo's rows."""
+        for cells in self._rows(row.result):
+            self._csv.writerow({column: _harmless(value) for column, value in cells.items()})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._file.close()
+
+    def _rows(self, result: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        photo = photo_cells(result)
+        if "error" in result:
+            yield photo | {"row": "photo"}
+            return
+        hands = result["hands"]
+        counts = {
+            "hands": len(hands),
+            "to_review": sum(hand["flagged"] for hand in hands),
+            "unclear": sum(hand["state"] == "unclear" for hand in hands),
+        }
+        yield photo | counts | {"row": "photo"}
+        for place, hand in enumerate(hands):
+            yield photo | hand_cells(place, hand, self._lang) | {"row": "hand", "flagged": int(hand["flagged"])}
+
+
+def _harmless(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
