@@ -10,7 +10,7 @@ import math
 import multiprocessing
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import Future, TimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -30,6 +30,8 @@ from gestures.reading.reader import Thresholds
 
 log = logging.getLogger(__name__)
 
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 Copy = Literal["annotated", "redacted"]
 PictureFormat = Literal["jpeg", "webp"]
 
@@ -45,6 +47,14 @@ class CheckerSetup:
     thresholds: Thresholds = field(default_factory=Thresholds)
 
 
+class Work(Protocol[R_co]):
+    """What a process is asked to do with its Checker. It travels to the process, and what it gives travels back."""
+
+    def run(self, checker: Checker, limits: Limits) -> R_co:
+        """Do it. Raises a `GesturesError`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A photo's bytes and what is asked of them. copy: the picture wanted beside the advice, in `format`, labelled in `lang`."""
@@ -56,13 +66,29 @@ class Job:
     format: PictureFormat = "jpeg"
     lang: Lang = "id"
 
+    def run(self, checker: Checker, limits: Limits) -> "CheckResult":
+        """Check the photo."""
+        began = time.perf_counter()
+        photo = open_photo(self.data, limits)
+        opened = time.perf_counter()
+        advice = checker.check_photo(photo, name=self.name, contest=self.contest)
+        checked = time.perf_counter()
+        seconds = {"decode": opened - began, "check": checked - opened}
+        picture = None
+        if self.copy:
+            drawn = annotate(photo, advice, self.lang) if self.copy == "annotated" else redact(photo, advice)
+            picture = encode(drawn, self.format)
+            seconds["draw"] = time.perf_counter() - checked
+        return CheckResult(advice.to_dict(), picture, seconds)
+
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """advice: the JSON of one checked photo. picture: the encoded copy, if one was asked for."""
+    """advice: the JSON of one checked photo. picture: the encoded copy, if one was asked for. seconds: what each step took."""
 
     advice: dict[str, Any]
     picture: bytes | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
 class CheckerPool:
@@ -79,21 +105,22 @@ class CheckerPool:
         self.workers = workers
         self.queue_size = queue_size
         self.timeout_s = timeout_s
+        self.restarts: Counter[str] = Counter(timeout=0, lost=0)
         self._setup = setup
         self._lock = threading.RLock()
-        self._waiting: deque[tuple[Future[CheckResult], Job]] = deque()
-        self._running: set[Future[CheckResult]] = set()
+        self._waiting: deque[tuple[Future[Any], Work[Any]]] = deque()
+        self._running: set[Future[Any]] = set()
         self._usual_s = 1.0
         self._closed = False
         self._processes = self._start()
 
-    def submit(self, job: Job) -> Future[CheckResult]:
+    def submit(self, job: Work[R]) -> Future[R]:
         """Queue a photo. Raises `QueueFull` when too many wait.
 
         The future gives the result, or the `GesturesError` that the photo met, or `CheckTimeout` or `WorkerLost`. A check can be
         cancelled for as long as it waits.
         """
-        future: Future[CheckResult] = Future()
+        future: Future[R] = Future()
         with self._lock:
             if self._closed:
                 raise RuntimeError("the pool is closed")
@@ -102,6 +129,16 @@ class CheckerPool:
             self._waiting.append((future, job))
             self._dispatch()
         return future
+
+    @property
+    def waiting(self) -> int:
+        """Photos that wait for a worker."""
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        """Photos that are being checked."""
+        return len(self._running)
 
     def wait_s(self) -> int:
         """Whole seconds, at least 1, after which a photo sent now would have been served, going by how long checks took lately."""
@@ -142,17 +179,18 @@ class CheckerPool:
                     self._running.add(future)
                     self._schedule(job).add_done_callback(partial(self._finish, future, time.monotonic()))
 
-    def _schedule(self, job: Job) -> "Future[CheckResult]":
+    def _schedule(self, job: Work[Any]) -> "Future[Any]":
         try:
             return self._processes.schedule(check_here, args=(self._setup, job), timeout=self.timeout_s)
         except RuntimeError:
             # pebble gives up a whole pool when a process dies while it idles.
             log.warning("worker processes were lost and are started anew")
+            self.restarts["lost"] += 1
             threading.Thread(target=_end, args=(self._processes,), daemon=True).start()
             self._processes = self._start()
             return self._processes.schedule(check_here, args=(self._setup, job), timeout=self.timeout_s)
 
-    def _finish(self, future: Future[CheckResult], began: float, done: "Future[CheckResult]") -> None:
+    def _finish(self, future: Future[Any], began: float, done: "Future[Any]") -> None:
         with self._lock:
             if future not in self._running:
                 return  # the pool was closed
@@ -161,8 +199,10 @@ class CheckerPool:
         try:
             future.set_result(done.result())
         except TimeoutError:
+            self.restarts["timeout"] += 1
             future.set_exception(CheckTimeout(seconds=f"{self.timeout_s:g}"))
         except (ProcessExpired, BrokenProcessPool):
+            self.restarts["lost"] += 1
             future.set_exception(WorkerLost())
         except BaseException as error:
             future.set_exception(error)
@@ -185,14 +225,6 @@ def _begin(setup: CheckerSetup) -> None:
         _checker(setup)
 
 
-def check_here(setup: CheckerSetup, job: Job) -> CheckResult:
-    """Check a photo in this process, with the one Checker that it keeps for the setup. Raises a `GesturesError`."""
-    checker = _checker(setup)
-    photo = open_photo(job.data, setup.limits)
-    advice = checker.check_photo(photo, name=job.name, contest=job.contest)
-    picture = None
-    if job.copy == "annotated":
-        picture = encode(annotate(photo, advice, job.lang), job.format)
-    elif job.copy == "redacted":
-        picture = encode(redact(photo, advice), job.format)
-    return CheckResult(advice.to_dict(), picture)
+def check_here(setup: CheckerSetup, job: Work[R]) -> R:
+    """Do a job in this process, with the one Checker that it keeps for the setup. Raises a `GesturesError`."""
+    return job.run(_checker(setup), setup.limits)

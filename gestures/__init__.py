@@ -10,6 +10,7 @@ from gestures.advice import Advice, Level, Message, error_text
 from gestures.checker import Checker, FinderName
 from gestures.contest import Contest, contests, known_contest, lists, load_contest
 from gestures.errors import ContestError, FinderError, GesturesError, ModelError, PhotoError
+from gestures.findings import Findings
 from gestures.hands.finder import Hand, HandFinder
 from gestures.photo import Limits, Photo, open_photo
 from gestures.reading.poses import pose_table
@@ -22,6 +23,7 @@ __all__ = [
     "ContestError",
     "FinderError",
     "FinderName",
+    "Findings",
     "GesturesError",
     "Hand",
     "HandFinder",

@@ -6,13 +6,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from math import ceil, floor
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from gestures.codes import Code, codes, readings_of
 from gestures.contest import Contest, lists
 from gestures.errors import GesturesError
 from gestures.hands.finder import Hand
-from gestures.photo import Photo
 from gestures.reading.fingers import FINGERS, LETTERS, PosedHand, State
 from gestures.reading.poses import Name, Reading, pose_table
 from gestures.words import both, joined, long_date, text
@@ -136,7 +135,20 @@ class Advice:
         }
 
 
-def advise(posed: Sequence[PosedHand], contest: Contest, photo: Photo, *, finder: str, elapsed_ms: float = 0.0, name: str = "") -> Advice:
+class Frame(Protocol):
+    """What advice says of a photo itself: pixels across and down, and when it was taken."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
+
+    @property
+    def taken_at(self) -> datetime | None: ...
+
+
+def advise(posed: Sequence[PosedHand], contest: Contest, photo: Frame, *, finder: str, elapsed_ms: float = 0.0, name: str = "") -> Advice:
     """Say what may be said of a photo's hands.
 
     Level: REVIEW when a hand is flagged (see `AdvisedHand`); else UNCLEAR when a hand is; else CLEAR. What two hands show together

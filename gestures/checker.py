@@ -6,8 +6,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from gestures.advice import Advice, advise
+from gestures.advice import Advice
 from gestures.contest import Contest, load_contest
+from gestures.findings import Findings
 from gestures.hands.finder import HandFinder
 from gestures.hands.search import SearchFinder
 from gestures.photo import Limits, Photo, open_photo
@@ -47,12 +48,15 @@ class Checker:
 
     def check_photo(self, photo: Photo, *, name: str = "", contest: Contest | str | Path | None = None) -> Advice:
         """The same for a photo that is already open."""
-        started = time.perf_counter()
         rules = self._contest if contest is None else _rules(contest)
-        hands = self._finder.find(photo)
-        posed = read_hands(hands, self._thresholds)
+        return self.look(photo).advise(rules, name)
+
+    def look(self, photo: Photo) -> Findings:
+        """Find and read the hands, which no contest changes."""
+        started = time.perf_counter()
+        posed = read_hands(self._finder.find(photo), self._thresholds)
         elapsed_ms = (time.perf_counter() - started) * 1000
-        return advise(posed, rules, photo, name=name, finder=self._finder.name, elapsed_ms=elapsed_ms)
+        return Findings(photo.width, photo.height, photo.taken_at, tuple(posed), self._finder.name, elapsed_ms)
 
     def close(self) -> None:
         """Release the networks; a closed checker raises `FinderError` instead of finding nothing."""
