@@ -3,17 +3,42 @@
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
 
-from app.batch.report.table import CsvReport
-from app.batch.rows import Rows
+from app.batch.report.csv_report import CsvReport
+from app.batch.report.html_report import HtmlReport, content_security_policy
+from app.batch.report.summary import Summary
+from app.batch.report.xlsx_report import XlsxReport
+from app.batch.rows import Row, Rows
 from app.errors import Lang
+
+__all__ = ["REPORTS", "content_security_policy", "write_reports"]
+
+REPORTS = ("report.html", "report.xlsx", "report.csv")
 
 # Reports are made in here, beside their place, and moved when all are whole.
 MAKING = ".reports"
 
 
+class Report(Protocol):
+    """A file that takes photos one by one. It is whole once it has been left without an exception."""
+
+    def write(self, row: Row) -> None:
+        """Take one photo."""
+        ...
+
+    def end(self, summary: Summary) -> None:
+        """Take what can only be said after the last."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+
 def write_reports(rows: Rows, folder: Path, *, lang: Lang, batch: str) -> tuple[Path, ...]:
-    """Write report.html, report.xlsx and report.csv into an existing folder, and return their paths.
+    """Write REPORTS into an existing folder, and return their paths.
 
     lang: that of the tables; the page offers both and begins with this one. batch: an id that stays the same when the same batch is
     reported again; what a reader notes on the page is kept in the browser under it. Goes over the rows once. Raises OSError where the
@@ -22,12 +47,21 @@ def write_reports(rows: Rows, folder: Path, *, lang: Lang, batch: str) -> tuple[
     making = folder / MAKING
     shutil.rmtree(making, ignore_errors=True)  # what a run that was killed left behind
     making.mkdir()
+    page, workbook, table = (making / name for name in REPORTS)
+    summary = Summary()
     try:
-        with ExitStack() as open_reports:
-            reports = [open_reports.enter_context(CsvReport(making / "report.csv", lang))]
+        with ExitStack() as stack:
+            reports: list[Report] = [
+                stack.enter_context(HtmlReport(page, lang, batch)),
+                stack.enter_context(XlsxReport(workbook, lang)),
+                stack.enter_context(CsvReport(table, lang)),
+            ]
             for row in rows():
+                summary.add(row.result)
                 for report in reports:
                     report.write(row)
-        return tuple(report.path.replace(folder / report.path.name) for report in reports)
+            for report in reports:
+                report.end(summary)
+        return tuple((making / name).replace(folder / name) for name in REPORTS)
     finally:
         shutil.rmtree(making, ignore_errors=True)

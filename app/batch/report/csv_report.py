@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from app.batch.report.summary import Summary, kind
 from app.batch.rows import Row
 from app.errors import Lang
 from app.terminal.results import HAND_COLUMNS, PHOTO_COLUMNS, hand_cells, photo_cells
@@ -19,12 +20,12 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 class CsvReport:
     """Columns as in `jari check --format csv`, and `row`, which says what a row is about: "photo" or "hand".
 
-    hands, to_review, unclear: how many hands of the photo there are, are flagged, cannot be read. Text that a spreadsheet would take for a
-    formula begins with an apostrophe. UTF-8 with a byte order mark, which spreadsheets need.
+    hands, to_review, unclear: how many hands of the photo there are, are flagged, cannot be read; empty where the photo could not be
+    checked. Text that a spreadsheet would take for a formula begins with an apostrophe. UTF-8 with a byte order mark, which
+    spreadsheets need.
     """
 
     def __init__(self, path: Path, lang: Lang) -> None:
-        self.path = path
         self._lang = lang
         # Names of files need not be valid Unicode.
         self._file = path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="")
@@ -36,6 +37,9 @@ class CsvReport:
         for cells in self._rows(row.result):
             self._csv.writerow({column: _harmless(value) for column, value in cells.items()})
 
+    def end(self, summary: Summary) -> None:
+        """Nothing more to say."""
+
     def __enter__(self) -> Self:
         return self
 
@@ -43,18 +47,13 @@ class CsvReport:
         self._file.close()
 
     def _rows(self, result: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        photo = photo_cells(result)
+        photo = photo_cells(result) | {"row": "photo"}
         if "error" in result:
-            yield photo | {"row": "photo"}
+            yield photo
             return
-        hands = result["hands"]
-        counts = {
-            "hands": len(hands),
-            "to_review": sum(hand["flagged"] for hand in hands),
-            "unclear": sum(hand["state"] == "unclear" for hand in hands),
-        }
-        yield photo | counts | {"row": "photo"}
-        for place, hand in enumerate(hands):
+        kinds = [kind(hand) for hand in result["hands"]]
+        yield photo | {"hands": len(kinds), "to_review": kinds.count("flagged"), "unclear": kinds.count("unclear")}
+        for place, hand in enumerate(result["hands"]):
             yield photo | hand_cells(place, hand, self._lang) | {"row": "hand", "flagged": int(hand["flagged"])}
 
 

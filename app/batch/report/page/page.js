@@ -1,0 +1,224 @@
+// The page as a whole: the summary, the filters, photos without hands to look at, and what the page does.
+
+const { summary } = shared;
+const failed = photos.filter((photo) => photo.error);
+const clear = photos.filter((photo) => photo.level === "clear");
+
+function tell() {
+  speak();
+  const all = Object.values(summary.photos).reduce((sum, one) => sum + one, 0);
+  $("subtitle").textContent = text("subtitle", { photos: number(all), contest: shared.contest[language], date: date(shared.made) });
+  const notices = [shared.general["for-guidance"][language], shared.general["initial-advice"][language], text("notice.care")];
+  if (shared.left_out) notices.push(text("notice.left-out", { count: number(shared.left_out) }));
+  if (!pictured && hands.length) notices.push(text("notice.pixels"));
+  $("notice").replaceChildren(...notices.map((words) => element("p", "", words)));
+  const foot = [shared.general["often-without-intent"][language], text("notice.clear"), shared.general["safe-poses"][language]];
+  $("foot").replaceChildren(...foot.map((words) => element("p", "", words)));
+  summarise();
+  offer();
+  progress();
+  list();
+  unchecked();
+}
+
+function summarise() {
+  const levels = { review: "review", unclear: "unclear", clear: "clear", failed: "problem" };
+  $("counts").replaceChildren(
+    ...Object.entries(levels).map(([level, shape]) =>
+      element(
+        "li",
+        `count ${level}`,
+        icon(shape),
+        element("strong", "", number(summary.photos[level] ?? 0)),
+        element("span", "", `${text("summary.photos")} · ${text(`level.${level}`)}`),
+      ),
+    ),
+  );
+  const kinds = Object.fromEntries([...KINDS, "rest"].map((kind) => [kind, summary.hands[kind] ?? 0]));
+  const all = Object.values(kinds).reduce((sum, one) => sum + one, 0);
+  $("seen").textContent = text("summary.hands", Object.fromEntries(Object.entries({ all, ...kinds }).map(([key, value]) => [key, number(value)])));
+  const charts = [
+    bars("summary.numbers", "number", counted(summary.numbers, (key) => key)),
+    bars("summary.poses", "pose", counted(summary.poses, poseName)),
+    bars("summary.lists", "list", counted(summary.lists, listName)),
+  ].filter((one) => one);
+  $("bars").replaceChildren(...charts);
+  $("unit").hidden = !charts.length;
+}
+
+/** [key, name, count], most first; numbers in their own order. */
+function counted(counts, name) {
+  const rows = Object.entries(counts).map(([key, count]) => [key, name(key), count]);
+  return counts === summary.numbers ? rows : rows.sort((one, other) => other[2] - one[2]);
+}
+
+function bars(title, filter, rows) {
+  if (!rows.length) return null;
+  const most = Math.max(...rows.map(([, , count]) => count));
+  const items = rows.map(([key, name, count]) => {
+    const fill = element("span", "bar-fill");
+    fill.style.width = `${(count / most) * 100}%`;
+    const button = element("button", "bar-row", element("span", "bar-name", name), element("span", "bar-track", fill), element("span", "bar-count", number(count)));
+    button.type = "button";
+    button.setAttribute("aria-label", text("summary.filter", { name: `${text(title)} ${name}`, count: number(count) }));
+    button.onclick = () => only(filter, key);
+    return element("li", "", button);
+  });
+  return element("div", "", element("h3", "", text(title)), element("ul", "", ...items));
+}
+
+/** Show only the hands to review that a row of the summary counts. */
+function only(filter, key) {
+  Object.assign(chosen, unfiltered(), { kinds: new Set(["flagged"]), order: chosen.order });
+  if (filter === "number") chosen.numbers.add(Number(key));
+  else chosen[filter] = key;
+  offer();
+  list();
+  $("hands").focus({ preventScroll: true });
+  $("hands").scrollIntoView();
+}
+
+const names = {};
+for (const finding of shared.findings) {
+  if (finding.pose) names[`pose ${finding.pose}`] = finding.name;
+  for (const one of finding.lists) names[`list ${one.list}`] = one.name;
+}
+
+function poseName(key) {
+  return names[`pose ${key}`] ? capital(names[`pose ${key}`][language]) : key;
+}
+
+function listName(key) {
+  return names[`list ${key}`]?.[language] ?? key;
+}
+
+/** Put what can be chosen, and what is, into the filters. */
+function offer() {
+  const kinds = KINDS.filter((kind) => summary.hands[kind]);
+  $("kinds").replaceChildren(...kinds.map((kind) => pick(text(`hand.${kind}`), kind, chosen.kinds, summary.hands[kind], kind)));
+  const numbers = Object.keys(summary.numbers).map(Number);
+  $("number-field").hidden = !numbers.length;
+  $("numbers").replaceChildren(...numbers.map((one) => pick(String(one), one, chosen.numbers)));
+  const shown = hands.filter((hand) => hand.pose).map((hand) => hand.pose);
+  options("pose", [...new Set(shown)].map((key) => [key, poseName(key)]).sort(byName));
+  options("list", Object.keys(summary.lists).map((key) => [key, listName(key)]).sort(byName));
+  options("state", ["open", "done", "noted"].map((key) => [key, text(`filter.${key}`)]));
+  $("order").replaceChildren(...Object.keys(ORDERS).map((key) => new Option(text(`order.${key}`), key, false, key === chosen.order)));
+  $("name").value = chosen.name;
+}
+
+function byName([, one], [, other]) {
+  return one.localeCompare(other, language);
+}
+
+function options(id, rows) {
+  $(id).replaceChildren(new Option(text("filter.all"), ""), ...rows.map(([key, name]) => new Option(name, key, false, key === chosen[id])));
+}
+
+function pick(name, value, among, count = null, kind = "") {
+  const box = element("input");
+  box.type = "checkbox";
+  box.checked = among.has(value);
+  box.onchange = () => {
+    if (box.checked) among.add(value);
+    else among.delete(value);
+    list();
+  };
+  return element("label", `pick ${kind}`, box, element("span", "", name), count === null ? null : element("span", "pick-count", number(count)));
+}
+
+/** Say how much has been reviewed of what needs a look. */
+function progress() {
+  const open = hands.filter((hand) => hand.kind !== "fine");
+  const done = open.filter((hand) => markOf(hand).reviewed).length;
+  $("reviewed").textContent = text("hands.reviewed", { done: number(done), all: number(open.length) });
+}
+
+function unchecked() {
+  $("failed").hidden = !failed.length;
+  $("reasons").replaceChildren(
+    ...failed.flatMap(({ name, error }) => [
+      element("dt", "", element("bdi", "", printable(name))),
+      element("dd", "", element("strong", "", error.title), ` ${error.detail}`),
+    ]),
+  );
+  $("clear").hidden = !clear.length;
+  $("clear").firstChild.textContent = text("clear.title", { count: number(clear.length) });
+}
+
+$("clear").ontoggle = () => {
+  const items = $("clear").open ? clear.map((photo) => element("li", "", element("bdi", "", printable(photo.name)))) : [];
+  $("clear").lastChild.replaceChildren(...items);
+};
+
+for (const id of ["pose", "list", "state", "order"])
+  $(id).onchange = (event) => {
+    chosen[id] = event.target.value;
+    list();
+  };
+$("name").oninput = (event) => {
+  chosen.name = event.target.value.toLowerCase();
+  list();
+};
+$("filter-form").onsubmit = (event) => event.preventDefault();
+$("filter-form").onreset = (event) => {
+  event.preventDefault();
+  Object.assign(chosen, unfiltered());
+  offer();
+  list();
+};
+
+for (const button of document.querySelectorAll("[data-export]"))
+  button.onclick = () => {
+    if (!Object.keys(marks).length) {
+      $("reviewed").textContent = text("export.none");
+      return;
+    }
+    const format = button.dataset.export;
+    const link = element("a");
+    link.href = URL.createObjectURL(new Blob([exported(format)], { type: format === "csv" ? "text/csv" : "application/json" }));
+    link.download = `${text("export.file")}.${format}`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  };
+
+/** Everything that matches, with its crops: what goes on paper. */
+function complete() {
+  extend(listed.length);
+  for (const item of $("tiles").children) show(item);
+}
+
+$("print").onclick = async () => {
+  complete();
+  await Promise.all([...$("tiles").querySelectorAll("img[src]")].map((image) => image.decode().catch(() => {})));
+  print();
+};
+addEventListener("beforeprint", complete);
+
+// Another tab of the same report.
+addEventListener("storage", (event) => {
+  if (event.key !== MARKS) return;
+  marks = recallMarks() ?? {};
+  progress();
+  for (const place of listed.keys()) if ($("tiles").children[place]) retile(place);
+});
+
+for (const button of document.querySelectorAll("[data-language]"))
+  button.onclick = () => {
+    language = button.dataset.language;
+    keep("language", language);
+    tell();
+  };
+
+const stored = recalled("theme");
+if (stored === "light" || stored === "dark") document.documentElement.dataset.theme = stored;
+$("theme").onclick = () => {
+  const root = document.documentElement;
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = dark ? "light" : "dark";
+  keep("theme", root.dataset.theme);
+};
+
+$("filters").open = matchMedia("(min-width: 60rem)").matches;
+$("report").hidden = false;
+tell();

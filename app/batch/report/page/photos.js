@@ -1,0 +1,38 @@
+// What the page knows: photos, and the hands in them that do not rest, from the blocks of data that stand before this script.
+
+/** { name, level, size, taken_at, hands, resting, messages }, or { name, error }. */
+const photos = Array.from(document.querySelectorAll("script.photo"), (block, place) => ({ place, ...JSON.parse(block.textContent) }));
+
+/** { place, photo, line, confidence, box, key, kind, pose, name, readings, lists, why }, in the order of the photos. */
+const hands = photos.flatMap((photo) =>
+  (photo.hands ?? []).map(([finding, confidence, x, y, width, height, key], line) => ({
+    ...shared.findings[finding], photo, line, confidence, box: { x, y, width, height }, key,
+  })),
+);
+hands.forEach((hand, place) => (hand.place = place));
+
+const pictured = document.querySelector('script[id^="pixels-"]') !== null;
+
+/** A hand's crop as an address, or null where none was kept. */
+function crop(hand) {
+  return picture(hand.photo, hand.line + 1);
+}
+
+/** A photo's small copy as an address, or null where none was kept. */
+function preview(photo) {
+  return picture(photo, 0);
+}
+
+function picture(photo, line) {
+  const pixels = $(`pixels-${photo.place}`)?.textContent.split("\n")[line];
+  return pixels ? `data:image/jpeg;base64,${pixels}` : null;
+}
+
+function poseOf(hand) {
+  return hand.name ? capital(hand.name[language]) : text("hand.unreadable");
+}
+
+/** A hand's numbers as they stand on its tile; those merely possible with a question mark. */
+function numbersOf(hand) {
+  return hand.readings.map((reading) => (reading.strength === "possible" ? `${reading.number}?` : `${reading.number}`));
+}
