@@ -2,7 +2,9 @@
 # The image of the service: the locked dependencies, the application, no compiler, no shell user, nothing to write.
 #
 #   docker build --tag jari-netral .
-#   docker run --rm --publish 127.0.0.1:8080:8080 --read-only --tmpfs /tmp --cap-drop ALL jari-netral
+#   docker run --rm --publish 127.0.0.1:8080:8080 --env JARI_ALLOW_OPEN=true --read-only --tmpfs /tmp --cap-drop ALL jari-netral
+#
+# It asks for JARI_API_KEYS, or to be told that none are wanted, because in a container it listens on every address.
 #
 # Where builds must be reproducible to the byte, give PYTHON_IMAGE with its digest: --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:...
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from importlib.metadata import version
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,11 @@ import click
 
 # The libraries behind a check take a second to load, so commands import them when they run, and `jari --help` answers at once.
 if TYPE_CHECKING:
+    from app.batch.run import Workers
     from app.errors import Lang
+    from app.keys import Key
     from app.settings import Settings
+    from app.workers import CheckerSetup
     from gestures import FinderName
 
 BROKEN_PIPE = 128 + 13
@@ -140,6 +144,85 @@ def check(
     sys.exit(2 if "failed" in levels else 1 if levels - {"clear"} else 0)
 
 
+@cli.command(short_help="Check thousands of photos, with a report.")
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), required=True, help="Folder for the ledger, results and reports.")
+@click.option("--contest", metavar="NAME|FILE", help="Which numbers and lists apply: a name that `jari contests` gives, or a file.")
+@click.option("--finder", type=click.Choice(["search", "mediapipe"]), help="Find hands of any size (search), or near ones only.")
+@click.option("--jobs", metavar="N", type=click.IntRange(1, 64), help="Check so many photos at once.  [default: the cores, at most 2]")
+@click.option("--cluster", metavar="tcp://HOST:8786", help="Check on the Dask cluster whose scheduler is there, not on this machine.")
+@click.option("--no-crops", is_flag=True, help="Keep and show no piece of any photo.")
+@click.option("--recheck", is_flag=True, help="Forget what DIR knows, and check all photos anew.")
+@in_language
+def batch(
+    sources: tuple[str, ...],
+    out: Path,
+    contest: str | None,
+    finder: str | None,
+    jobs: int | None,
+    cluster: str | None,
+    no_crops: bool,
+    recheck: bool,
+    lang: "Lang",
+) -> None:
+    """Check any number of photos, and write a report to look through.
+
+    A SOURCE is a folder (at any depth), a file, a pattern such as 'acara/*.jpg', a ZIP archive, or a URL such as
+    s3://bucket/folder. DIR gets report.html, report.xlsx, report.csv, results.jsonl and a ledger of what is done: the
+    same command goes on where it was stopped, checks no photo twice, and takes a changed contest over to what was found.
+
+    \b
+    Exit status:
+      0  all photos are clear
+      1  a photo needs a look: a pose may be read as a number, or a hand is unclear
+      2  a photo could not be checked, or the command is wrong
+    """
+    from app.batch.files import write_files
+    from app.batch.ledger import Ledger
+    from app.batch.run import Run
+    from app.batch.sources import Sources
+    from app.terminal.batch import counts, watch
+    from app.terminal.words import word
+    from app.workers import CheckerSetup
+    from gestures import load_contest
+
+    settings = _settings(finder=finder, workers=jobs)
+    rules = load_contest(contest or settings.contest)
+    setup = CheckerSetup(settings.finder, settings.model, rules, settings.limits, settings.thresholds)
+    with Ledger(out, setup, rules, pictures=not no_crops) as ledger, _workers(setup, settings, cluster) as workers:
+        run = Run(Sources(sources), ledger, workers, most_bytes=settings.limits.bytes, recheck=recheck)
+        try:
+            watch(run, lang)
+        except KeyboardInterrupt:
+            key = "batch-stopped-recheck" if recheck else "batch-stopped"
+            click.echo(word(key, lang, done=run.progress.done, total=run.progress.total, folder=out), err=True)
+            raise
+        files = write_files(ledger, lang)
+    levels = counts(run.progress)
+    click.echo(word("summary", lang, photos=run.progress.done, **levels))
+    if run.progress.known:
+        click.echo(word("batch-known", lang, count=run.progress.known))
+    click.echo(word("batch-guidance", lang))
+    click.echo(f"{word('batch-report', lang)}: {files[0]}")
+    sys.exit(2 if levels["failed"] else 1 if levels["review"] or levels["unclear"] else 0)
+
+
+@contextmanager
+def _workers(setup: "CheckerSetup", settings: "Settings", cluster: str | None) -> "Iterator[Workers]":
+    """Start the processes of a batch, or reach the cluster."""
+    from app.batch.run import Processes
+    from app.workers import CheckerPool
+
+    if cluster:
+        from app.batch.cluster import Cluster
+
+        with Cluster(cluster, setup) as workers:
+            yield workers
+    else:
+        with CheckerPool(setup, workers=settings.workers, queue_size=settings.workers, timeout_s=settings.check_timeout_s) as pool:
+            yield Processes(pool)
+
+
 @cli.command(short_help="Serve the page and the HTTP interface.")
 @click.option("--host", help="Address to listen on.  [JARI_HOST; default: 127.0.0.1, this machine only]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes any that is free.  [JARI_PORT; default: 8080]")
@@ -158,6 +241,33 @@ def serve(host: str | None, port: int | None, workers: int | None, lang: "Lang")
         address = f"http://{shown}:{number}{settings.root_path}/"
         click.echo(f"Jari Netral {version('jari-netral')} · {word('open', lang)}: {address} · {word('stop', lang)}")
         serve_http(settings, listener)
+
+
+@cli.group(short_help="Make keys for those who may call the service.")
+def key() -> None:
+    """Make keys for those who may call the service."""
+
+
+@key.command(name="new", short_help="Make a key, and print it once.")
+@click.argument("name")
+@in_language
+def key_new(name: str, lang: "Lang") -> None:
+    """Make a key for an integration and print it once, with the entry that lets it in.
+
+    NAME stands in logs and figures: name the integration (intranet, cms), not a person. Nothing is written. To revoke a key, remove its
+    entry.
+    """
+    from app.keys import new_key
+    from app.terminal.words import TerminalError, word
+
+    try:
+        secret, entry = new_key(name)
+    except ValueError:
+        raise TerminalError("key-name", name=name) from None
+    click.echo(word("key-secret", lang), err=True)
+    click.echo(secret)
+    click.echo(word("key-entry", lang), err=True)
+    click.echo(str(entry))
 
 
 @cli.command(short_help="Measure how right the readings are, on labelled photos.")
@@ -309,9 +419,10 @@ def _settings(**given: object) -> "Settings":
 
 @contextmanager
 def _listening(settings: "Settings") -> Iterator[socket.socket]:
-    """Open the socket to serve on. Raises `TerminalError`."""
+    """Open the socket to serve on; to others than this machine only where keys are asked for. Raises `TerminalError`."""
     from app.terminal.words import TerminalError
 
+    keys = _keys(settings)
     try:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         listener = socket.create_server((settings.host, settings.port), family=family)
@@ -320,7 +431,20 @@ def _listening(settings: "Settings") -> Iterator[socket.socket]:
         reason = os.strerror(code) if code > 0 else str(error.strerror or error)
         raise TerminalError("port-taken", host=settings.host, port=settings.port, reason=reason) from None
     with listener:
+        if not (keys or settings.allow_open or ip_address(listener.getsockname()[0]).is_loopback):
+            raise TerminalError("open-refused", host=settings.host)
         yield listener
+
+
+def _keys(settings: "Settings") -> "tuple[Key, ...]":
+    from app.keys import read_keys
+    from app.terminal.words import TerminalError
+
+    try:
+        return read_keys(settings.api_keys, settings.api_keys_file)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise TerminalError("keys-unreadable", path=settings.api_keys_file, reason=reason) from None
 
 
 if __name__ == "__main__":

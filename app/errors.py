@@ -1,20 +1,23 @@
 """The service's own errors, and the words and HTTP status of every error (problems.toml).
 
     ServiceError
-    ├── QueueFull      more photos wait than may wait
-    ├── CheckTimeout   a photo took too long
-    ├── WorkerLost     the process that checked a photo ended before it was done
-    ├── NotReady       the self-check has not passed
-    └── RequestError   what HTTP itself finds wrong: no such address, method, media type, …
+    ├── QueueFull        more photos wait than may wait
+    ├── CheckTimeout     a photo took too long
+    ├── WorkerLost       the process that checked a photo ended before it was done
+    ├── NotReady         the self-check has not passed
+    ├── TooManyRequests  a key is used more often than it may be
+    ├── ArchiveRefused   an archive, or an entry in it, that is not opened
+    └── RequestError     what HTTP itself finds wrong: no such address, method, media type, …
 
 They stand beside the tree of `gestures.errors`, and carry `type` and `params` in the same way.
 """
 
+import math
 import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import ConfigDict, TypeAdapter
 
@@ -76,6 +79,25 @@ class NotReady(ServiceError):
     """The self-check has not passed."""
 
     type = "not-ready"
+
+
+class TooManyRequests(ServiceError):
+    """A key is used more often than it may be. `params`: whole seconds until it may be used again."""
+
+    type = "too-many-requests"
+
+    @classmethod
+    def after(cls, wait_s: float) -> Self:
+        """Make one from the exact wait."""
+        return cls(seconds=max(1, math.ceil(wait_s)))
+
+
+class ArchiveRefused(ServiceError):
+    """An archive of photos, or an entry in it, that is not opened; each instance has the type of its row in problems.toml."""
+
+    def __init__(self, kind: str, **params: object) -> None:
+        super().__init__(**params)
+        self.type = kind
 
 
 class RequestError(ServiceError):

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -13,13 +15,16 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
 
 from app import web
-from app.api import checks, health, tables
+from app.about import head_sha256, model_sha256, versions
+from app.api import checks, health, metrics, tables
 from app.api.problems import add_handlers
 from app.api.service import Service
 from app.errors import NotReady
+from app.guards import KeyHolders, SameOrigin
 from app.middleware import DeclaredSize, JsonLines, Surround
 from app.settings import Settings
 from app.workers import CheckerPool, CheckerSetup
+from gestures import GesturesError
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +37,7 @@ FORM_OVERHEAD = 64 * 2**10
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Build the service. Raises a `ContestError` where the settings name a contest that can't be used."""
+    """Build the service. Raises what `Service.load` raises where the settings name a contest or keys that can't be used."""
     settings = settings or Settings()
     setup = CheckerSetup(settings.finder, settings.model, settings.contest, settings.limits, settings.thresholds)
     pool = CheckerPool(setup, workers=settings.workers, queue_size=settings.queue_size, timeout_s=settings.check_timeout_s)
@@ -58,10 +63,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         root_path=settings.root_path,
         docs_url=None,  # FastAPI's pages for these load scripts from other hosts
         redoc_url=None,
+        # Its own traces would carry addresses of callers, and an environment variable could send them away.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False},
         form_limits={"max_files": 1, "max_fields": 4, "max_part_size": 1024},
     )
     app.state.service = service
-    for router in (checks.router, tables.router, health.router, web.router):
+    routers = [checks.router, tables.router, health.router, web.router]
+    for router in (*routers, metrics.router) if settings.metrics else routers:
         app.include_router(router)
     app.mount("/static", web.static)
     add_handlers(app, settings.max_bytes)
@@ -69,9 +77,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     limit = settings.max_bytes + FORM_OVERHEAD
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=limit)
     app.add_middleware(DeclaredSize, max_body_size=limit, max_bytes=settings.max_bytes)
+    app.add_middleware(KeyHolders, ring=service.keys)
+    app.add_middleware(SameOrigin, allowed=settings.cors_origins)
     if settings.cors_origins:
-        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["GET", "POST"])
-    app.add_middleware(Surround)  # added last, so outermost
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization"],
+            expose_headers=["Retry-After", "X-Request-ID"],
+        )
+    app.add_middleware(Surround, metrics=service.metrics)  # added last, so outermost
     return app
 
 
@@ -81,13 +97,39 @@ async def _warm_up(service: Service) -> None:
         log.info("ready", extra={"fields": {"version": version("jari-netral"), "workers": service.settings.workers}})
 
 
+def _facts(service: Service) -> dict[str, object]:
+    settings = service.settings
+    return {
+        "versions": versions(),
+        "model_sha256": model_sha256(settings.model),
+        "head_sha256": head_sha256(),
+        "finder": settings.finder,
+        "contest": service.contest.key,
+        "workers": settings.workers,
+        "keys": [key.name for key in service.keys.keys],
+    }
+
+
+def _reload(service: Service) -> None:
+    try:
+        service.load()
+    except (GesturesError, OSError, ValueError) as error:
+        log.error("reload failed, contest and keys stay as they are", extra={"fields": {"error": type(error).__name__}})
+    else:
+        log.info("reloaded", extra={"fields": {"contest": service.contest.key, "keys": [key.name for key in service.keys.keys]}})
+
+
 def serve(settings: Settings, listener: socket.socket) -> None:
     """Run the service on a bound socket until it is told to stop; requests that are being answered are finished first."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
+    app = create_app(settings)
+    log.info("starting", extra={"fields": _facts(app.state.service)})
+    if not os.isatty(0):  # in a terminal the signal says that the terminal was closed
+        signal.signal(signal.SIGHUP, lambda *_: _reload(app.state.service))
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         log_config=None,
         access_log=False,  # it would log addresses as they were sent
         server_header=False,

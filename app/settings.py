@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.keys import Key, parse_keys
 from gestures import FinderName, Limits, Thresholds
 
 PREFIX = "JARI_"
@@ -23,6 +24,17 @@ class Settings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on.")
+    allow_open: bool = Field(
+        default=False,
+        description="Listen on other addresses than this machine's own without keys too; whoever reaches it may use it.",
+    )
+    api_keys: Annotated[tuple[Key, ...], NoDecode] = Field(
+        default=(), description="Entries of keys as `jari key new` prints them, separated by commas. Default: no key is asked for."
+    )
+    api_keys_file: Path | None = Field(default=None, description="File of such entries, one a line; SIGHUP reads it again.")
+    rate_limit: int = Field(
+        default=120, ge=0, description="Requests a minute that a key may make, where its entry has no limit of its own; 0 is no limit."
+    )
     root_path: str = Field(default="", description="Path under which a reverse proxy serves the application, such as `/jari`.")
     workers: int = Field(default_factory=_workers, ge=1, description="Processes that check photos. Default: the cores, at most 2.")
     queue_size: int = Field(default=16, ge=0, description="Photos that may wait for a worker; one more is answered with 503.")
@@ -45,12 +57,23 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Origins, separated by commas, whose pages may call the service. Default: none."
     )
+    privacy_contact: str = Field(default="", description="Who answers for this installation and how to reach them, for `/privacy`.")
+    metrics: bool = Field(default=True, description="Offer figures for Prometheus at `/metrics`; where there are keys, to their holders.")
+    traces_endpoint: str = Field(
+        default="",
+        description="Address that OpenTelemetry traces go to; needs the extra `otel`. Default: none, and nothing is sent.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level that is logged.")
 
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _parse_keys(cls, value: object) -> object:
+        return parse_keys(value) if isinstance(value, str) else value
 
     @property
     def limits(self) -> Limits:
@@ -68,5 +91,6 @@ def settings_table() -> list[tuple[str, str, str]]:
     rows = []
     for name, field in Settings.model_fields.items():
         default = "" if field.default_factory or field.default in (None, "", ()) else str(field.default)
+        default = default.lower() if isinstance(field.default, bool) else default
         rows.append((PREFIX + name.upper(), default, field.description or ""))
     return rows

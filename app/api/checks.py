@@ -46,7 +46,7 @@ async def read_job(
     """Read what was sent."""
     request.state.lang = lang
     data = await photo.read()
-    return Job(data, contest=service.contest_named(contest) if contest else None, lang=language(request))
+    return Job(data, contest=service.contest_named(contest) if contest else service.contest, lang=language(request))
 
 
 JobDep = Annotated[Job, Depends(read_job)]

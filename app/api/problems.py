@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.api.negotiation import language
-from app.errors import ProblemKind, QueueFull, RequestError, ServiceError, describe, problem_kinds, status_of
+from app.errors import ProblemKind, QueueFull, RequestError, ServiceError, TooManyRequests, describe, problem_kinds, status_of
 from app.schemas import FieldProblem, Problem
 from gestures import GesturesError, error_text
 from gestures.errors import PhotoTooLarge, PhotoTooSmall, UnknownContest
@@ -35,7 +35,7 @@ def problem(
         type=error.type, title=title, status=status, detail=detail, instance=f"urn:uuid:{request.state.request_id}", fields=fields
     )
     headers = {"Content-Language": lang, "Vary": "Accept-Language", **(headers or {})}
-    if isinstance(error, QueueFull):
+    if isinstance(error, QueueFull | TooManyRequests):
         headers["Retry-After"] = str(error.params["seconds"])
     elif status == 503:
         headers["Retry-After"] = "5"

@@ -12,6 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from app.errors import NotReady, QueueFull
+from app.keys import KeyRing, read_keys
+from app.metrics import Metrics
 from app.settings import Settings
 from app.workers import CheckerPool, CheckResult, Job
 from gestures import Contest, contests, load_contest
@@ -24,15 +26,26 @@ SELF_CHECK_NUMBER = 2
 
 
 class Service:
-    """Settings, workers, and whether a picture that everybody knows is read right."""
+    """Settings, keys, contests, workers, and whether a picture that everybody knows is read right."""
 
     def __init__(self, settings: Settings, pool: CheckerPool) -> None:
+        """Raises what `load` raises."""
         self.settings = settings
         self.pool = pool
-        self.contest = load_contest(settings.contest)
-        self.contests = contests() | {self.contest.key: self.contest}
+        self.metrics = Metrics(settings, pool)
+        self.keys = KeyRing(per_minute=settings.rate_limit)
+        self.load()
         self._checked_at: float | None = None
         self._checking = asyncio.Lock()
+
+    def load(self) -> None:
+        """Read the contest and the keys. A running service keeps those that it has where the new ones can't be used.
+
+        Raises a `ContestError`; and for the file of keys `ValueError` or `OSError`.
+        """
+        contest = load_contest(self.settings.contest)
+        self.keys.keys = read_keys(self.settings.api_keys, self.settings.api_keys_file)
+        self.contest, self.contests = contest, contests() | {contest.key: contest}
 
     def contest_named(self, name: str) -> Contest:
         """Return a contest by its key. A path opens nothing, because names come from outside. Raises `UnknownContest`."""
@@ -43,14 +56,19 @@ class Service:
 
     async def check(self, request: Request, job: Job) -> CheckResult:
         """Check a photo. It leaves the queue when its caller hangs up."""
-        future = self.pool.submit(job)
-        waiting = asyncio.wrap_future(future)
+        began = time.perf_counter()
+        request.state.measures = {"bytes": len(job.data)}
+        waiting = asyncio.wrap_future(self.pool.submit(job))
         while not waiting.done():
             await asyncio.wait({waiting}, timeout=0.5)
             if not waiting.done() and await request.is_disconnected():
                 waiting.cancel()
                 raise HTTPException(499)  # as nginx logs it; nobody is there to read it
-        return waiting.result()
+        result = waiting.result()
+        seconds = {"wait": max(0.0, time.perf_counter() - began - sum(result.seconds.values())), **result.seconds}
+        request.state.measures |= {f"{step}_ms": round(1000 * one) for step, one in seconds.items()}
+        self.metrics.checked(result.advice, seconds)
+        return result
 
     async def ensure_ready(self, fresh_s: float = 30) -> None:
         """Check a picture of two fingers in a worker, unless that went right within `fresh_s` seconds. Raises `NotReady`."""

@@ -1,0 +1,75 @@
+"""Who may call: no page of another origin, and where there are keys, nobody without one. Both ask before any of a body is read."""
+
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.api.problems import problem
+from app.errors import RequestError, TooManyRequests
+from app.keys import KeyRing
+
+# What may be read without a key: nothing of anybody is in it, and the page needs it to say why a check was refused. All else is guarded.
+OPEN = frozenset({"/", "/healthz", "/readyz", "/privacy", "/openapi.json", "/v1/contests", "/v1/poses", "/v1/limits"})
+OPEN_FOLDER = "/static/"
+
+
+class SameOrigin:
+    """Refuses what a page of another origin sends.
+
+    Browsers say where a request comes from, in Sec-Fetch-Site or else in Origin; who says neither is no browser, and can't be
+    tricked into calling us. The order of the questions is that of Go's `net/http.CrossOriginProtection`.
+    """
+
+    def __init__(self, app: ASGIApp, allowed: Collection[str]) -> None:
+        """`allowed`: other origins that may; "*" for all."""
+        self.app = app
+        self.allowed = allowed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS") and not self._is_ours(Headers(scope=scope)):
+            await problem(Request(scope), RequestError("origin-refused"))(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    def _is_ours(self, headers: Headers) -> bool:
+        origin = headers.get("origin")
+        if origin and (origin in self.allowed or "*" in self.allowed):
+            return True
+        if site := headers.get("sec-fetch-site"):
+            return site in ("same-origin", "none")
+        return origin is None or urlsplit(origin).netloc == headers.get("host")
+
+
+class KeyHolders:
+    """Lets through who shows a key and is within its rate; everybody, where there are no keys."""
+
+    def __init__(self, app: ASGIApp, ring: KeyRing) -> None:
+        self.app = app
+        self.ring = ring
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http" or not self.ring.keys or _is_open(scope):
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope)
+        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+        key = self.ring.find(secret.strip()) if scheme.lower() == "bearer" else None
+        if key is None:
+            refusal = problem(request, RequestError("key-needed"), headers={"WWW-Authenticate": "Bearer"})
+            await refusal(scope, receive, send)
+            return
+        request.state.key = key.name
+        if wait_s := self.ring.wait_s(key):
+            await problem(request, TooManyRequests.after(wait_s))(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+def _is_open(scope: Scope) -> bool:
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    return scope["method"] in ("GET", "HEAD") and (path in OPEN or path.startswith(OPEN_FOLDER))
