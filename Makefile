@@ -41,8 +41,8 @@ format: setup ## Put the code in the one format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: setup ## Time both finders on this machine
-	@$(BIN)/jari bench --json bench.json
+bench: setup ## Measure speed, memory and recall on this machine, and renew docs/performance.md
+	@$(BIN)/jari bench --json bench.json --markdown docs/performance.md
 
 evaluate: setup ## Measure how right the readings are, on ../shared/photos; the report is report/index.html
 	@$(BIN)/jari evaluate ../shared/photos/labels.csv --finder search --finder mediapipe --jobs $$(nproc) --report report

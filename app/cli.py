@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from importlib.metadata import version
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -231,9 +232,11 @@ def _workers(setup: "CheckerSetup", settings: "Settings", cluster: str | None) -
 def serve(host: str | None, port: int | None, workers: int | None, lang: "Lang") -> None:
     """Serve the page and the HTTP interface until Ctrl+C. All other settings are environment variables; the README lists them."""
     from app.main import serve as serve_http
-    from app.terminal.words import word
+    from app.terminal.words import TerminalError, word
 
     settings = _settings(host=host, port=port, workers=workers)
+    if settings.traces_endpoint and not find_spec("opentelemetry.sdk"):
+        raise TerminalError("traces-missing")
     with _listening(settings) as listener:
         name, number = listener.getsockname()[:2]
         name = f"[{name}]" if ":" in name else name
@@ -337,31 +340,46 @@ def evaluate(
         click.echo(write_report(runs, labels.parent, rules, report))
 
 
-@cli.command(short_help="Time both finders on this machine.")
+@cli.command(short_help="Measure speed, memory and recall on this machine.")
+@click.option(
+    "--part",
+    "parts",
+    type=click.Choice(["timing", "workers", "recall", "endurance"]),
+    multiple=True,
+    help="Measure this only; may be repeated.  [default: all but endurance]",
+)
 @click.option("--rounds", metavar="N", type=click.IntRange(1, 100), default=3, show_default=True, help="Rounds after one to warm up.")
-@click.option("--most", metavar="MP", type=float, default=24.0, show_default=True, help="Leave out scenes of more megapixels.")
+@click.option("--most", metavar="MP", type=click.FloatRange(min=0.3), default=50.0, show_default=True, help="Leave out larger scenes.")
+@click.option("--photos", metavar="N", type=click.IntRange(min=1), default=2000, show_default=True, help="How many endurance checks.")
+@click.option("--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True, help="Another gives other scenes.")
 @click.option("--json", "json_file", metavar="FILE", type=click.Path(path_type=Path), help="Write the figures to FILE too.")
-def bench(rounds: int, most: float, json_file: Path | None) -> None:
-    """Time both finders on scenes made of our own samples, taking turns in one run.
+@click.option(
+    "--markdown",
+    metavar="FILE",
+    type=click.Path(path_type=Path, exists=True),
+    help="Renew the tables of FILE, such as docs/performance.md.",
+)
+def bench(parts: tuple[str, ...], rounds: int, most: float, photos: int, seed: int, json_file: Path | None, markdown: Path | None) -> None:
+    """Measure speed, memory and recall, on scenes composed of our samples and, where it is there, of ../shared.
 
-    The ratio is the whole check against opening the photo and one detection by MediaPipe. Times differ from machine to machine and from
-    minute to minute; compare ratios.
+    Ratios are of the whole check to opening the photo and one detection by MediaPipe, taking turns in one run. Times differ
+    from machine to machine and from minute to minute; compare ratios.
     """
     import json
 
-    from app.bench import as_json, run
+    from app.bench.report import text, write_markdown
+    from app.bench.run import run
 
-    timings = run(rounds, most)
-    click.echo(
-        f"{'megapixels':>10} {'hands':>6} {'search ms':>10} {'mediapipe ms':>13} {'ratio':>6} {'search found':>13} {'mediapipe':>10}"
-    )
-    for one in timings:
-        click.echo(
-            f"{one.megapixels:10} {one.hands:6} {one.search_ms:10} {one.mediapipe_ms:13} {one.ratio:6}"
-            f" {one.search_found:13} {one.mediapipe_found:10}"
-        )
+    def say(what: str) -> None:
+        click.echo(what, err=True)
+
+    chosen = parts or ("timing", "workers", "recall")
+    report = run(chosen, rounds=rounds, most_megapixels=most, photos=photos, seed=seed, say=say)
+    click.echo(text(report))
     if json_file:
-        json_file.write_text(json.dumps(as_json(timings), indent=1) + "\n", encoding="utf-8")
+        json_file.write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
+    if markdown:
+        write_markdown(report, markdown)
 
 
 @cli.command(short_help="Name the contests that --contest knows.")

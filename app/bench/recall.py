@@ -17,7 +17,7 @@ from app.bench.scenes import Box, Scene, compose, overlap
 from gestures.hands.finder import HandFinder
 from gestures.hands.landmarker import LandmarkerFinder
 from gestures.hands.search import SearchFinder, SearchSettings
-from gestures.photo import Limits, open_photo
+from gestures.photo import open_photo
 
 LEAST_OVERLAP = 0.4
 EDGES = (25, 35, 45, 60, 90, 150, 300)  # pixels, of the bins of hand size
@@ -57,7 +57,7 @@ def measure(scenes: Iterable[Scene], finders: Mapping[str, HandFinder]) -> list[
     """Return recall by hand size over all scenes. Where no finder is called "exhaustive", nothing is compared with it."""
     rows: list[tuple[float, dict[str, bool]]] = []
     for scene in scenes:
-        photo = open_photo(scene.data, Limits(pixels=max(scene.pixels, Limits().pixels)))
+        photo = open_photo(scene.data)
         truth = [hand.box for hand in scene.hands]
         matched = {name: which_found(truth, [hand.box for hand in finder.find(photo)]) for name, finder in finders.items()}
         rows += [(hand.size, {name: hits[i] for name, hits in matched.items()}) for i, hand in enumerate(scene.hands)]

@@ -51,13 +51,12 @@ class TrueHand:
         return max(self.box[2:])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Scene:
-    """A JPEG and the hands in it. pixels: width times height."""
+    """A JPEG and the hands in it."""
 
     data: bytes
     hands: tuple[TrueHand, ...]
-    pixels: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ def compose(megapixels: float, hands: int, sizes: tuple[float, float], seed: int
     it is there.
     """
     rng = np.random.default_rng((seed, round(megapixels * 10)))
-    width, height = round((megapixels * 1e6 * 4 / 3) ** 0.5), round((megapixels * 1e6 * 3 / 4) ** 0.5)
+    width, height = int((megapixels * 1e6 * 4 / 3) ** 0.5), int((megapixels * 1e6 * 3 / 4) ** 0.5)
     picture = _background(width, height, rng, photos=photos)
     truth: list[TrueHand] = []
     taken: list[Box] = []
@@ -95,7 +94,7 @@ def compose(megapixels: float, hands: int, sizes: tuple[float, float], seed: int
         truth += [TrueHand((bx + x, by + y, bw, bh), person) for bx, by, bw, bh in boxes]
     out = BytesIO()
     Image.fromarray(picture).save(out, "JPEG", quality=QUALITY)
-    return Scene(out.getvalue(), tuple(truth), width * height)
+    return Scene(out.getvalue(), tuple(truth))
 
 
 @cache

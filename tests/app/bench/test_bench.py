@@ -1,0 +1,103 @@
+"""The benchmark runs for real, on its smallest scene, and its own arithmetic is right."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from app.bench.memory import POINTS, Memory, measure
+from app.bench.recall import bins, table, which_found
+from app.bench.report import END, START, Report, markdown, write_markdown
+from app.bench.scenes import compose, overlap
+from app.cli import cli
+from gestures import open_photo
+
+
+def test_a_seed_gives_one_scene_with_hands_of_the_sizes_asked_for() -> None:
+    one, same, other = (compose(1, 3, (40, 120), seed, photos=False) for seed in (1, 1, 2))
+    assert one == same
+    assert one.data != other.data
+    photo = open_photo(one.data)
+    assert photo.width * photo.height == pytest.approx(1e6, rel=0.01)
+    assert len(one.hands) == 3
+    for hand in one.hands:
+        x, y, width, height = hand.box
+        assert 39 <= hand.size <= 121
+        assert x >= -1
+        assert y >= -1
+        assert x + width <= photo.width + 1
+        assert y + height <= photo.height + 1
+
+
+def test_no_pasted_hand_covers_another() -> None:
+    hands = compose(2, 12, (30, 100), 3, photos=False).hands
+    assert all(overlap(one.box, other.box) == 0 for i, one in enumerate(hands) for other in hands[:i])
+
+
+def test_a_found_hand_counts_once_and_for_the_best_match() -> None:
+    truth = [(0.0, 0.0, 10.0, 10.0), (4.0, 0.0, 10.0, 10.0), (100.0, 0.0, 10.0, 10.0)]
+    assert which_found(truth, [(3.0, 0.0, 10.0, 10.0)]) == [False, True, False]
+    assert which_found(truth, [(3.0, 0.0, 10.0, 10.0), (0.0, 0.0, 10.0, 9.0)]) == [True, True, False]
+    assert which_found(truth, [(106.0, 0.0, 10.0, 10.0)]) == [False, False, False]  # overlaps by 0.25
+
+
+def test_recall_is_told_by_size_and_beside_exhaustive_tiling() -> None:
+    hits = [
+        (30.0, {"search": False, "exhaustive": False}),
+        (50.0, {"search": True, "exhaustive": False}),
+        (300.0, {"search": True, "exhaustive": True}),
+        (200.0, {"search": False, "exhaustive": True}),
+    ]
+    rows = table(bins(hits, ["search", "exhaustive"]))
+    assert rows[1] == ["25–35", "1", "0.000", "0.000"]
+    assert rows[3] == ["45–60", "1", "1.000", "0.000"]
+    assert rows[6] == ["150–300", "2", "0.500 (0.500)", "1.000"]
+    assert rows[7] == ["25–300", "4", "0.500 (0.500)", "0.500"]
+
+
+def test_memory_is_that_of_a_process_of_its_own() -> None:
+    ballast = np.ones(300 * 2**20 // 8)  # ours, and none of its business
+    memory = measure([compose(0.3, 1, (140, 220), 0, photos=False).data], times=2)
+    assert ballast.sum()
+    assert 50 < memory.loaded <= memory.peak < 300
+    assert memory.photos == 2
+    assert len(memory.run) == 2
+
+
+def test_growth_is_per_thousand_photos_after_a_fifth_of_the_run() -> None:
+    run = [100.0] * 4 + [200.0 + i for i in range(POINTS - 4)]
+    assert Memory(90, 230, 2000, run).growth == pytest.approx(15 * 1000 / 1600)
+
+
+def test_the_command_times_both_finders_and_renews_the_tables(tmp_path: Path) -> None:
+    figures, page = tmp_path / "bench.json", tmp_path / "performance.md"
+    page.write_text(f"Before\n\n{START}\nold\n{END}\n\nAfter\n", encoding="utf-8")
+    options = ["--part", "timing", "--most", "0.5", "--rounds", "1", "--json", str(figures), "--markdown", str(page)]
+    result = CliRunner().invoke(cli, ["bench", *options])
+    assert result.exit_code == 0, result.output
+    report = json.loads(figures.read_text(encoding="utf-8"))
+    (timing,), (memory,) = report["timings"], report["memory"]
+    assert timing["hands"] == timing["search_recall"] == timing["mediapipe_recall"] == 1
+    assert timing["ratio"] == pytest.approx(timing["search_ms"] / timing["mediapipe_ms"], abs=0.01)
+    assert sum(timing["steps"].values()) == pytest.approx(1, abs=0.001)
+    assert 1 <= timing["tiles"] <= timing["tiles_possible"]
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("Before")
+    assert text.endswith("After\n")
+    assert "old" not in text
+    assert report["machine"] in text
+    assert f"{memory['peak']:.0f}" in text
+
+
+def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("Mine", encoding="utf-8")
+    with pytest.raises(ValueError, match="lacks the marks"):
+        write_markdown(Report("a machine", "2026-01-01"), page)
+    assert page.read_text(encoding="utf-8") == "Mine"
+
+
+def test_markdown_without_figures_says_where_and_when() -> None:
+    assert markdown(Report("a machine", "2026-01-01")) == "Measured on 2026-01-01 on a machine."
