@@ -16,13 +16,14 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app import web
 from app.about import head_sha256, model_sha256, versions
-from app.api import checks, health, metrics, tables
+from app.api import checks, health, metrics, privacy, tables
 from app.api.problems import add_handlers
 from app.api.service import Service
 from app.errors import NotReady
 from app.guards import KeyHolders, SameOrigin
 from app.middleware import DeclaredSize, JsonLines, Surround
 from app.settings import Settings
+from app.tracing import Traced
 from app.workers import CheckerPool, CheckerSetup
 from gestures import GesturesError
 
@@ -53,6 +54,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             with suppress(asyncio.CancelledError):
                 await warm_up
             await asyncio.to_thread(pool.close)
+            await asyncio.to_thread(service.traces.close)
 
     app = FastAPI(
         title="Jari Netral",
@@ -60,7 +62,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
-        root_path=settings.root_path,
         docs_url=None,  # FastAPI's pages for these load scripts from other hosts
         redoc_url=None,
         # Its own traces would carry addresses of callers, and an environment variable could send them away.
@@ -68,7 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         form_limits={"max_files": 1, "max_fields": 4, "max_part_size": 1024},
     )
     app.state.service = service
-    routers = [checks.router, tables.router, health.router, web.router]
+    routers = [checks.router, tables.router, privacy.router, health.router, web.router]
     for router in (*routers, metrics.router) if settings.metrics else routers:
         app.include_router(router)
     app.mount("/static", web.static)
@@ -87,7 +88,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["Authorization"],
             expose_headers=["Retry-After", "X-Request-ID"],
         )
-    app.add_middleware(Surround, metrics=service.metrics)  # added last, so outermost
+    app.add_middleware(Surround, metrics=service.metrics)  # added after the others, so around them
+    if settings.traces_endpoint:
+        app.add_middleware(Traced, traces=service.traces)
     return app
 
 
@@ -123,13 +126,17 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     """Run the service on a bound socket until it is told to stop; requests that are being answered are finished first."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    # Libraries at their most talkative quote what they read: Pillow logs every EXIF tag.
+    logging.basicConfig(level=max(level, logging.INFO), handlers=[handler])
+    logging.getLogger("app").setLevel(level)
     app = create_app(settings)
     log.info("starting", extra={"fields": _facts(app.state.service)})
     if not os.isatty(0):  # in a terminal the signal says that the terminal was closed
         signal.signal(signal.SIGHUP, lambda *_: _reload(app.state.service))
     config = uvicorn.Config(
         app,
+        root_path=settings.root_path,
         log_config=None,
         access_log=False,  # it would log addresses as they were sent
         server_header=False,

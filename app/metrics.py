@@ -13,7 +13,7 @@ from app.about import head_sha256, model_sha256, versions
 from app.settings import Settings
 from app.workers import CheckerPool
 
-disable_created_metrics()  # when each series began: half of the output, and nobody asks
+disable_created_metrics()  # type: ignore[no-untyped-call]  # when each series began: half of the output, and nobody asks
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32)
 HANDS = (0, 1, 2, 4, 8, 16, 32, 64)

@@ -223,6 +223,20 @@ class LimitsOut(Schema):
     least_side: int = Field(description="Fewest pixels along one side.", examples=[32])
 
 
+class Privacy(Schema):
+    """How this installation treats photos and callers."""
+
+    photos_kept: bool = Field(default=False, description="Whether photos are kept after they were checked.", examples=[False])
+    results_kept: bool = Field(default=False, description="Whether results are kept after they were given.", examples=[False])
+    faces_recognised: bool = Field(default=False, description="Whether faces are recognised.", examples=[False])
+    addresses_logged: bool = Field(default=False, description="Whether addresses of callers are logged.", examples=[False])
+    logged: list[str] = Field(description="What the log has of a request; nothing else.", examples=[["time", "id", "status", "ms"]])
+    metrics: bool = Field(description="Whether use is counted, without data of anybody.", examples=[True])
+    traces: bool = Field(description="Whether the times of steps are sent to the operator's monitoring.", examples=[False])
+    keys_required: bool = Field(description="Whether a key is needed to have photos checked.", examples=[True])
+    contact: str | None = Field(description="Who answers for this installation.", examples=["PPDP Dinas Kominfo, ppdp@example.go.id"])
+
+
 class Health(Schema):
     """The process is up, or the service is ready."""
 

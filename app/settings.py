@@ -35,7 +35,9 @@ class Settings(BaseSettings):
     rate_limit: int = Field(
         default=120, ge=0, description="Requests a minute that a key may make, where its entry has no limit of its own; 0 is no limit."
     )
-    root_path: str = Field(default="", description="Path under which a reverse proxy serves the application, such as `/jari`.")
+    root_path: str = Field(
+        default="", description="Path below which a reverse proxy serves the application, and which it takes off, such as `/jari`."
+    )
     workers: int = Field(default_factory=_workers, ge=1, description="Processes that check photos. Default: the cores, at most 2.")
     queue_size: int = Field(default=16, ge=0, description="Photos that may wait for a worker; one more is answered with 503.")
     check_timeout_s: float = Field(default=20, gt=0, description="Seconds that one photo may take before its check is stopped.")

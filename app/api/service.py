@@ -15,6 +15,7 @@ from app.errors import NotReady, QueueFull
 from app.keys import KeyRing, read_keys
 from app.metrics import Metrics
 from app.settings import Settings
+from app.tracing import Traces
 from app.workers import CheckerPool, CheckResult, Job
 from gestures import Contest, contests, load_contest
 from gestures.errors import UnknownContest
@@ -33,6 +34,7 @@ class Service:
         self.settings = settings
         self.pool = pool
         self.metrics = Metrics(settings, pool)
+        self.traces = Traces(settings)
         self.keys = KeyRing(per_minute=settings.rate_limit)
         self.load()
         self._checked_at: float | None = None
@@ -68,6 +70,7 @@ class Service:
         seconds = {"wait": max(0.0, time.perf_counter() - began - sum(result.seconds.values())), **result.seconds}
         request.state.measures |= {f"{step}_ms": round(1000 * one) for step, one in seconds.items()}
         self.metrics.checked(result.advice, seconds)
+        self.traces.steps(seconds)
         return result
 
     async def ensure_ready(self, fresh_s: float = 30) -> None:

@@ -405,7 +405,7 @@ class TestTexts:
                 assert not accusing[lang].search(words), words
 
     def test_the_page_carries_the_indonesian_words(self, texts, folder):
-        html = (folder / "index.html").read_text(encoding="utf-8")
+        html = "".join(page.read_text(encoding="utf-8") for page in sorted(folder.glob("*.html")))
         written = re.findall(r'data-text="([\w.-]+)"[^>]*>([^<]*)<', html) + [
             (key, label) for label, key in re.findall(r'aria-label="([^"]*)" data-label="([\w.-]+)"', html)
         ]
@@ -414,7 +414,7 @@ class TestTexts:
             assert texts["id"][key] == words
 
     def test_every_text_is_used_and_every_one_used_is_there(self, texts, folder):
-        sources = [(folder / "index.html").read_text(encoding="utf-8")]
+        sources = [page.read_text(encoding="utf-8") for page in sorted(folder.glob("*.html"))]
         sources += [file.read_text(encoding="utf-8") for file in sorted((folder / "static").glob("*.js"))]
         source = "\n".join(sources)
         named = set(re.findall(r'"((?:[a-z-]+\.)+[a-z-]+)"', source)) & set(texts["id"])

@@ -1,0 +1,25 @@
+// The page on privacy: its words, and how this installation is set.
+
+import { language, speak, text } from "./words.js";
+
+const answer = await fetch("privacy", { headers: { Accept: "application/json" } });
+const set = answer.ok ? await answer.json() : {};
+
+function tell(next) {
+  speak(next);
+  const facts = Object.entries(set).filter(([, value]) => typeof value === "boolean");
+  document.getElementById("facts").replaceChildren(
+    ...facts.flatMap(([key, value]) => [
+      element("dt", text(`privacy.set.${key.replaceAll("_", "-")}`)),
+      element("dd", value ? text("privacy.yes") : text("privacy.no")),
+    ]),
+  );
+  document.getElementById("contact").textContent = set.contact ?? text("privacy.contact.none");
+}
+
+function element(name, words) {
+  return Object.assign(document.createElement(name), { textContent: words });
+}
+
+for (const button of document.querySelectorAll("[data-language]")) button.onclick = () => tell(button.dataset.language);
+tell(language);
