@@ -69,6 +69,12 @@ class CheckTimeout(ServiceError):
     type = "photo-timeout"
 
 
+class OutOfMemory(ServiceError):
+    """A photo took more memory than a check may take."""
+
+    type = "photo-memory"
+
+
 class WorkerLost(ServiceError):
     """The process that checked a photo ended before it was done."""
 

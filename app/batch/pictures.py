@@ -1,0 +1,70 @@
+"""What a worker makes of one photo of a batch: the hands, and small pictures of them for the reports."""
+
+import time
+from dataclasses import dataclass, replace
+
+import cv2
+
+from gestures import Checker, Findings, Limits, Photo, open_photo
+from gestures.drawing import Pixels, encode
+from gestures.hands.finder import Hand
+from gestures.reading.fingers import State
+
+# Longest sides in pixels. A crop shows a hand in a dense grid; a preview is large enough to tell which hand of a group is meant.
+CROP = 112
+PREVIEW = 640
+# Round a hand, as a share of its size, so that it is seen what the hand belongs to.
+MARGIN = 0.35
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found in a photo: `Findings.to_dict`, and the pictures of `app.batch.rows.Row`."""
+
+    findings: dict[str, object]
+    crops: tuple[bytes, ...] = ()
+    preview: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A photo's bytes, for a worker. pictures: whether crops and preview are wanted."""
+
+    data: bytes
+    pictures: bool = True
+
+    def run(self, checker: Checker, limits: Limits) -> Found:
+        """Find and read the hands. Raises a `GesturesError`."""
+        started = time.perf_counter()
+        photo = open_photo(self.data, limits)
+        findings = checker.look(photo)
+        findings = replace(findings, elapsed_ms=(time.perf_counter() - started) * 1000)
+        return with_pictures(photo, findings) if self.pictures else Found(findings.to_dict())
+
+
+def with_pictures(photo: Photo, findings: Findings) -> Found:
+    """Add a crop a hand and, where a hand may need a look in one contest or another, a preview."""
+    crops = tuple(encode(_shrunk(_around(photo, posed.hand), CROP), quality=75) for posed in findings.hands)
+    shows = any(posed.state is not State.REST for posed in findings.hands)
+    return Found(findings.to_dict(), crops, encode(_shrunk(photo.pixels, PREVIEW), quality=70) if shows else None)
+
+
+def _around(photo: Photo, hand: Hand) -> Pixels:
+    """The square around a hand, as far as it lies in the photo; at least one pixel."""
+    x, y, width, height = hand.box
+    half = hand.size * (0.5 + MARGIN)
+    across, down = (
+        slice(min(max(round(middle - half), 0), size - 1), min(max(round(middle + half), 1), size))
+        for middle, size in ((x + width / 2, photo.width), (y + height / 2, photo.height))
+    )
+    return photo.pixels[down, across]
+
+
+def _shrunk(pixels: Pixels, side: int) -> Pixels:
+    """Never enlarged: what little can be seen of a face beside a far hand stays little."""
+    height, width = pixels.shape[:2]
+    scale = side / max(width, height)
+    if scale >= 1:
+        return pixels
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(pixels.dtype, copy=False)
