@@ -1,0 +1,100 @@
+"""The same run on the workers of a Dask cluster that exists already.
+
+Each worker needs this package installed. Its process loads the networks once, and looks at one photo at a time however many threads it
+has. Dask gives a lost worker's photos to others by itself; one that loses several workers is given up as `WorkerLost`. Photos travel
+with their tasks, so that none is lost with the worker that has it.
+"""
+
+import threading
+import time
+from concurrent.futures import CancelledError, Future
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from app.batch.pictures import Found
+from app.errors import WorkerLost
+from app.terminal.words import TerminalError
+from app.workers import CheckerSetup, Work, check_here
+
+# Seconds for the scheduler to answer, and those between two looks at how many workers there are.
+PATIENCE_S = 10
+LOOK_S = 5
+
+# A Checker is for one thread at a time.
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def look(setup: CheckerSetup, job: Work[Found]) -> Found:
+    """Do a job in a worker of the cluster."""
+    with _ONE_AT_A_TIME:
+        return check_here(setup, job)
+
+
+class Cluster:
+    """`app.batch.run.Workers` on the cluster whose scheduler is at `address`."""
+
+    def __init__(self, address: str, setup: CheckerSetup) -> None:
+        """Raises `TerminalError` where Dask is not installed, no scheduler answers, or it has no workers."""
+        try:
+            import dask
+            from distributed import Client
+        except ImportError:
+            raise TerminalError("cluster-missing") from None
+        # Photos in tasks are meant to be; Dask would warn of each large one.
+        dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GiB"})
+        try:
+            self._client = Client(address, timeout=PATIENCE_S, set_as_default=False)
+        except Exception as error:
+            raise TerminalError("cluster-unreachable", address=address, reason=type(error).__name__) from None
+        self._executor = self._client.get_executor(pure=False)
+        self._setup = setup
+        self._counted = -float("inf")
+        if not self._count():
+            self.close()
+            raise TerminalError("cluster-unreachable", address=address, reason="0")
+
+    @property
+    def room(self) -> int:
+        """Twice the workers, as they come and go."""
+        if time.monotonic() - self._counted > LOOK_S:
+            self._count()
+        return 2 * max(1, self._workers)
+
+    def submit(self, job: Work[Found]) -> Future[Found]:
+        """The future gives what was found, or the error that the photo met."""
+        future: Future[Found] = Future()
+        future.set_running_or_notify_cancel()
+        self._executor.submit(look, self._setup, job).add_done_callback(partial(_hand_over, future))
+        return future
+
+    def close(self) -> None:
+        """Leave the cluster; it goes on without us."""
+        self._client.close(timeout=PATIENCE_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _count(self) -> int:
+        self._counted = time.monotonic()
+        try:
+            self._workers = len(self._client.scheduler_info(n_workers=-1)["workers"])
+        except Exception as error:
+            raise TerminalError("cluster-lost", reason=type(error).__name__) from None
+        return self._workers
+
+
+def _hand_over(future: Future[Found], done: Future[Found]) -> None:
+    from distributed.scheduler import KilledWorker
+
+    try:
+        future.set_result(done.result())
+    except KilledWorker:
+        future.set_exception(WorkerLost())
+    except CancelledError:
+        future.set_exception(TerminalError("cluster-lost", reason="cancelled"))
+    except Exception as error:
+        future.set_exception(error)
