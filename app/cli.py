@@ -2,14 +2,12 @@
 
 import io
 import os
-import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from importlib.metadata import version
 from importlib.util import find_spec
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +17,6 @@ import click
 if TYPE_CHECKING:
     from app.batch.run import Workers
     from app.errors import Lang
-    from app.keys import Key
     from app.settings import Settings
     from app.workers import CheckerSetup
     from gestures import FinderName
@@ -232,18 +229,56 @@ def _workers(setup: "CheckerSetup", settings: "Settings", cluster: str | None) -
 def serve(host: str | None, port: int | None, workers: int | None, lang: "Lang") -> None:
     """Serve the page and the HTTP interface until Ctrl+C. All other settings are environment variables; the README lists them."""
     from app.main import serve as serve_http
+    from app.terminal.listening import listening
     from app.terminal.words import TerminalError, word
 
     settings = _settings(host=host, port=port, workers=workers)
     if settings.traces_endpoint and not find_spec("opentelemetry.sdk"):
         raise TerminalError("traces-missing")
-    with _listening(settings) as listener:
+    with listening(settings) as listener:
         name, number = listener.getsockname()[:2]
         name = f"[{name}]" if ":" in name else name
         shown = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(name, name)  # noqa: S104 - every address is named by one
         address = f"http://{shown}:{number}{settings.root_path}/"
         click.echo(f"Jari Netral {version('jari-netral')} · {word('open', lang)}: {address} · {word('stop', lang)}")
         serve_http(settings, listener)
+
+
+@cli.command(short_help="Try what the service needs on this machine.")
+@in_language
+def doctor(lang: "Lang") -> None:
+    """Try what the service needs on this machine, with the settings that it would have, and say how to mend what fails.
+
+    \b
+    Exit status:
+      0  all is well
+      1  something needs mending
+      2  a setting cannot be understood
+    """
+    from app.doctor import examine
+    from app.terminal.words import problem, word
+
+    well = True
+    for finding in examine(_settings()):
+        well = well and finding.ok
+        click.echo(f"{'✓' if finding.ok else '✗'} {word(f'doctor-{finding.name}', lang)}: ", nl=False)
+        if isinstance(finding.detail, Exception):
+            said = problem(finding.detail, lang)
+            click.echo(f"{said.title}\n  {said.detail}\n  → {word(f'mend-{finding.name}', lang)}")
+        else:
+            click.echo(finding.detail)
+    click.echo(word("doctor-well" if well else "doctor-ill", lang))
+    sys.exit(0 if well else 1)
+
+
+@cli.command(short_help="Name the libraries and models in use, with their licences.")
+@in_language
+def licences(lang: "Lang") -> None:
+    """Name the libraries and models in use, with their versions and licences."""
+    from app.licences import licences as in_use
+    from app.terminal.words import word
+
+    _print_table([word(key, lang) for key in ("name", "version", "licence")], in_use())
 
 
 @cli.group(short_help="Make keys for those who may call the service.")
@@ -433,36 +468,6 @@ def _settings(**given: object) -> "Settings":
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise TerminalError("settings-invalid", variable=PREFIX + str(first["loc"][0]).upper(), reason=first["msg"]) from None
-
-
-@contextmanager
-def _listening(settings: "Settings") -> Iterator[socket.socket]:
-    """Open the socket to serve on; to others than this machine only where keys are asked for. Raises `TerminalError`."""
-    from app.terminal.words import TerminalError
-
-    keys = _keys(settings)
-    try:
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        listener = socket.create_server((settings.host, settings.port), family=family)
-    except OSError as error:
-        code = error.errno or 0  # below 0 where a host's name was not found
-        reason = os.strerror(code) if code > 0 else str(error.strerror or error)
-        raise TerminalError("port-taken", host=settings.host, port=settings.port, reason=reason) from None
-    with listener:
-        if not (keys or settings.allow_open or ip_address(listener.getsockname()[0]).is_loopback):
-            raise TerminalError("open-refused", host=settings.host)
-        yield listener
-
-
-def _keys(settings: "Settings") -> "tuple[Key, ...]":
-    from app.keys import read_keys
-    from app.terminal.words import TerminalError
-
-    try:
-        return read_keys(settings.api_keys, settings.api_keys_file)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise TerminalError("keys-unreadable", path=settings.api_keys_file, reason=reason) from None
 
 
 if __name__ == "__main__":

@@ -15,10 +15,11 @@ from click.testing import CliRunner
 from starlette.testclient import TestClient
 
 from app import keys as keys_module
-from app.cli import _listening, cli
+from app.cli import cli
 from app.keys import KeyRing, new_key, parse_keys, read_keys
 from app.main import create_app
 from app.settings import Settings
+from app.terminal.listening import listening
 from app.terminal.words import TerminalError
 from gestures.hands.bundle import SHA256
 
@@ -229,10 +230,10 @@ class TestStart:
     def test_who_may_listen_where(self, host, settings, expected):
         given = Settings(host=host, port=0, **settings)
         if expected:
-            with _listening(given):
+            with listening(given):
                 pass
         else:
-            with pytest.raises(TerminalError, match="open-refused"), _listening(given):
+            with pytest.raises(TerminalError, match="open-refused"), listening(given):
                 pass
 
 

@@ -1,0 +1,118 @@
+import json
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from click.testing import CliRunner
+
+from app.cli import cli
+from app.doctor import TRIALS, contest, examine, folder, heic, model, port
+from app.settings import Settings
+from app.terminal.words import TerminalError, word
+from gestures import GesturesError
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_a_machine_on_which_all_is_well(monkeypatch, free_port):
+    for name, value in {"PORT": str(free_port), "WORKERS": "1", "CHECK_TIMEOUT_S": "120"}.items():
+        monkeypatch.setenv(f"JARI_{name}", value)
+    ran = CliRunner().invoke(cli, ["doctor"])
+    assert ran.exit_code == 0, ran.output
+    lines = ran.output.splitlines()
+    assert len(lines) == len(TRIALS) + 1
+    assert all(line.startswith("✓") for line in lines[:-1])
+    assert lines[-1] == "Semua siap."
+
+
+def test_says_what_is_ill_and_how_to_mend_it(monkeypatch, tmp_path):
+    """The model's file is another one: its own trial fails, and so does the photo that a worker is given."""
+    other = tmp_path / "hand_landmarker.task"
+    other.write_bytes(b"not the model")
+    for name, value in {"PORT": "0", "WORKERS": "1", "MODEL": str(other)}.items():
+        monkeypatch.setenv(f"JARI_{name}", value)
+    ran = CliRunner().invoke(cli, ["doctor", "--lang", "en"])
+    assert ran.exit_code == 1
+    assert [line[2:].split(":")[0] for line in ran.output.splitlines() if line.startswith("✗")] == [
+        "Hand model",
+        "Workers and a sample photo",
+    ]
+    assert "point JARI_MODEL to the official file" in ran.output
+
+
+class TestTrials:
+    def test_each_is_worded(self):
+        for trial in TRIALS:
+            for lang in ("id", "en"):
+                assert word(f"doctor-{trial.__name__}", lang)
+                assert word(f"mend-{trial.__name__}", lang)
+
+    def test_one_that_fails_stops_no_other(self, monkeypatch):
+        monkeypatch.setattr("app.doctor.TRIALS", (model, contest, heic))
+        findings = list(examine(Settings(contest="/nowhere.toml")))
+        assert [finding.ok for finding in findings] == [True, False, True]
+
+    def test_the_model_and_heic(self, tmp_path):
+        assert "fbc2a3" in model(Settings())
+        with pytest.raises(GesturesError):
+            model(Settings(model=tmp_path / "none"))
+        assert heic(Settings()) == "384 × 384"
+        with pytest.raises(GesturesError):
+            heic(Settings(max_pixels=100))
+
+    def test_the_folder(self, monkeypatch, tmp_path):
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        assert folder(Settings()) == str(tmp_path)
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+        with pytest.raises(OSError, match="missing"):
+            folder(Settings())
+
+    def test_a_port_that_another_program_has(self):
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            number = other.getsockname()[1]
+            threading.Thread(target=lambda: other.accept()[0].close(), daemon=True).start()
+            with pytest.raises(TerminalError, match="port-taken"):
+                port(Settings(port=number))
+
+    def test_a_port_that_the_service_has(self):
+        class Health(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(json.dumps({"status": "ok"}).encode())
+
+            def log_message(self, *args):
+                pass
+
+        with HTTPServer(("127.0.0.1", 0), Health) as running:
+            thread = threading.Thread(target=running.handle_request)
+            thread.start()
+            assert "Jari Netral" in port(Settings(port=running.server_port))
+            thread.join()
+
+    def test_an_address_that_is_open_to_all(self, free_port):
+        with pytest.raises(TerminalError, match="open-refused"):
+            port(Settings(host="0.0.0.0", port=free_port))
+
+
+class TestLicences:
+    def test_names_everything_that_is_installed_to_run_it(self):
+        from app.licences import licences
+
+        rows = {name.lower().replace("_", "-"): licence for name, _, licence in licences()}
+        assert {"jari-netral", "ai-edge-litert", "pi-heif", "numpy", "fastapi"} <= set(rows)
+        assert not {"pytest", "ruff"} & set(rows)
+        assert "?" not in rows.values()
+        assert "LGPL" in rows["pi-heif"]
+        assert any("hand_landmarker.task" in name for name in rows)
+
+    def test_the_command(self):
+        ran = CliRunner().invoke(cli, ["licences"])
+        assert ran.exit_code == 0
+        assert "Apache-2.0" in ran.output
