@@ -78,6 +78,7 @@ function tile(hand, place) {
   const { reviewed, note } = markOf(hand);
   const numbers = numbersOf(hand);
   const name = printable(hand.photo.name);
+  const folder = Math.max(name.lastIndexOf("/"), name.lastIndexOf("\\")) + 1;
   const picture = element("span", "tile-picture");
   if (pictured) {
     const image = element("img");
@@ -85,14 +86,14 @@ function tile(hand, place) {
     picture.append(image);
   }
   picture.append(element("span", "tile-number", numbers.join(" ") || (hand.kind === "unclear" ? "?" : "–")));
+  picture.append(element("span", "tile-sure", `${percent(hand.confidence)}%`));
   if (reviewed) picture.append(icon("clear", "tile-done"));
   const button = element(
     "button",
     `tile ${hand.kind}${pictured ? "" : " bare"}${reviewed ? " reviewed" : ""}`,
     picture,
     element("span", "tile-pose", poseOf(hand)),
-    element("span", "tile-sure", `${percent(hand.confidence)}%`),
-    element("bdi", "tile-name", name),
+    element("bdi", "tile-name", element("span", "tile-folder", name.slice(0, folder)), name.slice(folder)),
     note ? element("span", "tile-note", note) : null,
   );
   button.type = "button";

@@ -70,7 +70,7 @@ function said(hand) {
   if (hand.lists.length) more.append(element("li", "", stances(hand)));
   if (photo.taken_at) more.append(element("li", "", text("viewer.taken", { date: date(photo.taken_at) })));
   for (const message of photo.messages) more.append(element("li", "", shared.messages[message][language]));
-  if (photo.resting) more.append(element("li", "", text("viewer.resting", { count: photo.resting })));
+  if (photo.resting) more.append(element("li", "", text(photo.resting === 1 ? "viewer.resting.one" : "viewer.resting.many", { count: photo.resting })));
   return [head, more];
 }
 

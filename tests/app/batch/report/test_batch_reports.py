@@ -1,0 +1,232 @@
+"""The reports as files: what stands in the tables, and that they are written whole or not at all."""
+
+import csv
+import json
+import re
+import tracemalloc
+from datetime import datetime
+from html.parser import HTMLParser
+
+import openpyxl
+import pytest
+
+from app.batch.report import REPORTS, content_security_policy, write_reports, xlsx_report
+from app.batch.report.words import texts
+from app.batch.rows import Row
+
+
+@pytest.fixture(scope="module")
+def table(reports):
+    return list(csv.DictReader((reports / "report.csv").read_text(encoding="utf-8-sig").splitlines()))
+
+
+@pytest.fixture(scope="module")
+def book(reports):
+    return openpyxl.load_workbook(reports / "report.xlsx")
+
+
+@pytest.fixture(scope="module")
+def page(reports):
+    return (reports / "report.html").read_text(encoding="utf-8")
+
+
+class TestCsv:
+    def test_a_row_a_photo_and_a_row_a_hand(self, batch, table):
+        hands = [len(row.result.get("hands", [])) for row in batch]
+        assert [row["row"] for row in table] == [kind for count in hands for kind in ["photo", *["hand"] * count]]
+        photo, hand = table[:2]
+        assert (photo["level"], photo["codes"], photo["hands"], photo["to_review"], photo["unclear"]) == (
+            "review",
+            "2",
+            str(hands[0]),
+            "1",
+            "0",
+        )
+        assert (hand["pose"], hand["number"], hand["strength"], hand["flagged"]) == ("peace", "2", "official", "1")
+        assert "jari" in hand["why"]
+        assert [int(hand[side]) for side in ("x", "y", "width", "height")] == batch[0].result["hands"][0]["box"]
+
+    def test_a_photo_that_failed_counts_no_hands(self, table):
+        failed = table[-1]
+        assert (failed["name"], failed["error"], failed["detail"]) == ("gagal.jpg", "photo-damaged", "Foto rusak. Simpan ulang fotonya.")
+        assert {failed[key] for key in ("level", "hands", "to_review", "unclear")} == {""}
+
+    def test_names_that_look_like_formulas(self, batch, tmp_path):
+        names = ("=1+1.jpg", "+62.jpg", "-a.jpg", "@b.jpg", "\tc.jpg", "biasa.jpg", "\udcff.jpg")
+        rows = [Row(batch[-1].result | {"name": name}) for name in names]
+        write_reports(lambda: iter(rows), tmp_path, lang="en", batch="x")
+        with (tmp_path / "report.csv").open(encoding="utf-8-sig", newline="") as file:
+            found = [row["name"] for row in csv.DictReader(file)]
+        assert found == ["'=1+1.jpg", "'+62.jpg", "'-a.jpg", "'@b.jpg", "'\tc.jpg", "biasa.jpg", "\\udcff.jpg"]
+
+
+class TestWorkbook:
+    def test_sheets_in_both_languages(self, batch, book, tmp_path):
+        assert book.sheetnames == ["Foto", "Tangan", "Tentang"]
+        assert [cell.value for cell in book["Tangan"][1]][:5] == ["Foto", "Tangan", "Hasil", "Pose", "Keyakinan"]
+        write_reports(lambda: iter(batch), tmp_path, lang="en", batch="x")
+        english = openpyxl.load_workbook(tmp_path / "report.xlsx")
+        assert english.sheetnames == ["Photos", "Hands", "About"]
+        assert english["Hands"]["C2"].value == "To review"
+
+    def test_rows(self, batch, book):
+        photos, hands = book["Foto"], book["Tangan"]
+        assert photos.max_row == 1 + len(batch)
+        assert hands.max_row == 1 + sum(len(row.result.get("hands", [])) for row in batch)
+        assert [photos.cell(row, 2).value for row in range(2, 9)] == [
+            *["Perlu ditinjau"] * 3,
+            "Belum jelas",
+            *["Tanpa temuan"] * 2,
+            "Gagal diperiksa",
+        ]
+        assert photos.cell(8, 8).value == "Foto rusak. Simpan ulang fotonya."
+        assert [hands.cell(2, column).value for column in (2, 3, 4, 6)] == [1, "Perlu ditinjau", "dua jari terbuka (V)", "2"]
+        assert hands.cell(2, 5).number_format == "0%"
+
+    def test_filters_frozen_heads_and_widths(self, book):
+        for name in ("Foto", "Tangan"):
+            sheet = book[name]
+            assert sheet.freeze_panes == "B2"
+            assert sheet.auto_filter.ref == sheet.dimensions
+            assert sheet.column_dimensions["A"].width > 40
+
+    def test_nothing_is_a_formula_or_a_link(self, book):
+        for sheet in book:
+            for row in sheet.iter_rows():
+                for cell in row:
+                    assert cell.data_type != "f"
+                    assert cell.hyperlink is None
+        assert book["Foto"]["A4"].value.startswith("2024-11-27/=HYPERLINK")
+
+    def test_when_a_photo_was_taken(self, batch, tmp_path):
+        result = batch[0].result | {"taken_at": "2023-11-08T09:12:00"}
+        write_reports(lambda: iter([Row(result)]), tmp_path, lang="id", batch="x")
+        assert openpyxl.load_workbook(tmp_path / "report.xlsx")["Foto"]["G2"].value == datetime(2023, 11, 8, 9, 12)
+
+    def test_how_to_read_it(self, book):
+        said = " ".join(str(row[1].value) for row in book["Tentang"].iter_rows())
+        assert "klarifikasi" in said
+        assert "bukan keputusan" in said
+
+    def test_more_rows_than_a_sheet_holds(self, batch, monkeypatch, tmp_path):
+        monkeypatch.setattr(xlsx_report, "LAST_ROW", 2)
+        rows = [Row(batch[-1].result | {"name": f"{place}.jpg"}) for place in range(5)]
+        write_reports(lambda: iter(rows), tmp_path, lang="id", batch="x")
+        book = openpyxl.load_workbook(tmp_path / "report.xlsx")
+        assert [name for name in book.sheetnames if name.startswith("Foto")] == ["Foto", "Foto 2", "Foto 3"]
+        found = [[row[0].value for row in book[name].iter_rows(min_row=2)] for name in ("Foto", "Foto 2", "Foto 3")]
+        assert found == [["0.jpg", "1.jpg"], ["2.jpg", "3.jpg"], ["4.jpg"]]
+
+
+class TestWriting:
+    def test_all_or_nothing(self, batch, tmp_path):
+        def broken():
+            yield batch[0]
+            raise OSError(28, "No space left on device")
+
+        write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x")
+        before = {name: (tmp_path / name).read_bytes() for name in REPORTS}
+        with pytest.raises(OSError, match="No space left"):
+            write_reports(broken, tmp_path, lang="id", batch="x")
+        assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+    def test_what_a_killed_run_left_is_cleared(self, batch, tmp_path):
+        (tmp_path / ".reports").mkdir()
+        (tmp_path / ".reports" / "report.html").write_text("half")
+        paths = write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x")
+        assert [path.name for path in paths] == list(REPORTS)
+        assert sorted(file.name for file in tmp_path.iterdir()) == sorted(REPORTS)
+
+    def test_a_batch_without_photos(self, tmp_path):
+        write_reports(lambda: iter(()), tmp_path, lang="id", batch="x")
+        assert all((tmp_path / name).stat().st_size for name in REPORTS)
+
+    def test_memory_does_not_grow_with_the_batch(self, batch, tmp_path):
+        def many():
+            for place in range(300):
+                yield Row(batch[0].result | {"name": f"{place}.jpg"}, batch[0].crops, bytes(100_000))
+
+        write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x")  # loads what is loaded once
+        tracemalloc.start()
+        write_reports(many, tmp_path, lang="id", batch="x")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert (tmp_path / "report.html").stat().st_size > 40e6
+        assert peak < 8e6
+
+
+class Blocks(HTMLParser):
+    """The elements of a page as a browser cuts them."""
+
+    def __init__(self):
+        super().__init__()
+        self.scripts, self.tags = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        if tag == "script":
+            self.scripts.append([dict(attrs), ""])
+
+    def handle_data(self, data):
+        if self.lasttag == "script":
+            self.scripts[-1][1] += data
+
+
+class TestPageFile:
+    def test_names_cannot_leave_their_block(self, page, batch):
+        blocks = Blocks()
+        blocks.feed(page)
+        kinds = [attrs.get("class") or attrs.get("id") or attrs["type"] for attrs, _ in blocks.scripts]
+        assert kinds.count("photo") == len(batch)
+        assert kinds[-2:] == ["shared", "module"]
+        assert "img" not in blocks.tags
+        names = [json.loads(text)["name"] for attrs, text in blocks.scripts if attrs.get("class") == "photo"]
+        assert names == [row.result["name"] for row in batch]
+
+    def test_it_asks_for_nothing(self, page):
+        assert not re.search(r"""(?:src|href|action)\s*=\s*["'](?!#)""", page.replace("window.harmed", ""))
+        assert "url(" not in page
+        assert "http://" not in page.replace("http://www.w3.org", "").replace("http://x.example", "")
+
+    def test_the_policy_is_the_page_s_own(self, page):
+        assert content_security_policy() in page
+        assert "unsafe" not in content_security_policy()
+
+    def test_what_the_browser_keeps_tells_no_name(self, page):
+        keys = re.findall(r'"([0-9a-f]{16})"', page)
+        assert len(keys) == len(set(keys)) == 5
+
+    def test_a_page_that_would_grow_too_large(self, batch, monkeypatch, tmp_path):
+        monkeypatch.setattr("app.batch.report.html_report.MOST_BYTES", 10_000)
+        write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x")
+        page = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert page.count('class="photo"') == 1
+        assert '"left_out":6' in page
+        assert '"failed":1' in page
+
+
+class TestTexts:
+    def test_both_languages_say_the_same_things(self):
+        assert list(texts("id")) == list(texts("en"))
+        for key, words in texts("id").items():
+            assert words
+            assert set(re.findall(r"{\w+}", words)) == set(re.findall(r"{\w+}", texts("en")[key])), key
+
+    def test_nobody_is_accused(self, accusing):
+        for lang in ("id", "en"):
+            for words in texts(lang).values():
+                assert not accusing[lang].search(words), words
+
+    def test_every_text_is_used_and_every_one_used_is_there(self, root):
+        folder = root / "app/batch/report"
+        source = "\n".join(
+            file.read_text(encoding="utf-8") for file in [*sorted(folder.glob("*.py")), *sorted(folder.glob("page/*.[hj]*"))]
+        )
+        asked = set(re.findall(r'text\(\s*"([\w.-]+)"', source)) | set(re.findall(r'data-(?:text|label)="([\w.-]+)"', source))
+        assert asked - {"for-guidance", "initial-advice", "often-without-intent"} <= set(texts("id"))
+        built = [
+            re.compile(re.sub(r"\\?\$?\\{[^}]*\\}", r"[\\w-]+", re.escape(one)))
+            for one in re.findall(r"text\(f?[`\"]([^`\"]*{[^`\"]*)[`\"]", source)
+        ]
+        for key in texts("id"):
+            assert f'"{key}"' in source or f"${key}" in source or any(one.fullmatch(key) for one in built), key
