@@ -1,0 +1,136 @@
+"""The configurations of docs/proxy.md, run by the real nginx and Caddy in front of the real service."""
+
+import base64
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from app.keys import new_key
+
+STAFF = {"Authorization": "Basic " + base64.b64encode(b"staf:rahasia").decode()}
+
+
+@pytest.fixture(scope="module")
+def keys() -> dict[str, tuple[str, str]]:
+    return {name: (secret, str(entry)) for name in ("page", "cms") for secret, entry in [new_key(name)]}
+
+
+@pytest.fixture(scope="module")
+def service(keys):
+    """The service's host and port."""
+    command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--workers", "1"]
+    environment = os.environ | {"JARI_API_KEYS": ",".join(entry for _, entry in keys.values())}
+    process = subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    yield re.search(r"http://([\d.:]+)/", process.stdout.readline())[1]
+    process.terminate()
+    process.wait(60)
+    process.stdout.close()
+
+
+def block(root, language: str, place: int = 0) -> str:
+    return re.findall(rf"```{language}\n(.*?)```", (root / "docs/proxy.md").read_text(encoding="utf-8"), re.DOTALL)[place]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def nginx(root, folder, port, service, key) -> list[str]:
+    (folder / "passwords").write_text("staf:{PLAIN}rahasia\n")
+    (folder / "key.conf").write_text(block(root, "nginx", 1).replace("jari_…", key))
+    server = block(root, "nginx").replace("listen 443 ssl", f"listen 127.0.0.1:{port}").replace("127.0.0.1:8080", service)
+    server = re.sub(r" *ssl_certificate.*\n", "", server)
+    for path, file in {"jari.htpasswd": "passwords", "jari-key.conf": "key.conf"}.items():
+        server = server.replace(f"/etc/nginx/{path}", str(folder / file))
+    user = "user root;" if os.geteuid() == 0 else ""  # else it gives up rights, and can't read the test's files
+    places = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    (folder / "nginx.conf").write_text(f"{user} daemon off; pid {folder}/pid; error_log stderr; events {{}} http {{ {places} {server} }}")
+    return ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")]
+
+
+def caddy(root, folder, port, service, key) -> list[str]:
+    hashed = subprocess.run(["caddy", "hash-password", "--plaintext", "rahasia"], capture_output=True, text=True, check=True).stdout.strip()
+    site = block(root, "caddy").replace("jari.dinas.example", f"http://127.0.0.1:{port}").replace("127.0.0.1:8080", service)
+    site = site.replace("$2a$14$…", hashed).replace("{$JARI_PAGE_KEY}", key)
+    (folder / "Caddyfile").write_text(f"{{\n\tadmin off\n}}\n{site}")
+    return ["caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
+
+
+@pytest.fixture(scope="module", params=[nginx, caddy], ids=["nginx", "caddy"])
+def proxy(request, root, service, keys, tmp_path_factory):
+    """The proxy's address."""
+    name = request.param.__name__
+    if not shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin"):
+        pytest.skip(f"needs {name}")
+    folder, port = tmp_path_factory.mktemp(name), free_port()
+    folder.chmod(0o755)
+    command = request.param(root, folder, port, service, keys["page"][0])
+    log = folder / "log"
+    with log.open("w") as stream:
+        environment = os.environ | {"PATH": f"{os.environ['PATH']}:/usr/sbin", "HOME": str(folder)}
+        process = subprocess.Popen(command, env=environment, stdout=stream, stderr=stream)
+    for _ in range(200):
+        assert process.poll() is None, log.read_text()
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.1)
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(30)
+
+
+def ask(address: str, headers: dict[str, str], body: bytes | None = None):
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, body, headers), timeout=60) as answer:
+            return answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read()
+
+
+def kind(answer) -> str:
+    return json.loads(answer[2])["type"]
+
+
+def test_people_log_in_and_need_no_key(proxy):
+    status, headers, _ = ask(f"{proxy}/", {})
+    assert (status, headers["WWW-Authenticate"].split()[0]) == (401, "Basic")
+    status, headers, page = ask(f"{proxy}/", STAFF)
+    assert status == 200
+    assert b"Jari Netral" in page
+    assert headers["Strict-Transport-Security"]
+    assert headers["Content-Security-Policy"]
+    from_page = STAFF | {"Origin": proxy}
+    assert kind(ask(f"{proxy}/v1/checks", from_page, b"x")) == "media-type-unsupported"  # so it was let in
+    assert kind(ask(f"{proxy}/v1/checks", STAFF | {"Origin": "http://evil.example"}, b"x")) == "origin-refused"
+
+
+def test_programs_have_keys_of_their_own(proxy, keys):
+    bearer = {"Authorization": f"Bearer {keys['cms'][0]}"}
+    assert kind(ask(f"{proxy}/api/v1/checks", bearer, b"x")) == "media-type-unsupported"
+    assert kind(ask(f"{proxy}/api/v1/checks", {}, b"x")) == "key-needed"
+    assert kind(ask(f"{proxy}/api/v1/checks", STAFF, b"x")) == "key-needed"
+    assert b'key="page"' in ask(f"{proxy}/api/metrics", bearer)[2]
+
+
+def test_figures_are_not_for_people(proxy):
+    assert ask(f"{proxy}/metrics", STAFF)[0] == 404
+
+
+def test_an_upload_is_not_too_large_for_the_proxy(proxy):
+    body = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="x"\r\n\r\n' + bytes(4 * 2**20) + b"\r\n--b--\r\n"
+    answer = ask(f"{proxy}/v1/checks", STAFF | {"Content-Type": "multipart/form-data; boundary=b"}, body)
+    assert kind(answer) == "photo-unsupported"
