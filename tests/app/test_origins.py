@@ -1,0 +1,160 @@
+"""Pages of other origins, in a real browser, can't have photos checked; and the page on privacy."""
+
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+import pytest
+from starlette.testclient import TestClient
+
+from app.main import create_app
+from app.settings import Settings
+
+sync_api = pytest.importorskip("playwright.sync_api")
+
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+# A page that sends a photo as a form, which needs no permission of the other side, in the two ways that a browser knows.
+EVIL = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">
+<form method="post" enctype="multipart/form-data" target="out"><input name="photo" value="x"></form><iframe name="out"></iframe>
+<script>
+  async function send(to) {
+    const form = new FormData();
+    form.append("photo", new Blob(["x"]), "photo");
+    return (await fetch(to, { method: "POST", body: form, mode: "no-cors" })).type;
+  }
+  function submit(to) {
+    document.forms[0].action = to;
+    document.forms[0].submit();
+  }
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def evil():
+    """The address of a page of another origin: of another port, or with "localhost", of another site."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(EVIL.encode())
+
+        def log_message(self, *args):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def page(chromium):
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGS)
+        page = browser.new_page(locale="id-ID", viewport={"width": 390, "height": 844})
+        page.set_default_timeout(60_000)
+        yield page
+        browser.close()
+
+
+def refused(server: str) -> int:
+    figures = urlopen(f"{server}metrics", timeout=60).read().decode()
+    found = re.search(r'jari_problems_total{type="origin-refused"} (\d+)', figures)
+    return int(found[1]) if found else 0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("way", ["send", "submit"])
+def test_another_page_cannot_send_photos(page, server, evil, host, way):
+    page.goto(f"http://{host}:{evil}/")
+    before = refused(server)
+    page.evaluate("([way, to]) => { window[way](to); }", [way, f"{server}v1/checks"])
+    for _ in range(100):  # the browser does not let its own page see the answer
+        if refused(server) == before + 1:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("was not refused")
+
+
+def test_another_page_cannot_read_or_frame_ours(page, server, evil):
+    page.goto(f"http://127.0.0.1:{evil}/")
+    for path in ("privacy", "v1/limits", "metrics"):
+        blocked = page.evaluate("(to) => fetch(to).then(() => false, () => true)", f"{server}{path}")
+        assert blocked, path
+    page.evaluate("(to) => { document.querySelector('iframe').src = to; }", server)
+    page.wait_for_timeout(500)
+    assert not any(frame.url.startswith(server) for frame in page.frames)
+
+
+def test_no_inline_script_runs_on_ours(page, server):
+    page.goto(server)
+    ran = page.evaluate(
+        """() => {
+            const script = document.createElement("script");
+            script.textContent = "window.ran = true";
+            document.body.append(script);
+            document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='window.ran = true'>");
+            return new Promise((resolve) => setTimeout(() => resolve(window.ran === true), 300));
+        }"""
+    )
+    assert not ran
+
+
+@pytest.fixture(scope="module")
+def jari() -> TestClient:
+    return TestClient(create_app(Settings(workers=1, cors_origins="https://intranet.example")), base_url="http://jari.example:8080")
+
+
+class TestWithoutABrowser:
+    """The rule itself, with the headers of older browsers and of programs."""
+
+    @pytest.mark.parametrize(
+        ("headers", "passes"),
+        [
+            ({}, True),  # a program
+            ({"sec_fetch_site": "same-origin"}, True),
+            ({"sec_fetch_site": "none"}, True),
+            ({"sec_fetch_site": "same-site"}, False),
+            ({"sec_fetch_site": "cross-site"}, False),
+            ({"sec_fetch_site": "cross-site", "origin": "http://jari.example:8080"}, False),
+            ({"origin": "http://jari.example:8080"}, True),  # no Sec-Fetch-Site over plain HTTP
+            ({"origin": "https://jari.example:8080"}, True),  # a proxy has taken TLS off
+            ({"origin": "http://jari.example"}, False),
+            ({"origin": "http://evil.example"}, False),
+            ({"origin": "null"}, False),
+            ({"origin": "https://intranet.example", "sec_fetch_site": "cross-site"}, True),  # by setting
+        ],
+    )
+    def test_who_may(self, jari, headers, passes):
+        answer = jari.post("/v1/checks", headers={name.replace("_", "-"): value for name, value in headers.items()})
+        assert answer.json()["type"] == ("media-type-unsupported" if passes else "origin-refused")
+
+
+class TestPrivacyPage:
+    def test_says_how_it_is_set_in_both_languages(self, page, server, tmp_path_factory):
+        complaints = []
+        page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+        page.goto(f"{server}?lang=id")
+        page.wait_for_selector("#contest option", state="attached")
+        page.get_by_role("link", name="Privasi").click()
+        page.wait_for_selector(".facts dd")
+        assert urlsplit(page.url).path == "/privacy"
+        facts = page.locator(".facts").inner_text()
+        assert re.search(r"Foto disimpan setelah diperiksa\s+Tidak", facts)
+        folder = tmp_path_factory.getbasetemp() / "screenshots"
+        folder.mkdir(exist_ok=True)
+        page.screenshot(path=folder / "privacy.png", full_page=True)
+        page.get_by_role("button", name="English").click()
+        assert page.get_by_role("heading", level=1).inner_text() == "What happens to a photo"
+        assert re.search(r"Photos are kept after the check\s+No", page.locator(".facts").inner_text())
+        assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+        page.get_by_role("link", name="Back to checking photos").click()
+        page.wait_for_selector("#start:not([hidden])")
+        assert complaints == []
