@@ -6,10 +6,10 @@ STAMP := $(VENV)/.setup-done
 UV_COMPILE := $(BIN)/uv pip compile --quiet --upgrade --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench evaluate locale lock clean
+.PHONY: help setup run test test-deep lint format bench evaluate locale lock clean
 
 help: ## List the chores
-	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1|/' | while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
 
 setup: $(STAMP) ## Make .venv with the locked dependencies and the command `jari` (asks nothing, quick when nothing changed)
 
@@ -31,6 +31,9 @@ run: setup ## Serve the page and the HTTP API on this machine, and print where t
 
 test: setup ## Run the tests
 	@$(BIN)/python -m pytest
+
+test-deep: setup ## Run the tests that take minutes
+	@$(BIN)/python -m pytest -m deep
 
 lint: setup ## Check style and types
 	@$(BIN)/ruff check .

@@ -165,12 +165,15 @@ class Run:
         self._running[self._workers.submit(Look(photo.data, self._ledger.pictures))] = photo
 
     def _finish(self, below: int) -> Generator[Progress]:
-        """Wait until fewer photos than so many are being looked at."""
-        while self._running and len(self._running) >= below and not self.cancelled:
-            done, _ = wait(self._running, timeout=LOOK_UP_S, return_when=FIRST_COMPLETED)
+        """Keep what has come of photos, and wait until fewer than so many are being looked at."""
+        while self._running and not self.cancelled:
+            enough = len(self._running) < below
+            done, _ = wait(self._running, timeout=0 if enough else LOOK_UP_S, return_when=FIRST_COMPLETED)
             for future in done:
                 self._keep(self._running.pop(future), future)
                 yield self._told()
+            if enough:
+                return
 
     def _keep(self, photo: _Photo, future: Future[Found]) -> None:
         try:

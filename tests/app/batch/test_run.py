@@ -1,0 +1,345 @@
+import json
+import multiprocessing
+import os
+import signal
+import sqlite3
+import threading
+import time
+import tracemalloc
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from app.batch.files import write_files
+from app.batch.ledger import FILE, Ledger
+from app.batch.run import Processes, Run
+from app.batch.sources import Source, Sources
+from app.terminal.words import TerminalError
+from app.workers import CheckerPool, CheckerSetup, check_here
+from gestures import Checker, Thresholds, load_contest
+
+SETUP = CheckerSetup()
+DEFAULT = load_contest("default")
+PILPRES = load_contest("pilpres-2024")
+MOST = SETUP.limits.bytes
+
+
+class Here:
+    """Looks at photos with the Checker of this process."""
+
+    room = 2
+
+    def __init__(self, setup=SETUP):
+        self.setup = setup
+        self.looked = 0
+
+    def submit(self, job):
+        self.looked += 1
+        future = Future()
+        try:
+            future.set_result(check_here(self.setup, job))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def go(folder, given, *, contest=DEFAULT, setup=SETUP, pictures=True, **options):
+    """Run to the end; return how far it came, how many photos were looked at, and the rows."""
+    workers = Here(setup)
+    with Ledger(folder, setup, contest, pictures=pictures) as ledger:
+        run = Run(Sources([str(given)]), ledger, workers, most_bytes=MOST, **options)
+        list(run)
+        return run.progress, workers.looked, list(ledger.rows("en"))
+
+
+def result(data, name, contest):
+    with Checker(contest=contest) as checker:
+        return checker.check(data, name=name).to_dict() | {"elapsed_ms": 0}
+
+
+def small(path, side=200):
+    file = BytesIO()
+    Image.open(path).resize((side, side)).save(file, "JPEG", quality=92)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def photos(samples) -> dict[str, bytes]:
+    return {name: small(samples / f"{name}.jpg") for name in ("peace", "fist", "palm")}
+
+
+@pytest.fixture
+def folder(photos, tmp_path):
+    """Three photos, one of them twice, and two files that are no photos."""
+    place = tmp_path / "photos"
+    (place / "again").mkdir(parents=True)
+    for name, data in photos.items():
+        (place / f"{name}.jpg").write_bytes(data)
+    (place / "again/peace.jpg").write_bytes(photos["peace"])
+    (place / "bad.jpg").write_bytes(b"no photo")
+    (place / "gone.jpg").symlink_to("nowhere.jpg")
+    return place
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out"
+
+
+class TestResults:
+    def test_are_those_of_a_checker(self, folder, out, photos):
+        progress, looked, rows = go(out, folder)
+        assert [row.result["name"] for row in rows] == ["again/peace.jpg", "bad.jpg", "fist.jpg", "gone.jpg", "palm.jpg", "peace.jpg"]
+        for row in rows:
+            if "error" not in row.result:
+                data = (folder / row.result["name"]).read_bytes()
+                assert row.result | {"elapsed_ms": 0} == result(data, row.result["name"], "default")
+        assert [row.result["error"]["type"] for row in rows if "error" in row.result] == ["photo-unsupported", "file-missing"]
+        assert looked == 4  # a photo that is there twice, once; the link that leads nowhere, never
+        assert (progress.total, progress.done, progress.failed, progress.known) == (6, 6, 2, 1)
+        assert progress.clear + progress.review + progress.unclear == 4
+
+    def test_pictures_are_small_and_carry_nothing_else(self, folder, out):
+        _, _, rows = go(out, folder)
+        for row in rows:
+            assert len(row.crops) == len(row.result.get("hands", ()))
+            for picture in row.crops:
+                assert max(Image.open(BytesIO(picture)).size) <= 112
+            for picture in (*row.crops, row.preview or row.crops[0] if row.crops else b""):
+                assert b"Exif" not in picture
+        shows = {row.result["name"]: row.preview for row in rows}
+        assert Image.open(BytesIO(shows["peace.jpg"])).size == (200, 200)  # never larger than the photo
+        assert shows["bad.jpg"] is None
+
+    def test_without_crops_no_pixel_is_kept(self, folder, out):
+        go(out, folder)
+        assert b"JFIF" in (out / FILE).read_bytes()
+        _, looked, rows = go(out, folder, pictures=False)
+        assert looked == 0
+        assert not any(row.crops or row.preview for row in rows)
+        assert b"JFIF" not in b"".join(file.read_bytes() for file in out.iterdir())
+        assert go(out, folder)[1] == 3  # for crops, photos must be seen again; what is no photo needs not
+
+    def test_files_are_written(self, folder, out):
+        with Ledger(out, SETUP, DEFAULT) as ledger:
+            list(Run(Sources([str(folder)]), ledger, Here(), most_bytes=MOST))
+            written = write_files(ledger, "id")
+            rows = [row.result for row in ledger.rows("id")]
+        assert {path.name for path in written} == {"results.jsonl", "report.html", "report.xlsx", "report.csv"}
+        assert [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()] == rows
+
+
+class TestGoingOn:
+    def test_nothing_is_done_twice(self, folder, out, photos):
+        first = go(out, folder)
+        progress, looked, rows = go(out, folder)
+        assert (looked, progress.known) == (0, 5)
+        assert rows == first[2]
+        (folder / "new.jpg").write_bytes(photos["fist"] + b" ")
+        (folder / "renamed.jpg").write_bytes(photos["palm"])
+        (folder / "palm.jpg").unlink()
+        progress, looked, rows = go(out, folder)
+        assert looked == 1
+        assert {row.result["name"] for row in rows} >= {"new.jpg", "renamed.jpg"}
+        assert "palm.jpg" not in {row.result["name"] for row in rows}
+
+    def test_a_changed_contest_is_read_from_the_hands_that_are_known(self, folder, out, photos):
+        go(out, folder)
+        _, looked, rows = go(out, folder, contest=PILPRES)
+        assert looked == 0
+        found = {row.result["name"]: row.result | {"elapsed_ms": 0} for row in rows}
+        for name in photos:
+            assert found[f"{name}.jpg"] == result(photos[name], f"{name}.jpg", "pilpres-2024")
+        assert go(out, folder)[2][0].result["contest"] == "default"
+
+    def test_other_settings_look_anew(self, folder, out):
+        go(out, folder)
+        assert go(out, folder, setup=replace(SETUP, thresholds=Thresholds(review=0.9)))[1] == 4
+        assert go(out, folder)[1] == 0
+
+    def test_recheck_looks_anew_and_can_be_gone_on_with(self, folder, out):
+        go(out, folder)
+        workers = Here()
+        with Ledger(out, SETUP, DEFAULT) as ledger:
+            steps = iter(Run(Sources([str(folder)]), ledger, workers, most_bytes=MOST, recheck=True))
+            while workers.looked < 2:
+                next(steps)
+            steps.close()
+        assert 1 <= go(out, folder)[1] <= 3
+
+    def test_a_cancelled_run_keeps_what_is_done(self, folder, out):
+        with Ledger(out, SETUP, DEFAULT) as ledger:
+            workers = Here()
+            run = Run(Sources([str(folder)]), ledger, workers, most_bytes=MOST)
+            for progress in run:
+                if progress.clear + progress.review + progress.unclear:
+                    run.cancel()
+            assert run.cancelled
+            assert 0 < run.progress.done < run.progress.total
+            assert len(list(ledger.rows())) == run.progress.done
+        progress, looked, _ = go(out, folder)
+        assert progress.done == 6
+        assert 0 < looked + workers.looked <= 6
+
+    def test_cancel_interrupts_waiting(self, folder, out):
+        class Never(Here):
+            def submit(self, job):
+                threading.Timer(0.1, run.cancel).start()
+                return Future()
+
+        with Ledger(out, SETUP, DEFAULT) as ledger:
+            run = Run(Sources([str(folder)]), ledger, Never(), most_bytes=MOST)
+            list(run)
+        assert run.cancelled
+
+    def test_a_batch_keeps_its_id(self, folder, out, tmp_path):
+        ids = []
+        for place in (out, out, tmp_path / "other"):
+            with Ledger(place, SETUP, DEFAULT) as ledger:
+                ids.append(ledger.id)
+        assert ids[0] == ids[1] != ids[2]
+
+    def test_memory_does_not_grow_with_the_number(self, out):
+        def source(number):
+            return Source(f"{number}.jpg", lambda most: b"%08d" % number * 512)
+
+        class Many:
+            def __init__(self, count):
+                self.count = count
+
+            def __iter__(self):
+                return map(source, range(self.count))
+
+        def peak(count):
+            tracemalloc.start()
+            with Ledger(out, SETUP, DEFAULT) as ledger:
+                for _ in Run(Many(count), ledger, Here(), most_bytes=MOST):
+                    pass
+                assert sum("error" in row.result for row in ledger.rows()) == count
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            return peak
+
+        assert peak(800) < 1_600_000  # their bytes come to twice as much
+
+
+class TestLostWorkers:
+    @pytest.fixture
+    def pool(self):
+        before = set(multiprocessing.active_children())
+        with CheckerPool(workers=2, queue_size=2, timeout_s=120) as pool:
+            pool.processes = lambda: set(multiprocessing.active_children()) - before
+            yield pool
+
+    def test_a_photo_that_ends_its_worker_is_tried_once_more_alone_then_failed(self, pool, folder, out, samples):
+        deadly = (samples / "group.jpg").read_bytes()
+        (folder / "deadly.jpg").write_bytes(deadly)
+        beside = []
+
+        class Killed(Processes):
+            def submit(self, job):
+                future = self.pool.submit(job)
+                if job.data == deadly:
+                    while not future.running():
+                        time.sleep(0.01)
+                    time.sleep(0.5)  # until a process has taken it
+                    beside.append(self.pool.running + self.pool.waiting - 1)
+                    for process in self.pool.processes():
+                        os.kill(process.pid, signal.SIGKILL)
+                return future
+
+        with Ledger(out, SETUP, DEFAULT) as ledger:
+            run = Run(Sources([str(folder)]), ledger, Killed(pool), most_bytes=MOST)
+            list(run)
+            rows = {row.result["name"]: row.result for row in ledger.rows("en")}
+        assert len(beside) == 2
+        assert beside[1] == 0  # alone
+        assert rows["deadly.jpg"]["error"]["type"] == "worker-lost"
+        assert run.progress.failed == 3
+        assert sum("error" in row for row in rows.values()) == 3  # the photos beside it came through
+
+        # It may have been the machine's fault: the next run tries again.
+        with Ledger(out, SETUP, DEFAULT) as ledger:
+            run = Run(Sources([str(folder)]), ledger, Processes(pool), most_bytes=MOST)
+            list(run)
+        assert (run.progress.failed, run.progress.known) == (2, 6 - 1)
+
+
+class TestTrouble:
+    def test_a_full_disk_is_said_and_costs_nothing(self, folder, out):
+        ledger = Ledger(out, SETUP, DEFAULT)
+        with ledger:
+            pages = ledger._db.execute("PRAGMA page_count").fetchone()[0]
+            ledger._db.execute(f"PRAGMA max_page_count = {pages + 4}")
+            run = Run(Sources([str(folder)]), ledger, Here(), most_bytes=MOST)
+            with pytest.raises(TerminalError) as full:
+                list(run)
+            assert full.value.type == "batch-disk-full"
+            done = run.progress.done
+        progress, _, rows = go(out, folder)
+        assert len(rows) == progress.done == 6
+        assert progress.known >= done - 1
+
+    def test_reports_that_do_not_fit_say_so(self, out, folder, monkeypatch):
+        go(out, folder)
+        (out / "results.jsonl").unlink(missing_ok=True)
+        (out / ".results.jsonl.part").symlink_to("/dev/full")
+        with Ledger(out, SETUP, DEFAULT) as ledger, pytest.raises(TerminalError) as full:
+            write_files(ledger, "id")
+        assert full.value.type == "batch-disk-full"
+
+    def test_one_run_at_a_time(self, out):
+        with Ledger(out, SETUP, DEFAULT):
+            with pytest.raises(TerminalError) as busy:
+                Ledger(out, SETUP, DEFAULT)
+            assert busy.value.type == "batch-busy"
+        Ledger(out, SETUP, DEFAULT).close()
+
+    def test_a_ledger_that_is_none(self, out):
+        out.mkdir()
+        (out / FILE).write_bytes(b"not a database, but long enough to be looked at as one" * 100)
+        with pytest.raises(TerminalError) as damaged:
+            Ledger(out, SETUP, DEFAULT)
+        assert damaged.value.type == "ledger-damaged"
+
+    def test_a_ledger_of_another_version(self, out):
+        out.mkdir()
+        with sqlite3.connect(out / FILE) as db:
+            db.execute("PRAGMA user_version = 99")
+        db.close()
+        with pytest.raises(TerminalError) as other:
+            Ledger(out, SETUP, DEFAULT)
+        assert other.value.type == "ledger-other"
+
+    def test_a_folder_that_is_a_file(self, out):
+        out.write_bytes(b"")
+        with pytest.raises(TerminalError) as wrong:
+            Ledger(out, SETUP, DEFAULT)
+        assert wrong.value.type == "batch-not-written"
+
+    def test_without_a_model_nothing_is_called_failed(self, folder, out, tmp_path):
+        from gestures import ModelError
+
+        with pytest.raises(ModelError):
+            go(out, folder, setup=CheckerSetup(model=tmp_path / "none.task"))
+        assert go(out, folder)[0].failed == 2
+
+    def test_rows_can_be_read_by_another_thread_during_a_run(self, folder, out):
+        with Ledger(out, SETUP, DEFAULT) as ledger:
+            seen = []
+            for _ in Run(Sources([str(folder)]), ledger, Here(), most_bytes=MOST):
+                reader = threading.Thread(target=lambda: seen.append(len(list(partial(ledger.rows, "en")()))))
+                reader.start()
+                reader.join()
+        assert seen == sorted(seen)
+        assert seen[-1] == 6
+
+    def test_no_name_reaches_a_log(self, folder, out, caplog):
+        caplog.set_level("DEBUG")
+        go(out, folder)
+        assert "peace" not in caplog.text
+        assert str(folder) not in caplog.text

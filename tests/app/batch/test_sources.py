@@ -1,0 +1,212 @@
+import io
+import os
+import socket
+import struct
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from app.batch.sources import ArchiveLimits, Sources, archive, shown
+from app.errors import ArchiveRefused
+from app.terminal.words import TerminalError
+
+MOST = 1000
+
+
+def files(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name.encode())
+    return folder
+
+
+def listed(*given, **options):
+    """Every source by name, with its bytes or the type of what stands in the way."""
+    found = {}
+    for source in Sources([str(one) for one in given], **options):
+        assert source.name not in found
+        try:
+            found[source.name] = source.read(MOST)
+        except (TerminalError, ArchiveRefused) as error:
+            found[source.name] = error.type
+    return found
+
+
+def zipped(path, entries, compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", compression) as out:
+        for name, data in entries:
+            out.writestr(name, data)
+    return path
+
+
+class TestFolders:
+    def test_gives_pictures_at_any_depth_named_from_the_folder(self, tmp_path):
+        files(tmp_path, "a.jpg", "deep/er/b.PNG", "notes.txt")
+        assert listed(tmp_path) == {"a.jpg": b"a.jpg", "deep/er/b.PNG": b"deep/er/b.PNG"}
+
+    def test_names_of_several_begin_with_their_source(self, tmp_path):
+        files(tmp_path, "one/x.jpg", "two/x.jpg", "y.jpg")
+        given = [tmp_path / "one", tmp_path / "two", tmp_path / "y.jpg", tmp_path / "one"]
+        assert list(listed(*given)) == [f"{tmp_path}/one/x.jpg", f"{tmp_path}/two/x.jpg", f"{tmp_path}/y.jpg"]
+
+    def test_what_is_named_outright_is_always_tried(self, tmp_path):
+        files(tmp_path, "photo")
+        assert listed(tmp_path / "photo") == {f"{tmp_path}/photo": b"photo"}
+
+    def test_a_pattern(self, tmp_path):
+        files(tmp_path, "a/1.jpg", "b/2.jpg", "b/3.txt")
+        assert set(listed(tmp_path / "*" / "*.jpg")) == {f"{tmp_path}/a/1.jpg", f"{tmp_path}/b/2.jpg"}
+        assert listed(tmp_path / "*.gif") == {f"{tmp_path}/*.gif": "file-missing"}
+
+    def test_a_name_with_a_bracket_is_a_name_first(self, tmp_path):
+        files(tmp_path, "a[1].jpg", "a1.jpg")
+        assert list(listed(tmp_path / "a[1].jpg")) == [f"{tmp_path}/a[1].jpg"]
+
+    @pytest.mark.parametrize(("place", "type_"), [("nowhere", "file-missing"), ("nowhere.zip", "file-missing"), ("empty", "folder-empty")])
+    def test_says_where_there_is_nothing(self, tmp_path, place, type_):
+        files(tmp_path, "empty/notes.txt")
+        assert listed(tmp_path / place) == {str(tmp_path / place): type_}
+
+    def test_links_that_go_round_end(self, tmp_path):
+        files(tmp_path, "a/x.jpg")
+        (tmp_path / "a/round").symlink_to(tmp_path)
+        (tmp_path / "a/self.jpg").symlink_to("self.jpg")
+        (tmp_path / "a/gone.jpg").symlink_to("nowhere.jpg")
+        assert listed(tmp_path) == {"a/x.jpg": b"a/x.jpg", "a/self.jpg": "file-unreadable", "a/gone.jpg": "file-missing"}
+
+    def test_what_may_not_be_read_says_so(self, tmp_path):
+        if os.geteuid() == 0:
+            pytest.skip("the superuser may read everything")
+        files(tmp_path, "a.jpg", "closed/b.jpg", "c.jpg")
+        (tmp_path / "a.jpg").chmod(0)
+        (tmp_path / "closed").chmod(0)
+        try:
+            assert listed(tmp_path) == {"a.jpg": "file-unreadable", "closed": "folder-unreadable", "c.jpg": b"c.jpg"}
+        finally:
+            (tmp_path / "closed").chmod(0o700)
+
+    def test_a_pipe_is_not_waited_for(self, tmp_path):
+        os.mkfifo(tmp_path / "pipe.jpg")
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(os.path.relpath(tmp_path / "socket.jpg"))
+            assert listed(tmp_path) == {"pipe.jpg": "file-odd", "socket.jpg": "file-unreadable"}
+
+    def test_no_more_is_read_than_asked_for(self, tmp_path):
+        (tmp_path / "x.jpg").write_bytes(bytes(10 * MOST))
+        assert len(listed(tmp_path)["x.jpg"]) == MOST
+
+    def test_names_that_are_not_utf8_stay_apart(self, tmp_path):
+        for name in (b"\xff.jpg", b"\xfe.jpg"):
+            Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(name)
+        found = listed(tmp_path)
+        assert sorted(found.values()) == [b"\xfe.jpg", b"\xff.jpg"]
+        assert {shown(name) for name in found} == {"\N{REPLACEMENT CHARACTER}.jpg"}
+
+
+class TestArchives:
+    def test_gives_the_pictures(self, tmp_path):
+        path = zipped(tmp_path / "acara.zip", [("a.jpg", b"A"), ("b/c.png", b"C"), ("notes.txt", b"-"), ("__MACOSX/._a.jpg", b"-")])
+        assert listed(path) == {"a.jpg": b"A", "b/c.png": b"C"}
+        assert list(listed(path, tmp_path / "x.jpg")) == [f"{path}/a.jpg", f"{path}/b/c.png", str(tmp_path / "x.jpg")]
+
+    def test_the_same_name_twice_is_two_photos(self, tmp_path):
+        with pytest.warns(UserWarning, match="Duplicate"):
+            path = zipped(tmp_path / "x.zip", [("a.jpg", b"1"), ("a.jpg", b"2")])
+        assert listed(path) == {"a.jpg": b"1", "a.jpg (2)": b"2"}
+
+    @pytest.mark.parametrize("name", ["../a.jpg", "b/../../a.jpg", "/etc/a.jpg", "..\\a.jpg", "C:\\a.jpg", "c:a.jpg"])
+    def test_paths_that_lead_out_are_refused(self, tmp_path, name):
+        path = zipped(tmp_path / "x.zip", [("fine.jpg", b"-"), (name, b"-")])
+        assert listed(path) == {str(path): "archive-climbs"}
+
+    def test_archives_within_are_named_and_not_opened(self, tmp_path):
+        inner = zipped(tmp_path / "inner.zip", [("b.jpg", b"B")])
+        path = zipped(tmp_path / "x.zip", [("a.jpg", b"A"), ("inner.ZIP", inner.read_bytes()), ("old.rar", b"-")])
+        assert listed(path) == {"a.jpg": b"A", "inner.ZIP": "archive-nested", "old.rar": "archive-nested"}
+
+    def test_an_archive_that_grows_too_large_is_refused_unopened(self, tmp_path):
+        path = zipped(tmp_path / "x.zip", [("a.jpg", bytes(2**20))], zipfile.ZIP_DEFLATED)
+        assert listed(path, limits=ArchiveLimits(free=1000)) == {str(path): "archive-bomb"}
+        assert listed(path)["a.jpg"] == bytes(MOST)
+
+    def test_a_size_that_lies_gives_no_more_than_it_says(self, tmp_path):
+        path = zipped(tmp_path / "x.zip", [("a.jpg", bytes(2**20))], zipfile.ZIP_DEFLATED)
+        data = path.read_bytes()
+        path.write_bytes(data.replace(struct.pack("<L", 2**20), struct.pack("<L", 10)))
+        assert listed(path) == {"a.jpg": "archive-damaged"}
+
+    def test_too_many_entries_are_refused(self, tmp_path):
+        path = zipped(tmp_path / "x.zip", [(f"{number}.jpg", b"") for number in range(4)])
+        assert listed(path, limits=ArchiveLimits(entries=3)) == {str(path): "archive-too-many"}
+
+    def test_a_hundred_thousand_entries_are_refused_before_they_are_held(self):
+        name = b"0.jpg"
+        entry = struct.pack("<4s4B4HL2L5H2L", b"PK\x01\x02", 20, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, len(name), 0, 0, 0, 0, 0, 0) + name
+        table = entry * 400_000
+        end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 9, 9, len(table), 0, 0)  # which says that there are nine
+        file = io.BytesIO(table + end)
+        tracemalloc.start()
+        with pytest.raises(ArchiveRefused) as refused:
+            next(archive(file))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert refused.value.type == "archive-too-many"
+        assert peak < 20 * 2**20
+
+    def test_a_password_says_so(self, tmp_path):
+        path = zipped(tmp_path / "x.zip", [("a.jpg", b"A")])
+        data = bytearray(path.read_bytes())
+        data[6] |= 1
+        data[data.index(b"PK\x01\x02") + 8] |= 1
+        path.write_bytes(data)
+        assert listed(path) == {"a.jpg": "archive-encrypted"}
+
+    @pytest.mark.parametrize("data", [b"", b"PK", b"not an archive at all", b"PK\x05\x06" + b"\xff" * 18])
+    def test_what_is_no_archive_says_so(self, tmp_path, data):
+        (tmp_path / "x.zip").write_bytes(data)
+        assert listed(tmp_path / "x.zip") == {f"{tmp_path}/x.zip": "archive-damaged"}
+
+    def test_one_without_photos_says_so(self, tmp_path):
+        assert listed(zipped(tmp_path / "x.zip", [("a.txt", b"")])) == {f"{tmp_path}/x.zip": "archive-empty"}
+
+    def test_damage_in_one_photo_leaves_the_others(self, tmp_path):
+        path = zipped(tmp_path / "x.zip", [("a.jpg", b"AAAA"), ("b.jpg", b"BBBB")])
+        path.write_bytes(path.read_bytes().replace(b"AAAA", b"AAAX"))
+        assert listed(path) == {"a.jpg": "archive-damaged", "b.jpg": b"BBBB"}
+
+
+class TestRemote:
+    @pytest.fixture
+    def memory(self):
+        system = fsspec.filesystem("memory")
+        for name in ("a.jpg", "deep/b.png", "notes.txt"):
+            system.pipe(f"/bucket/{name}", name.encode())
+        yield system
+        system.rm("/bucket", recursive=True)
+
+    def test_a_folder(self, memory):
+        assert listed("memory://bucket") == {"a.jpg": b"a.jpg", "deep/b.png": b"deep/b.png"}
+
+    def test_a_file_and_a_pattern(self, memory):
+        assert listed("memory://bucket/a.jpg") == {"memory://bucket/a.jpg": b"a.jpg"}
+        assert list(listed("memory://bucket/deep/*.png").values()) == [b"deep/b.png"]
+
+    def test_an_archive(self, memory, tmp_path):
+        memory.pipe("/bucket/x.zip", zipped(tmp_path / "x.zip", [("c.jpg", b"C")]).read_bytes())
+        assert listed("memory://bucket/x.zip") == {"c.jpg": b"C"}
+
+    def test_a_place_of_another_kind(self, tmp_path):
+        assert listed(f"file://{files(tmp_path, 'a.jpg')}") == {"a.jpg": b"a.jpg"}
+
+    def test_what_is_not_there_says_so(self, memory):
+        assert listed("memory://bucket/none.jpg") == {"memory://bucket/none.jpg": "file-missing"}
+        assert listed("memory://bucket/*.gif") == {"memory://bucket/*.gif": "folder-empty"}
+        assert listed("nonsense://x") == {"nonsense://x": "file-unreadable"}
+
+    def test_a_library_that_is_missing_is_named(self):
+        with pytest.raises(TerminalError) as missing:
+            list(Sources(["s3://bucket/folder"]))
+        assert "s3fs" in str(missing.value.params["library"])
