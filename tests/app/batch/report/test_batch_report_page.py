@@ -1,0 +1,301 @@
+"""report.html in a real browser, opened as the file that it is."""
+
+import csv
+import json
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+
+from app.batch.report import write_reports
+from app.batch.rows import Row
+
+sync_api = pytest.importorskip("playwright.sync_api")
+
+PATIENT_MS = 60_000
+# No sandbox, because tests often run as root; nothing that would look for updates.
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+DESK = {"viewport": {"width": 1280, "height": 800}}
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Opens a report. Whatever it asks of anyone, complains of, or pops up, fails the test."""
+    contexts, trouble = [], []
+
+    def open_(folder, **options):
+        context = browser.new_context(locale="id-ID", color_scheme="light", **(DESK | options))
+        context.set_default_timeout(PATIENT_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.expected = []
+        page.on(
+            "request",
+            lambda request: trouble.append((page, request.url)) if not request.url.startswith(("data:", "file:", "blob:")) else None,
+        )
+        page.on("console", lambda message: trouble.append((page, message.text)) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: trouble.append((page, str(error))))
+        page.on("dialog", lambda dialog: trouble.append((page, dialog.message)))
+        page.goto((folder / "report.html").as_uri())
+        page.wait_for_selector("#found:not(:empty)")
+        return page
+
+    yield open_
+    left = [what for page, what in trouble if not any(part in what for part in page.expected)]
+    for context in contexts:
+        context.close()
+    assert left == []
+
+
+@pytest.fixture
+def page(visit, reports):
+    return visit(reports)
+
+
+def names(page):
+    return page.locator(".tile").evaluate_all("(tiles) => tiles.map((tile) => tile.title)")
+
+
+def view(page, place=0):
+    page.locator(".tile").nth(place).click()
+    page.wait_for_selector("#viewer[open]")
+
+
+class TestGrid:
+    def test_hands_that_need_a_look(self, page):
+        assert page.locator("#counts strong").all_inner_texts() == ["3", "1", "2", "1"]
+        assert page.locator(".tile").count() == 4
+        tile = page.locator(".tile").first
+        assert tile.locator(".tile-number").inner_text() == "2"
+        assert tile.locator(".tile-pose").inner_text() == "Dua jari terbuka (V)"
+        assert tile.locator(".tile-sure").inner_text().endswith("%")
+        page.wait_for_function("() => [...document.querySelectorAll('.tile img')].every((image) => image.naturalWidth > 20)")
+
+    def test_crops_are_not_enlarged(self, page):
+        assert page.locator(".tile img").first.evaluate("(image) => getComputedStyle(image).objectFit") == "scale-down"
+
+    def test_names_that_mean_harm_are_shown_as_they_are(self, page, batch):
+        shown = [row.result["name"] for row in batch[:4]]
+        assert names(page) == shown
+        assert page.evaluate("() => window.harmed") is None
+        assert page.locator(".tile-name").nth(0).inner_text().endswith("script>.jpg")
+        page.get_by_text("Tidak perlu ditinjau", exact=True).click()
+        turned = names(page)[-1]
+        assert turned == "2024-11-27/foto\ufffdgpj.exe"
+
+    def test_filters(self, page):
+        def shown():
+            return page.locator(".tile").count()
+
+        page.locator("#numbers label", has_text="2").click()
+        assert shown() == 2
+        page.locator("#numbers label", has_text="3").click()
+        assert shown() == 3
+        page.get_by_role("button", name="Hapus saringan").click()
+        assert shown() == 4
+        page.locator("#pose").select_option("ok")
+        assert shown() == 1
+        page.get_by_role("button", name="Hapus saringan").click()
+        page.locator("#list").select_option(label="BKN (video)")
+        assert shown() == 3
+        page.get_by_role("button", name="Hapus saringan").click()
+        page.locator("#kinds label", has_text="Perlu ditinjau").first.click()
+        assert page.locator(".tile.unclear").count() == shown() == 1
+        page.get_by_label("Nama foto").fill("tidak ada")
+        assert page.locator("#found").inner_text() == "Tidak ada tangan yang sesuai dengan pilihan ini."
+
+    def test_a_row_of_the_summary_is_a_filter(self, page):
+        page.locator("#bars").get_by_role("button", name="nomor 3").click()
+        assert page.locator(".tile-pose").all_inner_texts() == ["Simbol OK"]
+
+    @pytest.mark.parametrize(("order", "reverse"), [("sure", True), ("unsure", False)])
+    def test_sorting_by_confidence(self, page, order, reverse):
+        page.get_by_label("Urutan").select_option(order)
+        found = [int(one.rstrip("%")) for one in page.locator(".tile-sure").all_inner_texts()]
+        assert found == sorted(found, reverse=reverse)
+
+    def test_more_hands_than_are_made_at_once(self, visit, batch, tmp_path):
+        rows = [Row(batch[0].result | {"name": f"{place}.jpg"}, batch[0].crops, batch[0].preview) for place in range(700)]
+        write_reports(lambda: iter(rows), tmp_path, lang="id", batch="banyak")
+        page = visit(tmp_path)
+        assert page.locator("#found").inner_text() == "700 tangan dari 700 foto"
+        assert page.locator(".tile").count() < 700
+        page.locator(".tile").first.focus()
+        page.keyboard.press("End")
+        last = page.locator(".tile:focus")
+        assert last.get_attribute("title") == "699.jpg"
+        page.wait_for_function("() => document.activeElement.querySelector('img').naturalWidth > 20")
+
+    def test_failed_and_clear_photos(self, page):
+        assert page.locator("#reasons dt").inner_text() == "gagal.jpg"
+        assert page.locator("#reasons dd").inner_text() == "Foto rusak Simpan ulang fotonya."
+        page.locator("#clear summary").click()
+        assert page.locator("#clear li").count() == 2
+
+
+class TestViewer:
+    def test_the_hand_is_marked_where_it_is(self, page, batch):
+        view(page)
+        page.wait_for_function("() => document.querySelector('#frame img').naturalWidth > 100")
+        result = batch[0].result
+        x, y, width, height = result["hands"][0]["box"]
+        photo, box = page.locator("#frame img").bounding_box(), page.locator(".box.flagged:not(.other)").bounding_box()
+        assert photo["width"] <= result["width"]
+        scale = photo["width"] / result["width"]
+        centre = box["x"] + box["width"] / 2 - photo["x"], box["y"] + box["height"] / 2 - photo["y"]
+        assert centre == pytest.approx(((x + width / 2) * scale, (y + height / 2) * scale), abs=2)
+        words = page.locator("#said").inner_text()
+        assert "Dapat ditafsirkan sebagai nomor 2" in words
+        assert "keyakinan" in words
+        page.locator("#said summary").click()
+        assert "BKN (video)" in page.locator("#said").inner_text()
+
+    def test_an_unclear_hand(self, page):
+        view(page, 3)
+        assert "Pose tidak terbaca" in page.locator("#said").inner_text()
+        assert "keyakinan" not in page.locator("#said").inner_text()
+
+    def test_reviewed_with_a_note_which_the_browser_keeps(self, page, batch):
+        view(page)
+        page.get_by_role("textbox", name="Catatan").fill("=sudah diklarifikasi")
+        page.get_by_role("button", name="Sudah ditinjau, lanjut").click()
+        assert page.locator("#photo-name").inner_text().endswith("harmed = 1'>.jpg")
+        page.keyboard.press("Escape")
+        assert page.locator("#reviewed").inner_text() == "1 dari 4 tangan sudah ditinjau"
+        assert not any(name in page.evaluate("() => JSON.stringify(localStorage)") for name in ("2024", "script", "jpg"))
+
+        page.reload()
+        page.wait_for_selector(".tile.reviewed")
+        assert page.locator(".tile.reviewed .tile-note").inner_text() == "=sudah diklarifikasi"
+        page.locator("#state").select_option("open")
+        assert page.locator(".tile").count() == 3
+        page.locator("#state").select_option("noted")
+        assert page.locator(".tile").count() == 1
+
+        with page.expect_download() as download:
+            page.get_by_role("button", name="JSON").click()
+        noted = json.loads(download.value.path().read_text(encoding="utf-8"))
+        assert noted["batch"] == "rapat"
+        assert [(one["photo"], one["pose"], one["numbers"], one["note"]) for one in noted["hands"]] == [
+            (batch[0].result["name"], "peace", "2", "=sudah diklarifikasi")
+        ]
+        with page.expect_download() as download:
+            page.get_by_role("button", name="CSV").click()
+        assert download.value.suggested_filename == "catatan-tinjauan.csv"
+        (row,) = csv.DictReader(StringIO(download.value.path().read_text(encoding="utf-8-sig")))
+        assert (row["photo"], row["note"]) == (batch[0].result["name"], "'=sudah diklarifikasi")
+
+        view(page)
+        page.get_by_role("button", name="Tandai belum ditinjau").click()
+        page.keyboard.press("Escape")
+        assert page.locator("#reviewed").inner_text() == "0 dari 4 tangan sudah ditinjau"
+
+    def test_notes_belong_to_their_batch(self, page, visit, batch, tmp_path):
+        view(page)
+        page.keyboard.press("Enter")
+        write_reports(lambda: iter(batch), tmp_path, lang="id", batch="lain")
+        page.goto((tmp_path / "report.html").as_uri())
+        assert page.locator("#reviewed").inner_text() == "0 dari 4 tangan sudah ditinjau"
+
+    def test_by_keyboard(self, page):
+        page.locator(".tile").first.focus()
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#viewer[open]")
+        assert page.locator("#place").inner_text() == "2 dari 4"
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Enter")
+        assert page.locator("#place").inner_text() == "4 dari 4"
+        page.keyboard.press("Escape")
+        assert page.locator("#viewer[open]").count() == 0
+        assert page.locator(".tile:focus").get_attribute("data-place") == "3"
+        assert page.locator(".tile.reviewed").get_attribute("data-place") == "2"
+
+
+class TestWithoutPictures:
+    def test_text_tiles_and_the_place_of_the_hand(self, visit, batch, tmp_path):
+        write_reports(lambda: iter([replace(row, crops=(), preview=None) for row in batch]), tmp_path, lang="id", batch="x")
+        assert "image/jpeg;base64,/9j" not in (tmp_path / "report.html").read_text()
+        page = visit(tmp_path)
+        assert "tanpa gambar" in page.locator("#notice").inner_text()
+        assert page.locator(".tile img").count() == 0
+        assert page.locator(".tile-pose").first.inner_text() == "Dua jari terbuka (V)"
+        view(page)
+        assert page.locator("#frame .box.flagged").is_visible()
+
+
+class TestPolicy:
+    def test_nothing_foreign_runs_or_is_fetched(self, page):
+        page.expected = ["Content Security Policy"]
+        page.evaluate(
+            """() => {
+                const script = document.createElement("script");
+                script.textContent = "window.harmed = 1";
+                document.body.append(script);
+                document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='window.harmed = 1'>");
+            }"""
+        )
+        assert page.evaluate("() => fetch('http://127.0.0.1:9/').then(() => 'sent', () => 'refused')") == "refused"
+        assert page.evaluate("() => window.harmed") is None
+
+
+class TestReading:
+    def test_language(self, page):
+        page.get_by_role("button", name="English").click()
+        assert page.get_by_role("heading", level=1).inner_text() == "Report of the photo check"
+        assert page.locator(".tile-pose").first.inner_text() == "Two fingers apart (V)"
+        assert page.locator("html").get_attribute("lang") == "en"
+        page.reload()
+        page.wait_for_selector(".tile")
+        assert page.title() == "Report of the photo check · Jari Netral"
+
+    def test_it_begins_with_the_batch_s_language(self, visit, batch, tmp_path):
+        write_reports(lambda: iter(batch), tmp_path, lang="en", batch="x")
+        assert visit(tmp_path).locator("#hands-title").inner_text() == "Hands"
+
+    def test_guidance_and_a_chance_to_explain(self, page, accusing):
+        assert "klarifikasi" in page.locator("#notice").inner_text()
+        view(page)
+        assert not accusing["id"].search(page.locator("body").inner_text())
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_theme(self, page, scheme):
+        page.emulate_media(color_scheme=scheme)
+        dark = "() => getComputedStyle(document.documentElement).colorScheme === 'dark'"
+        assert page.evaluate(dark) == (scheme == "dark")
+        page.get_by_role("button", name="Ganti tampilan").click()
+        assert page.evaluate(dark) == (scheme == "light")
+
+    def test_on_a_phone(self, visit, reports):
+        page = visit(reports, **PHONE)
+        page.get_by_text("Saring dan urutkan").click()
+        fits = """() => document.documentElement.scrollWidth <= innerWidth && ![...document.querySelectorAll(
+            "button, select, summary, .pick, input[type=search]")].some((one) => one.offsetParent && one.offsetHeight < 44)"""
+        assert page.evaluate(fits)
+        view(page)
+        assert page.evaluate(fits)
+        assert page.locator("#viewer").evaluate("(viewer) => viewer.scrollWidth <= innerWidth")
+
+    def test_on_paper(self, page):
+        page.emulate_media(media="print")
+        for hidden in ("#filters", ".tools", ".bar-tools"):
+            assert not page.locator(hidden).is_visible()
+        assert page.locator(".tile-folder").first.is_visible()
+        assert page.pdf().startswith(b"%PDF")
+
+    def test_everything_to_press_has_a_name(self, page):
+        view(page)
+        nameless = page.evaluate(
+            """() => [...document.querySelectorAll("button, select, textarea, input")].filter((one) => one.offsetParent)
+                .filter((one) => !(one.ariaLabel || one.innerText?.trim() || one.labels?.length)).map((one) => one.outerHTML)"""
+        )
+        assert nameless == []
