@@ -217,7 +217,13 @@ def _workers(setup: "CheckerSetup", settings: "Settings", cluster: str | None) -
         with Cluster(cluster, setup) as workers:
             yield workers
     else:
-        with CheckerPool(setup, workers=settings.workers, queue_size=settings.workers, timeout_s=settings.check_timeout_s) as pool:
+        with CheckerPool(
+            setup,
+            workers=settings.workers,
+            queue_size=settings.workers,
+            timeout_s=settings.check_timeout_s,
+            memory_mib=settings.worker_memory,
+        ) as pool:
             yield Processes(pool)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 import signal
 import socket
@@ -11,7 +12,6 @@ from importlib.metadata import version
 
 import uvicorn
 from fastapi import FastAPI
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
 
 from app import web
@@ -19,9 +19,10 @@ from app.about import head_sha256, model_sha256, versions
 from app.api import checks, health, metrics, privacy, tables
 from app.api.problems import add_handlers
 from app.api.service import Service
+from app.connections import patient_protocol
 from app.errors import NotReady
 from app.guards import KeyHolders, SameOrigin
-from app.middleware import DeclaredSize, JsonLines, Surround
+from app.middleware import JsonLines, Surround, Uploads
 from app.settings import Settings
 from app.tracing import Traced
 from app.workers import CheckerPool, CheckerSetup
@@ -33,15 +34,19 @@ DESCRIPTION = """Tells, before a photo is posted, whether a hand pose in it coul
 
 Advice, not a finding. Photos are processed in memory and not kept; no face is recognised."""
 
-# What a form adds to the photo: boundaries, headers, the other fields.
-FORM_OVERHEAD = 64 * 2**10
-
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the service. Raises what `Service.load` raises where the settings name a contest or keys that can't be used."""
     settings = settings or Settings()
     setup = CheckerSetup(settings.finder, settings.model, settings.contest, settings.limits, settings.thresholds)
-    pool = CheckerPool(setup, workers=settings.workers, queue_size=settings.queue_size, timeout_s=settings.check_timeout_s)
+    pool = CheckerPool(
+        setup,
+        workers=settings.workers,
+        queue_size=settings.queue_size,
+        timeout_s=settings.check_timeout_s,
+        max_wait_s=settings.max_wait_s,
+        memory_mib=settings.worker_memory,
+    )
     service = Service(settings, pool)
 
     @asynccontextmanager
@@ -73,11 +78,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in (*routers, metrics.router) if settings.metrics else routers:
         app.include_router(router)
     app.mount("/static", web.static)
-    add_handlers(app, settings.max_bytes)
+    add_handlers(app)
 
-    limit = settings.max_bytes + FORM_OVERHEAD
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=limit)
-    app.add_middleware(DeclaredSize, max_body_size=limit, max_bytes=settings.max_bytes)
+    app.add_middleware(
+        Uploads,
+        pool=pool,
+        max_bytes=settings.max_bytes,
+        most_held=max(settings.queue_bytes, settings.max_bytes),
+        patience_s=settings.upload_timeout_s,
+    )
     app.add_middleware(KeyHolders, ring=service.keys)
     app.add_middleware(SameOrigin, allowed=settings.cors_origins)
     if settings.cors_origins:
@@ -140,6 +149,8 @@ def serve(settings: Settings, listener: socket.socket) -> None:
         log_config=None,
         access_log=False,  # it would log addresses as they were sent
         server_header=False,
-        timeout_graceful_shutdown=int(settings.check_timeout_s) + 5,
+        http=patient_protocol(settings.upload_timeout_s),
+        # What was accepted is finished: it waits, is checked, and its answer is sent.
+        timeout_graceful_shutdown=math.ceil(settings.max_wait_s + settings.check_timeout_s) + 5,
     )
     uvicorn.Server(config).run(sockets=[listener])

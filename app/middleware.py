@@ -1,5 +1,6 @@
-"""What surrounds every request: its number, a line in the log, headers that protect the reader, and a limit on its size."""
+"""What surrounds every request: its number, a line in the log, headers that protect the reader, and limits on its body."""
 
+import asyncio
 import json
 import logging
 import time
@@ -12,11 +13,16 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import problem
-from app.errors import RequestError
+from app.connections import LEAST_RATE
+from app.errors import QueueFull, RequestError
 from app.metrics import Answered, Metrics
+from app.workers import CheckerPool
 from gestures.errors import PhotoTooLarge
 
 log = logging.getLogger("app.requests")
+
+# What a form adds to the photo: boundaries, headers, the other fields.
+FORM_OVERHEAD = 64 * 2**10
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})  # people can send any word as one
 
@@ -89,26 +95,63 @@ class Surround:
             log.info("request", extra={"fields": fields})
 
 
-class DeclaredSize:
-    """Refuses a request that declares a body over the limit before any of it is read.
+class Uploads:
+    """Bounds bodies: how large one may be, how slow, and how much of all of them is held at once.
 
-    Starlette's own limit does that too, but answers in plain text; it stands behind this one and counts what is not declared.
+    Bytes count from when they are read until the request is answered, so that an upload that is being read, one that waits and one that
+    is being checked count alike. No body is read for a queue that is full. What is refused is raised where the body is read.
     """
 
-    def __init__(self, app: ASGIApp, max_body_size: int, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, pool: CheckerPool, max_bytes: int, most_held: int, patience_s: float) -> None:
+        """max_bytes: most bytes of a photo. most_held: most bytes of all bodies. patience_s: seconds beside those of `LEAST_RATE`."""
         self.app = app
-        self.max_body_size = max_body_size
+        self.pool = pool
         self.max_bytes = max_bytes
+        self.most_held = most_held
+        self.patience_s = patience_s
+        self.held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
-        if scope["type"] == "http":
-            declared = Headers(scope=scope).get("content-length", "")
-            if declared.isdecimal() and int(declared) > self.max_body_size:
-                error = PhotoTooLarge(what="bytes", limit=self.max_bytes)
-                await problem(Request(scope), error, headers={"Connection": "close"})(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await self.app(scope, receive, send)
+            return
+        too_large = PhotoTooLarge(what="bytes", limit=self.max_bytes)
+        limit = self.max_bytes + FORM_OVERHEAD
+        declared = Headers(scope=scope).get("content-length", "")
+        if declared.isdecimal() and int(declared) > limit:
+            await problem(Request(scope), too_large, headers={"Connection": "close"})(scope, receive, send)
+            return
+        began: float | None = None
+        taken = 0
+        is_whole = False
+
+        async def bounded() -> Message:
+            nonlocal began, taken, is_whole
+            if is_whole:  # from now on this is asked only for whether the caller is still there
+                return await receive()
+            if began is None:
+                self.pool.admit()
+                began = asyncio.get_running_loop().time()
+            try:
+                async with asyncio.timeout_at(began + self.patience_s + taken / LEAST_RATE):
+                    message = await receive()
+            except TimeoutError:
+                raise RequestError("upload-slow") from None
+            size = len(message.get("body", b""))
+            taken += size
+            self.held += size
+            is_whole = not message.get("more_body", False)
+            if taken > limit:
+                raise too_large
+            if self.held > self.most_held + FORM_OVERHEAD:
+                raise QueueFull(seconds=self.pool.wait_s())
+            return message
+
+        try:
+            await self.app(scope, bounded, send)
+        finally:
+            self.held -= taken
 
 
 class JsonLines(logging.Formatter):

@@ -40,7 +40,19 @@ class Settings(BaseSettings):
     )
     workers: int = Field(default_factory=_workers, ge=1, description="Processes that check photos. Default: the cores, at most 2.")
     queue_size: int = Field(default=16, ge=0, description="Photos that may wait for a worker; one more is answered with 503.")
+    queue_bytes: int = Field(
+        default=256 * 2**20, ge=1, description="Bytes of uploads held at once, read, waiting or checked; more is answered with 503."
+    )
+    max_wait_s: float = Field(
+        default=30, gt=0, description="Seconds that a photo may wait for a worker; one that would wait longer is answered with 503 at once."
+    )
+    upload_timeout_s: float = Field(
+        default=20, gt=0, description="Seconds that an upload may take, beside one for each 16 KiB of it; also for a request's head."
+    )
     check_timeout_s: float = Field(default=20, gt=0, description="Seconds that one photo may take before its check is stopped.")
+    worker_memory: int = Field(
+        default=1536, ge=0, description="MiB that a worker may allocate; a photo that needs more is refused. 0: no limit. Linux only."
+    )
     max_bytes: int = Field(default=Limits().bytes, ge=1, description="Most bytes of a photo.")
     max_pixels: int = Field(default=Limits().pixels, ge=1, description="Most pixels of a photo, looked at before it is decoded.")
     max_side: int = Field(default=Limits().side, ge=1, description="Most pixels along one side of a photo.")

@@ -2,27 +2,29 @@
 harms no other.
 
 A decoder that crashes, or a network that hangs on one odd photo, must never take the service along, so nothing is checked in the
-process that talks to people. `pebble` runs the processes: it ends one that is over time and starts another in its place.
+process that talks to people. Each process has a pipe and a thread of its own, and shares no lock and no queue with the others: one that
+is killed at whatever moment leaves nothing locked. (`concurrent.futures` and pebble share both among their processes.)
 """
 
+import atexit
 import logging
 import math
 import multiprocessing
+import signal
+import sys
 import threading
 import time
 from collections import Counter, deque
-from concurrent.futures import Future, TimeoutError
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self, TypeVar
+from typing import Any, Literal, Protocol, Self, TypeVar, cast
 
-from pebble import ProcessExpired, ProcessPool
-
-from app.errors import CheckTimeout, Lang, QueueFull, WorkerLost
+from app.errors import CheckTimeout, Lang, OutOfMemory, QueueFull, WorkerLost
 from gestures import Checker, Contest, FinderName, GesturesError, open_photo
 from gestures.drawing import annotate, encode, redact
 from gestures.photo import Limits
@@ -34,6 +36,8 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 Copy = Literal["annotated", "redacted"]
 PictureFormat = Literal["jpeg", "webp"]
+
+START_S = 120  # what a process may take to load libraries and model
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,11 @@ class CheckResult:
 
 
 class CheckerPool:
-    """Checks photos in `workers` processes, while at most `queue_size` more wait. For any number of threads."""
+    """Checks photos in `workers` processes, while at most `queue_size` more wait. For any number of threads.
+
+    timeout_s: seconds that a photo may take. max_wait_s: seconds that it may wait for a process to take it, as far as can be foreseen;
+    None is no limit. memory_mib: MiB that a process may allocate, on Linux; 0 is no limit.
+    """
 
     def __init__(
         self,
@@ -101,34 +109,50 @@ class CheckerPool:
         workers: int = 1,
         queue_size: int = 16,
         timeout_s: float = 20,
+        max_wait_s: float | None = None,
+        memory_mib: int = 0,
     ) -> None:
         self.workers = workers
         self.queue_size = queue_size
         self.timeout_s = timeout_s
-        self.restarts: Counter[str] = Counter(timeout=0, lost=0)
-        self._setup = setup
-        self._lock = threading.RLock()
+        self.max_wait_s = max_wait_s
+        self.restarts: Counter[str] = Counter(timeout=0, memory=0, lost=0)
+        self._new_process = partial(_Process, setup, memory_mib)
+        self._changed = threading.Condition()  # guards all that follows
         self._waiting: deque[tuple[Future[Any], Work[Any]]] = deque()
         self._running: set[Future[Any]] = set()
+        self._processes: set[_Process] = set()
+        self._keepers: list[threading.Thread] = []
         self._usual_s = 1.0
         self._closed = False
-        self._processes = self._start()
 
     def submit(self, job: Work[R]) -> Future[R]:
-        """Queue a photo. Raises `QueueFull` when too many wait.
+        """Queue a photo. Raises `QueueFull` when too many wait, or when its turn would come too late.
 
-        The future gives the result, or the `GesturesError` that the photo met, or `CheckTimeout` or `WorkerLost`. A check can be
-        cancelled for as long as it waits.
+        The future gives the result, or the `GesturesError` that the photo met, or `CheckTimeout`, `OutOfMemory` or `WorkerLost`. A check
+        can be cancelled for as long as it waits.
         """
         future: Future[R] = Future()
-        with self._lock:
+        with self._changed:
             if self._closed:
                 raise RuntimeError("the pool is closed")
-            if self._taken() >= self.workers + self.queue_size:
-                raise QueueFull(seconds=self.wait_s())
+            self.admit()
             self._waiting.append((future, job))
-            self._dispatch()
+            if not self._keepers:
+                atexit.register(self.close)
+                self._keepers = [threading.Thread(target=self._keep, daemon=True) for _ in range(self.workers)]
+                for keeper in self._keepers:
+                    keeper.start()
+            self._changed.notify()
         return future
+
+    def admit(self) -> None:
+        """Raise `QueueFull` where a photo would not be taken now."""
+        with self._changed:
+            taken = len(self._waiting) + len(self._running)
+            wait_s = (taken - self.workers + 1) / self.workers * self._usual_s
+            if taken >= self.workers + self.queue_size or (self.max_wait_s is not None and wait_s > self.max_wait_s):
+                raise QueueFull(seconds=self.wait_s())
 
     @property
     def waiting(self) -> int:
@@ -142,19 +166,22 @@ class CheckerPool:
 
     def wait_s(self) -> int:
         """Whole seconds, at least 1, after which a photo sent now would have been served, going by how long checks took lately."""
-        return max(1, math.ceil(self._taken() / self.workers * self._usual_s))
+        return max(1, math.ceil((self.waiting + self.running) / self.workers * self._usual_s))
 
     def close(self) -> None:
         """End the processes. What waits is cancelled, what runs fails with `WorkerLost`."""
-        with self._lock:
+        with self._changed:
             self._closed = True
-            for future, _ in self._waiting:
-                future.cancel()
+            waiting, keepers = list(self._waiting), self._keepers
             self._waiting.clear()
-            lost, self._running = self._running, set()
-        _end(self._processes)
-        for future in lost:
-            future.set_exception(WorkerLost())
+            for process in self._processes:
+                process.end()
+            self._changed.notify_all()
+        for future, _ in waiting:
+            future.cancel()
+        for keeper in keepers:
+            keeper.join()
+        atexit.unregister(self.close)
 
     def __enter__(self) -> Self:
         return self
@@ -162,67 +189,170 @@ class CheckerPool:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _taken(self) -> int:
-        return len(self._running) + len(self._waiting)
+    def _keep(self) -> None:
+        """Have one process do a job after another, and replace it when it is lost, until the pool is closed. Runs in a thread."""
+        process = self._start()
+        while taken := self._next():
+            process = self._serve(process, *taken) or self._start()
+            del taken  # a photo is not kept until the next one comes
+        self._end(process)
 
-    def _start(self) -> ProcessPool:
+    def _serve(self, process: "_Process | None", future: Future[Any], job: Work[Any]) -> "_Process | None":
+        """Have a job done and settle its future. Returns the process, or None when it was lost."""
+        began = time.monotonic()
+        try:
+            if process is None or not process.is_alive():  # it died idle
+                self._end(process, "lost")
+                process = self._start()
+            if process is None:
+                raise WorkerLost
+            settle = partial(future.set_result, process.do(job, self.timeout_s))
+        except BaseException as error:
+            settle = partial(future.set_exception, error)
+            if reason := LOSSES.get(type(error)):
+                self._end(process, reason)
+                process = None
+        with self._changed:
+            self._running.discard(future)
+            self._usual_s += 0.2 * (time.monotonic() - began - self._usual_s)
+        settle()
+        return process
+
+    def _next(self) -> tuple[Future[Any], Work[Any]] | None:
+        """Wait for a job; None when the pool is closed."""
+        with self._changed:
+            while not self._closed:
+                while self._waiting:
+                    future, job = self._waiting.popleft()
+                    if future.set_running_or_notify_cancel():
+                        self._running.add(future)
+                        return future, job
+                self._changed.wait()
+        return None
+
+    def _start(self) -> "_Process | None":
+        """Start a process; None where the system gives no more, or the pool is closed."""
+        try:
+            process = self._new_process()
+        except OSError as error:
+            log.error("no worker process could be started", extra={"fields": {"error": type(error).__name__}})
+            return None
+        with self._changed:
+            if not self._closed:
+                self._processes.add(process)
+                return process
+        process.end()
+        return None
+
+    def _end(self, process: "_Process | None", reason: str | None = None) -> None:
+        """Make sure that a process is gone. reason: why it has to be replaced."""
+        if process is None:
+            return
+        process.end()
+        with self._changed:
+            self._processes.discard(process)
+            if reason and not self._closed:
+                self.restarts[reason] += 1
+                # The signal is all that is left of an abort: what the native code printed is not kept, as it may quote a photo.
+                log.warning("worker replaced", extra={"fields": {"reason": reason, "exit": process.exit_status()}})
+
+
+LOSSES: dict[type[BaseException], str] = {CheckTimeout: "timeout", OutOfMemory: "memory", WorkerLost: "lost"}
+
+
+class _Process:
+    """A process with a Checker, and the pipe to it. For one thread, but for `end`."""
+
+    def __init__(self, setup: CheckerSetup, memory_mib: int) -> None:
+        """Raises `OSError`."""
         # Spawned, not forked: the networks keep threads that a fork would cut off.
         context = multiprocessing.get_context("spawn")
-        return ProcessPool(self.workers, initializer=_begin, initargs=(self._setup,), context=context)
+        self._pipe, theirs = context.Pipe()
+        with theirs:
+            self._process = context.Process(target=_work, args=(setup, memory_mib, theirs), daemon=True, name="jari-worker")
+            self._process.start()
+        self._is_ready = False
 
-    def _dispatch(self) -> None:
-        """Hand the next photos to idle processes. No more than that: what pebble holds can't be cancelled without ending a process."""
-        with self._lock:
-            while self._waiting and len(self._running) < self.workers and not self._closed:
-                future, job = self._waiting.popleft()
-                if future.set_running_or_notify_cancel():
-                    self._running.add(future)
-                    self._schedule(job).add_done_callback(partial(self._finish, future, time.monotonic()))
+    def do(self, job: Work[R], timeout_s: float) -> R:
+        """Have a job done. Raises what the job raises, `OutOfMemory`, or, when the process has ended, `CheckTimeout` or `WorkerLost`."""
+        if not self._is_ready:
+            self._exchange(START_S)
+            self._is_ready = True
+        done, answer = self._exchange(timeout_s, job)
+        if done:
+            return cast(R, answer)
+        raise OutOfMemory if isinstance(answer, MemoryError) else answer
 
-    def _schedule(self, job: Work[Any]) -> "Future[Any]":
+    def _exchange(self, seconds: float, job: Work[Any] | None = None) -> Any:  # noqa: ANN401 - whatever the job gives
+        """Send a job and wait for the answer. The clock runs for all of it, since a pipe can hang on either way."""
+        over = threading.Event()
+
+        def stop() -> None:
+            over.set()
+            self._process.kill()
+
+        clock = threading.Timer(seconds, stop)
+        clock.daemon = True
+        clock.start()
         try:
-            return self._processes.schedule(check_here, args=(self._setup, job), timeout=self.timeout_s)
-        except RuntimeError:
-            # pebble gives up a whole pool when a process dies while it idles.
-            log.warning("worker processes were lost and are started anew")
-            self.restarts["lost"] += 1
-            threading.Thread(target=_end, args=(self._processes,), daemon=True).start()
-            self._processes = self._start()
-            return self._processes.schedule(check_here, args=(self._setup, job), timeout=self.timeout_s)
+            if job:
+                self._pipe.send(job)
+            return self._pipe.recv()
+        except (EOFError, OSError):
+            raise (CheckTimeout(seconds=f"{seconds:g}") if over.is_set() else WorkerLost()) from None
+        finally:
+            clock.cancel()
 
-    def _finish(self, future: Future[Any], began: float, done: "Future[Any]") -> None:
-        with self._lock:
-            if future not in self._running:
-                return  # the pool was closed
-            self._running.remove(future)
-            self._usual_s += 0.2 * (time.monotonic() - began - self._usual_s)
-        try:
-            future.set_result(done.result())
-        except TimeoutError:
-            self.restarts["timeout"] += 1
-            future.set_exception(CheckTimeout(seconds=f"{self.timeout_s:g}"))
-        except (ProcessExpired, BrokenProcessPool):
-            self.restarts["lost"] += 1
-            future.set_exception(WorkerLost())
-        except BaseException as error:
-            future.set_exception(error)
-        self._dispatch()
+    def is_alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.is_alive()
+
+    def end(self) -> None:
+        """Kill it; may be called again, and by any thread."""
+        self._process.kill()
+        self._process.join()
+
+    def exit_status(self) -> str:
+        """What ended it: a signal's name, or the number that it gave."""
+        code = self._process.exitcode or 0
+        return signal.Signals(-code).name if code < 0 else str(code)
 
 
-def _end(processes: ProcessPool) -> None:
-    processes.stop()  # type: ignore[no-untyped-call]
-    processes.join()
+def _work(setup: CheckerSetup, memory_mib: int, pipe: Connection) -> None:
+    """What a process does: job after job, until the pipe is closed."""
+    # Ctrl+C and a stopping service manager reach every process, but photos that were accepted are finished; the pool ends us by SIGKILL.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if memory_mib:
+        _limit_memory(memory_mib)
+    with suppress(GesturesError):  # what goes wrong here goes wrong again at the first photo, where it can be answered
+        _checker(setup)
+    with suppress(EOFError, OSError):
+        pipe.send(None)
+        while True:
+            pipe.send(_answer(setup, pipe.recv()))
+
+
+def _answer(setup: CheckerSetup, job: Work[Any]) -> tuple[bool, Any]:
+    try:
+        return True, check_here(setup, job)
+    except MemoryError:
+        return False, MemoryError()  # numpy's own would carry sizes
+    except Exception as error:
+        return False, error
+
+
+def _limit_memory(mib: int) -> None:
+    """Let allocations above the limit fail. Memory that is only mapped, such as libraries and the model's file, does not count."""
+    if sys.platform == "linux":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (mib * 2**20, mib * 2**20))
 
 
 @cache
 def _checker(setup: CheckerSetup) -> Checker:
     return Checker(finder=setup.finder, contest=setup.contest, limits=setup.limits, model=setup.model, thresholds=setup.thresholds)
-
-
-def _begin(setup: CheckerSetup) -> None:
-    # What goes wrong here goes wrong again at the first photo, where it can be answered.
-    with suppress(GesturesError):
-        _checker(setup)
 
 
 def check_here(setup: CheckerSetup, job: Work[R]) -> R:

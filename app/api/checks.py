@@ -19,7 +19,7 @@ MultiPartParser.spool_max_size = 0
 
 PROBLEMS = responses(
     "request-malformed", "photo-too-large", "photo-unsupported", "media-type-unsupported",
-    "request-invalid", "contest-unknown", "photo-empty", "photo-damaged", "photo-too-small", "photo-timeout",
+    "upload-slow", "request-invalid", "contest-unknown", "photo-empty", "photo-damaged", "photo-too-small", "photo-timeout", "photo-memory",
     "internal-error", "queue-full", "worker-lost", "model-error",
 )  # fmt: skip
 MEDIA_TYPES = ("image/jpeg", "image/webp")
@@ -46,6 +46,7 @@ async def read_job(
     """Read what was sent."""
     request.state.lang = lang
     data = await photo.read()
+    await photo.close()  # it holds them once more
     return Job(data, contest=service.contest_named(contest) if contest else service.contest, lang=language(request))
 
 

@@ -16,6 +16,7 @@ from gestures import GesturesError, error_text
 from gestures.errors import PhotoTooLarge, PhotoTooSmall, UnknownContest
 
 MEDIA_TYPE = "application/problem+json"
+HANG_UP = ("photo-too-large", "upload-slow")  # the rest of such a body is not waited for
 
 
 def problem(
@@ -42,8 +43,8 @@ def problem(
     return JSONResponse(body.body(), status, headers, MEDIA_TYPE)
 
 
-def add_handlers(app: FastAPI, max_bytes: int) -> None:
-    """Let the application answer every exception with a problem document. max_bytes: the limit that a 413 names."""
+def add_handlers(app: FastAPI) -> None:
+    """Let the application answer every exception with a problem document."""
 
     @app.exception_handler(GesturesError)
     @app.exception_handler(ServiceError)
@@ -53,6 +54,8 @@ def add_handlers(app: FastAPI, max_bytes: int) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
+        if isinstance(error.__cause__, GesturesError | ServiceError):  # raised while the body was read
+            return problem(request, error.__cause__, headers={"Connection": "close"} if error.__cause__.type in HANG_UP else None)
         headers = dict(error.headers or {})
         match error.status_code:
             case 400:
@@ -61,8 +64,6 @@ def add_handlers(app: FastAPI, max_bytes: int) -> None:
                 return problem(request, RequestError("not-found"))
             case 405:
                 return problem(request, RequestError("method-not-allowed", allowed=headers.get("Allow", "")), headers=headers)
-            case 413:
-                return problem(request, PhotoTooLarge(what="bytes", limit=max_bytes), headers={"Connection": "close"})
             case status:
                 return problem(request, RequestError("http-error"), status=status, headers=headers)
 

@@ -60,9 +60,12 @@ class Service:
         """Check a photo. It leaves the queue when its caller hangs up."""
         began = time.perf_counter()
         request.state.measures = {"bytes": len(job.data)}
-        waiting = asyncio.wrap_future(self.pool.submit(job))
+        future = self.pool.submit(job)
+        waiting = asyncio.wrap_future(future)
         while not waiting.done():
             await asyncio.wait({waiting}, timeout=0.5)
+            if time.perf_counter() - began > self.settings.max_wait_s and not future.running() and future.cancel():
+                raise QueueFull(seconds=self.pool.wait_s())
             if not waiting.done() and await request.is_disconnected():
                 waiting.cancel()
                 raise HTTPException(499)  # as nginx logs it; nobody is there to read it

@@ -5,15 +5,18 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
 from app.main import create_app
+from app.schemas import CheckedPhoto, Problem
 from app.settings import Settings
 
 # Far more than a check takes, because the machine that runs the tests may be busy.
@@ -59,20 +62,51 @@ def accusing() -> dict[str, re.Pattern[str]]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory) -> Iterator[str]:
-    """The address of `jari serve`, ended the way an administrator ends it."""
+    """The address of `jari serve`."""
+    with serving(tmp_path_factory.mktemp("server") / "log") as (address, _):
+        yield address
+
+
+@pytest.fixture(scope="session")
+def serve():
+    """`jari serve` with settings of the test's own: `with serve(log, JARI_…="…") as (address, process):`."""
+    return serving
+
+
+@contextmanager
+def serving(log: Path, **settings: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run the service with its log in a file, and end it the way an administrator ends it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("server") / "log"
-    environment = os.environ | {"JARI_PORT": str(port), "JARI_WORKERS": "1", "JARI_CHECK_TIMEOUT_S": str(PATIENT_S)}
+    environment = os.environ | {"JARI_PORT": str(port), "JARI_WORKERS": "1", "JARI_CHECK_TIMEOUT_S": str(PATIENT_S)} | settings
     with log.open("wb") as stream:
-        process = subprocess.Popen([sys.executable, "-m", "app.cli", "serve"], env=environment, stdout=stream, stderr=stream)
+        command = [sys.executable, "-m", "app.cli", "serve"]
+        process = subprocess.Popen(command, env=environment, stdout=stream, stderr=stream, start_new_session=True)
     try:
         _wait_for(process, port)
-        yield f"http://127.0.0.1:{port}/"
+        yield f"http://127.0.0.1:{port}/", process
     finally:
         process.terminate()
         assert process.wait(timeout=30) in (0, -15), log.read_text()
+
+
+@pytest.fixture(scope="session")
+def lawful() -> Callable[[Any], str]:
+    """Judge an answer to a photo: nothing may ever come but a check, or a refusal that says why. Returns what it was, in a word."""
+
+    def judge(answer: Any) -> str:
+        if answer.status_code == 200:
+            return CheckedPhoto.model_validate_json(answer.content, strict=False).level
+        assert 400 <= answer.status_code < 500 or answer.status_code == 503, answer.text
+        assert answer.headers["content-type"] == "application/problem+json", answer.text
+        problem = Problem.model_validate_json(answer.content)
+        assert problem.status == answer.status_code
+        if answer.status_code == 503:
+            assert int(answer.headers["retry-after"]) >= 1
+        return problem.type
+
+    return judge
 
 
 def _wait_for(process: subprocess.Popen[bytes], port: int) -> None:

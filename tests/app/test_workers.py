@@ -1,14 +1,18 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import CancelledError
+from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from app.errors import CheckTimeout, QueueFull, WorkerLost
+from app.errors import CheckTimeout, OutOfMemory, QueueFull, WorkerLost
 from app.workers import CheckerPool, CheckerSetup, Job, check_here
 from gestures.errors import DamagedPhoto, ModelError, UnsupportedPhoto
 
@@ -18,6 +22,13 @@ PATIENT_S = 120
 @pytest.fixture(scope="module")
 def pool():
     with CheckerPool(workers=1, timeout_s=PATIENT_S) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def lasting_pool():
+    """A pool that outlives the processes that tests take from it."""
+    with CheckerPool(workers=1, timeout_s=PATIENT_S, memory_mib=1536) as pool:
         yield pool
 
 
@@ -87,9 +98,19 @@ class TestBounds:
 
     def test_what_waits_can_be_cancelled(self, fresh_pool, peace):
         running, waiting = fresh_pool.submit(Job(peace)), fresh_pool.submit(Job(peace))
+        wait_until(lambda: fresh_pool.running)
         assert waiting.cancel()
         assert not running.cancel()
         assert 2 in numbers(running.result())
+
+    def test_refuses_what_would_come_too_late(self, lasting_pool, monkeypatch):
+        monkeypatch.setattr(lasting_pool, "max_wait_s", 5)
+        monkeypatch.setattr(lasting_pool, "_usual_s", 100)
+        running = lasting_pool.submit(Allocating(1))  # nobody is before it, so it does not wait
+        with pytest.raises(QueueFull) as refused:
+            lasting_pool.submit(Allocating(1))
+        assert refused.value.params["seconds"] == 100
+        assert running.result(PATIENT_S)
 
     def test_stops_a_photo_that_takes_too_long_and_goes_on(self, group, peace):
         with CheckerPool(timeout_s=0.05) as pool:
@@ -99,24 +120,85 @@ class TestBounds:
             assert 2 in numbers(pool.submit(Job(peace)).result(PATIENT_S))
 
 
+@dataclass(frozen=True)
+class Signalled:
+    """Sends its own process a signal while it works, as a crash in a decoder does."""
+
+    number: int
+
+    def run(self, checker, limits):
+        os.kill(os.getpid(), self.number)
+        time.sleep(PATIENT_S)
+
+
+@dataclass(frozen=True)
+class Allocating:
+    mib: int
+
+    def run(self, checker, limits):
+        return len(bytearray(self.mib * 2**20))
+
+
+@dataclass(frozen=True)
+class Unpicklable:
+    def run(self, checker, limits):
+        return lambda: None
+
+
 class TestLostWorkers:
-    def test_a_photo_whose_process_dies_is_told_so_and_the_next_is_checked(self, fresh_pool, group, peace):
-        fresh_pool.submit(Job(peace)).result()
-        lost = fresh_pool.submit(Job(group))
-        time.sleep(0.5)  # until the process has taken the photo
-        for process in fresh_pool.processes():
-            os.kill(process.pid, signal.SIGKILL)
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT], ids=lambda number: number.name)
+    def test_a_photo_whose_process_dies_is_told_so_and_the_next_is_checked(self, lasting_pool, peace, caplog, number):
+        before = lasting_pool.restarts["lost"]
         with pytest.raises(WorkerLost):
-            lost.result(PATIENT_S)
-        assert 2 in numbers(fresh_pool.submit(Job(peace)).result(PATIENT_S))
+            lasting_pool.submit(Signalled(number)).result(PATIENT_S)
+        assert lasting_pool.restarts["lost"] == before + 1
+        assert caplog.records[-1].fields == {"reason": "lost", "exit": number.name}
+        assert 2 in numbers(lasting_pool.submit(Job(peace)).result(PATIENT_S))
+
+    def test_one_that_stands_still_is_stopped(self, lasting_pool):
+        lasting_pool.timeout_s = 0.5
+        try:
+            with pytest.raises(CheckTimeout):
+                lasting_pool.submit(Signalled(signal.SIGSTOP)).result(PATIENT_S)
+        finally:
+            lasting_pool.timeout_s = PATIENT_S
 
     def test_a_process_that_dies_idle_is_replaced(self, fresh_pool, peace):
         fresh_pool.submit(Job(peace)).result()
         for process in fresh_pool.processes():
             os.kill(process.pid, signal.SIGKILL)
             process.join()
-        time.sleep(0.5)  # until pebble has noticed
         assert 2 in numbers(fresh_pool.submit(Job(peace)).result(PATIENT_S))
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+    def test_what_ends_the_service_ends_no_check(self, fresh_pool, peace, number):
+        fresh_pool.submit(Job(peace)).result()
+        checking = fresh_pool.submit(Job(peace))
+        for process in fresh_pool.processes():
+            os.kill(process.pid, number)
+        assert 2 in numbers(checking.result(PATIENT_S))
+
+    def test_what_does_not_travel_back_is_a_lost_worker(self, lasting_pool):
+        with pytest.raises(WorkerLost):
+            lasting_pool.submit(Unpicklable()).result(PATIENT_S)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux")
+    def test_one_that_takes_too_much_memory_is_told_so_and_replaced(self, lasting_pool):
+        with pytest.raises(OutOfMemory):
+            lasting_pool.submit(Allocating(2000)).result(PATIENT_S)
+        assert lasting_pool.restarts["memory"] == 1
+        assert lasting_pool.submit(Allocating(200)).result(PATIENT_S) == 200 * 2**20
+
+    def test_a_service_that_is_killed_leaves_no_process(self):
+        """Nobody is left to end the processes: they must notice themselves."""
+        code = (
+            "from app.workers import *; pool = CheckerPool(); pool.submit(Job(b'x')).exception(); "
+            "print(multiprocessing.active_children()[0].pid, flush=True); input()"
+        )
+        with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as service:
+            worker = Path("/proc", service.stdout.readline().strip())
+            service.kill()
+        wait_until(lambda: not worker.exists() or "\nState:\tZ" in (worker / "status").read_text())
 
 
 class TestClosing:
@@ -124,6 +206,7 @@ class TestClosing:
         before = set(multiprocessing.active_children())
         pool = CheckerPool(workers=1, queue_size=1, timeout_s=PATIENT_S)
         running, waiting = pool.submit(Job(group)), pool.submit(Job(group))
+        wait_until(lambda: pool.running)
         pool.close()
         with pytest.raises(WorkerLost):
             running.result(1)

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from app.main import FORM_OVERHEAD, create_app
+from app.main import create_app
+from app.middleware import FORM_OVERHEAD
 from app.schemas import CheckedPhoto
 from app.settings import Settings
 

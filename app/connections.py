@@ -1,0 +1,89 @@
+"""Connections that are not kept open for those who send, or read, next to nothing."""
+
+import asyncio
+import json
+import uuid
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from app.errors import RequestError, ServiceError, describe, status_of
+from app.schemas import Problem
+
+LEAST_RATE = 16 * 2**10  # bytes a second that a caller has to send or read, beyond the patience that all have
+MOST = 500  # connections at once, within the 1024 files that a process may usually have open
+
+
+class PatientProtocol(H11Protocol):
+    """HTTP/1.1 as uvicorn speaks it, with an end to waiting: for a request's head, and for an answer to be read.
+
+    uvicorn waits for both without end. How long a body may take is `app.middleware.Uploads`' to say.
+    """
+
+    patience_s: float = 20
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, or say that there are too many."""
+        super().connection_made(transport)
+        self._clocks: dict[str, asyncio.TimerHandle] = {}
+        if len(self.connections) > MOST:
+            transport.write(_answer(RequestError("too-many-connections"), "Retry-After: 5\r\n"))
+            transport.close()
+        else:
+            self._give("head", self.patience_s)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes: once they make a head, the request's own limits hold."""
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._give("head", None)
+        elif "head" not in self._clocks:
+            self._give("head", self.patience_s)
+
+    def pause_writing(self) -> None:
+        """Wait no longer for a caller to read than one with a slow line needs."""
+        super().pause_writing()
+        self._give("answer", self.patience_s + self.transport.get_write_buffer_size() / LEAST_RATE)
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._give("answer", None)
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go."""
+        self._give("head", None)
+        self._give("answer", None)
+        super().connection_lost(exc)
+
+    def _give(self, what: str, seconds: float | None) -> None:
+        """Give a part of the exchange so many seconds from now; None: it is done."""
+        if clock := self._clocks.pop(what, None):
+            clock.cancel()
+        if seconds is not None:
+            self._clocks[what] = self.loop.call_later(seconds, self.transport.abort)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP with a problem document, as everything else; uvicorn's own answer is plain text."""
+        self.transport.write(_answer(RequestError("http-error")))
+        self.transport.close()
+
+
+def patient_protocol(patience_s: float) -> type[PatientProtocol]:
+    """Return the protocol with seconds of its own for the head of a request."""
+    return type("PatientProtocol", (PatientProtocol,), {"patience_s": patience_s})
+
+
+def _answer(error: ServiceError, headers: str = "") -> bytes:
+    """A whole answer, for where there is no request yet whose language could be known."""
+    status = status_of(error)
+    title, detail = describe(error, "id")
+    document: dict[str, Any] = Problem(
+        type=error.type, title=title, status=status, detail=detail, instance=f"urn:uuid:{uuid.uuid4()}", fields=None
+    ).body()
+    body = json.dumps(document, ensure_ascii=False).encode()
+    head = (
+        f"HTTP/1.1 {status} {'Service Unavailable' if status == 503 else 'Bad Request'}\r\nContent-Type: application/problem+json\r\n"
+        f"Content-Language: id\r\nContent-Length: {len(body)}\r\n{headers}Cache-Control: no-store\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body

@@ -1,0 +1,244 @@
+"""More than the service can do, and callers who take their time. Real sockets against a real server."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import threading
+import time
+from contextlib import closing
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+import uvicorn
+
+from app import connections
+from app.errors import QueueFull
+from app.main import create_app
+from app.settings import Settings
+
+PATIENT_S = 120
+PATIENCE_S = 1
+HEAD = b"POST /v1/checks HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: %d\r\n\r\n"
+PART = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="x"\r\n\r\n'
+
+
+@pytest.fixture(scope="module")
+def hurried(serve, tmp_path_factory):
+    """A service with little patience and room for little more than one photo."""
+    settings = {"JARI_UPLOAD_TIMEOUT_S": str(PATIENCE_S), "JARI_MAX_BYTES": "1000000", "JARI_QUEUE_BYTES": "1000000"}
+    with serve(tmp_path_factory.mktemp("hurried") / "log", **settings) as (address, _):
+        yield address
+
+
+def connect(address):
+    return closing(socket.create_connection((urlsplit(address).hostname, urlsplit(address).port), timeout=60))
+
+
+def received(connection):
+    """All that comes until the other side hangs up."""
+    answer = b""
+    try:
+        while data := connection.recv(65536):
+            answer += data
+    except ConnectionError:
+        pass
+    return answer
+
+
+def problem(answer):
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"content-type: application/problem+json" in head.lower()
+    return json.loads(body), head.decode().lower()
+
+
+def drip(connection, data):
+    """Send a byte now and then, for as long as it is taken. Returns seconds."""
+    began = time.monotonic()
+    connection.settimeout(0.05)
+    for byte in data:
+        try:
+            connection.send(bytes([byte]))
+            if not connection.recv(1, socket.MSG_PEEK):
+                break
+            break  # an answer
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            break
+    connection.settimeout(60)
+    return time.monotonic() - began
+
+
+class TestSlowCallers:
+    def test_who_says_nothing_is_left(self, hurried):
+        with connect(hurried) as connection:
+            began = time.monotonic()
+            assert received(connection) == b""
+            assert PATIENCE_S * 0.9 < time.monotonic() - began < PATIENCE_S + 5
+
+    def test_a_head_that_never_ends(self, hurried):
+        with connect(hurried) as connection:
+            assert drip(connection, b"GET / HTTP/1.1\r\nX-Slow: " + b"x" * 10_000) < PATIENCE_S + 5
+
+    def test_a_second_head_that_never_ends(self, hurried):
+        with connect(hurried) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+            assert drip(connection, b"GET / HTTP/1.1\r\nX-Slow: " + b"x" * 10_000) < PATIENCE_S + 5
+
+    def test_a_body_that_never_ends(self, hurried):
+        with connect(hurried) as connection:
+            connection.sendall(HEAD % 500_000 + PART)
+            assert drip(connection, b"x" * 10_000) < PATIENCE_S + 5
+            body, head = problem(received(connection))
+            assert (body["status"], body["type"]) == (408, "upload-slow")
+            assert "connection: close" in head
+
+    def test_others_are_served_meanwhile(self, hurried, peace, lawful):
+        slow = [socket.create_connection((urlsplit(hurried).hostname, urlsplit(hurried).port)) for _ in range(100)]
+        try:
+            for number, connection in enumerate(slow):
+                connection.sendall(HEAD % 500_000 + PART if number % 2 else b"GET / HTTP/1.1\r\nX-Slow: ")
+            answer = httpx2.post(f"{hurried}v1/checks", files={"photo": peace}, timeout=PATIENT_S)
+            assert lawful(answer) == "review"
+        finally:
+            for connection in slow:
+                connection.close()
+
+    def test_an_answer_that_is_not_read(self, monkeypatch):
+        """A caller who asks for much and reads nothing is left, and what was to be sent with it."""
+        monkeypatch.setattr(connections, "LEAST_RATE", 10**9)
+
+        async def much(scope, receive, send):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            for _ in range(64):
+                await send({"type": "http.response.body", "body": bytes(2**20), "more_body": True})
+
+        async def scenario():
+            config = uvicorn.Config(much, lifespan="off", http=connections.patient_protocol(0.2), log_config=None)
+            server = uvicorn.Server(config)
+            config.load()
+            server.lifespan = config.lifespan_class(config)
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                await server.startup(sockets=[listener])
+                _, writer = await asyncio.open_connection(*listener.getsockname(), limit=1)
+                writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                while not server.server_state.connections:
+                    await asyncio.sleep(0.01)
+                began = time.monotonic()
+                while server.server_state.connections:
+                    assert time.monotonic() - began < 10
+                    await asyncio.sleep(0.05)
+                writer.close()
+                await server.shutdown()
+
+        asyncio.run(scenario())
+
+
+class TestConnections:
+    def test_what_is_no_http(self, hurried):
+        with connect(hurried) as connection:
+            connection.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n")
+            body, _ = problem(received(connection))
+            assert (body["status"], body["type"]) == (400, "http-error")
+
+    def test_too_many_are_told_when_to_come_back(self, hurried):
+        open_ = [socket.create_connection((urlsplit(hurried).hostname, urlsplit(hurried).port)) for _ in range(connections.MOST)]
+        try:
+            with connect(hurried) as connection:
+                body, head = problem(received(connection))
+                assert (body["status"], body["type"]) == (503, "too-many-connections")
+                assert "retry-after: 5" in head
+        finally:
+            for connection in open_:
+                connection.close()
+        for _ in range(100):
+            if httpx2.get(f"{hurried}healthz").status_code == 200:
+                return
+            time.sleep(0.1)
+        raise AssertionError("the service did not come back")
+
+
+class TestQueue:
+    def test_bytes_are_bounded_over_all_uploads(self, hurried, peace):
+        half = HEAD % 900_000 + PART + bytes(600_000)
+        with connect(hurried) as first, connect(hurried) as second:
+            first.sendall(half)
+            time.sleep(0.3)
+            second.sendall(half)
+            second.settimeout(10)
+            body, head = problem(second.recv(65536))
+            assert (body["status"], body["type"]) == (503, "queue-full")
+            assert int(re.search(r"retry-after: (\d+)", head)[1]) >= 1
+        time.sleep(0.3)
+        assert httpx2.post(f"{hurried}v1/checks", files={"photo": peace}, timeout=PATIENT_S).status_code == 200
+
+    def test_no_body_is_read_for_a_full_queue(self):
+        app = create_app(Settings(workers=1))
+        app.state.service.pool.queue_size = -1
+        sent = []
+
+        async def receive():
+            raise AssertionError("the body was asked for")
+
+        async def send(message):
+            sent.append(message)
+
+        headers = [(b"content-type", b"multipart/form-data; boundary=b"), (b"content-length", b"1000")]
+        scope = {"type": "http", "method": "POST", "path": "/v1/checks", "query_string": b"", "headers": headers, "state": {}}
+        asyncio.run(app(scope, receive, send))
+        assert sent[0]["status"] == 503
+        assert int(dict(sent[0]["headers"])[b"retry-after"]) >= 1
+
+    def test_what_has_waited_too_long_is_given_up(self, group):
+        """However wrong the forecast was, nobody waits longer than is promised."""
+        from starlette.testclient import TestClient
+
+        app = create_app(Settings(workers=1, max_wait_s=0.5, check_timeout_s=PATIENT_S))
+        app.state.service.pool._usual_s = 0.0  # a forecast that everything is quick
+        with TestClient(app) as client:
+            answers = []
+
+            def post():
+                answers.append(client.post("/v1/checks", files={"photo": group}))
+
+            senders = [threading.Thread(target=post) for _ in range(3)]
+            for sender in senders:
+                sender.start()
+            for sender in senders:
+                sender.join()
+        refused = [answer for answer in answers if answer.status_code == 503]
+        assert refused
+        assert all(answer.json()["type"] == QueueFull.type and answer.headers["retry-after"] for answer in refused)
+
+
+class TestStopping:
+    def test_what_was_accepted_is_finished(self, serve, tmp_path, peace):
+        """The signal goes to every process, as a service manager sends it."""
+        with serve(tmp_path / "log") as (address, process):
+            httpx2.get(f"{address}readyz", timeout=PATIENT_S)
+            answers = []
+
+            def post():
+                answers.append(httpx2.post(f"{address}v1/checks", files={"photo": peace}, timeout=PATIENT_S).status_code)
+
+            senders = [threading.Thread(target=post) for _ in range(3)]
+            for sender in senders:
+                sender.start()
+            while "jari_queue_waiting 2.0" not in httpx2.get(f"{address}metrics").text and len(answers) < 1:
+                time.sleep(0.01)
+            os.killpg(process.pid, signal.SIGTERM)
+            while process.poll() is None:
+                try:
+                    with connect(address):
+                        time.sleep(0.01)
+                except OSError:
+                    break  # nobody new gets in
+            for sender in senders:
+                sender.join()
+            assert process.wait(30) in (0, -signal.SIGTERM)
+        assert answers == [200] * 3
