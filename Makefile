@@ -6,7 +6,7 @@ STAMP := $(VENV)/.setup-done
 UV_COMPILE := $(BIN)/uv pip compile --quiet --upgrade --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-deep lint format bench evaluate locale lock clean
+.PHONY: help setup run test test-deep lint format bench evaluate locale audit sbom lock clean
 
 help: ## List the chores
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -53,11 +53,19 @@ evaluate: setup ## Measure how right the readings are, on ../shared/photos; the 
 locale: setup ## Compile the message catalogues after editing a .po file
 	@$(BIN)/python -c 'import pathlib, polib; [polib.pofile(str(po)).save_as_mofile(str(po.with_suffix(".mo"))) for po in pathlib.Path("gestures/locale").rglob("*.po")]'
 
+audit: setup ## Look the locked dependencies up among known vulnerabilities (asks the network)
+	@$(BIN)/python .ci/audit.py
+
+sbom: setup ## Write sbom.json, the parts with hashes and licences in CycloneDX form (fetches the tool)
+	@PYTHONWARNINGS=ignore $(BIN)/uv tool run --quiet --cache-dir $(VENV)/uv-cache --from cyclonedx-bom==7.5.0 cyclonedx-py requirements \
+		--pyproject pyproject.toml --output-reproducible --output-file sbom.json requirements.txt
+	@$(BIN)/jari licences --sbom sbom.json
+
 lock: setup ## Choose the newest versions that pyproject.toml allows and write them down with their hashes
 	@$(UV_COMPILE) pyproject.toml --output-file requirements.txt
 	@$(UV_COMPILE) pyproject.toml --extra dev --constraint requirements.txt --output-file requirements-dev.txt
 	@echo hatchling | $(UV_COMPILE) - --constraint requirements-dev.txt --output-file requirements-build.txt
 
 clean: ## Remove .venv and all that was made
-	rm -rf $(VENV) build dist report bench.json .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist report bench.json sbom.json .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

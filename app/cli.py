@@ -278,11 +278,17 @@ def doctor(lang: "Lang") -> None:
 
 
 @cli.command(short_help="Name the libraries and models in use, with their licences.")
+@click.option("--sbom", metavar="FILE", type=click.Path(path_type=Path), help="Add them to a CycloneDX file instead; `make sbom` does.")
 @in_language
-def licences(lang: "Lang") -> None:
+def licences(sbom: Path | None, lang: "Lang") -> None:
     """Name the libraries and models in use, with their versions and licences."""
+    from app.licences import complete_sbom
     from app.licences import licences as in_use
     from app.terminal.words import word
+
+    if sbom:
+        complete_sbom(sbom)
+        return
 
     _print_table([word(key, lang) for key in ("name", "version", "licence")], in_use())
 

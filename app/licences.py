@@ -1,12 +1,17 @@
 """Which libraries and models run here, under which licences, from what each package says of itself."""
 
+import json
 import re
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+
+from app.about import head_sha256
+from gestures.hands.bundle import SHA256
 
 PROJECT = "jari-netral"
 MODELS = (
-    ("hand_landmarker.task (MediaPipe, Google)", "float16/1", "Apache-2.0"),
-    ("head.npz, samples (Jari Netral)", "", "Apache-2.0"),
+    ("hand_landmarker.task (MediaPipe, Google)", "float16/1", "Apache-2.0", SHA256),
+    ("head.npz (Jari Netral)", "", "Apache-2.0", head_sha256()),
 )
 
 
@@ -15,11 +20,32 @@ def licences() -> list[tuple[str, str, str]]:
     seen: dict[str, Distribution] = {}
     _collect(PROJECT, seen)
     rows = [(one.name, one.version, _licence(one)) for _, one in sorted(seen.items())]
-    return rows + list(MODELS)
+    return rows + [model[:3] for model in MODELS]
+
+
+def complete_sbom(path: Path) -> None:
+    """Add licences and models to a CycloneDX file that has the libraries."""
+    sbom = json.loads(path.read_text(encoding="utf-8"))
+    named = {_key(name): licence for name, _, licence in licences()}
+    for component in sbom["components"]:
+        if licence := named.get(_key(component["name"])):
+            component["licenses"] = [{"license": {"name": licence}}]
+    sbom["components"] += [
+        {
+            "type": "machine-learning-model",
+            "bom-ref": name,
+            "name": name,
+            "version": version,
+            "hashes": [{"alg": "SHA-256", "content": sha256}],
+            "licenses": [{"license": {"name": licence}}],
+        }
+        for name, version, licence, sha256 in MODELS
+    ]
+    path.write_text(json.dumps(sbom, indent=2) + "\n", encoding="utf-8")
 
 
 def _collect(name: str, seen: dict[str, Distribution]) -> None:
-    key = re.sub(r"[-_.]+", "-", name).lower()
+    key = _key(name)
     if key in seen:
         return
     try:
@@ -29,6 +55,10 @@ def _collect(name: str, seen: dict[str, Distribution]) -> None:
     for requirement in found.requires or []:
         if "extra ==" not in requirement:
             _collect(re.split(r"[^\w.-]", requirement, maxsplit=1)[0], seen)
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _licence(package: Distribution) -> str:

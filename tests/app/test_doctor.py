@@ -112,6 +112,15 @@ class TestLicences:
         assert "LGPL" in rows["pi-heif"]
         assert any("hand-landmarker.task" in name for name in rows)
 
+    def test_completes_an_sbom(self, tmp_path):
+        sbom = tmp_path / "sbom.json"
+        sbom.write_text(json.dumps({"components": [{"type": "library", "name": "Pi_Heif"}, {"type": "library", "name": "elsewhere"}]}))
+        assert CliRunner().invoke(cli, ["licences", "--sbom", str(sbom)]).exit_code == 0
+        heif, other, *models = json.loads(sbom.read_text())["components"]
+        assert "LGPL" in heif["licenses"][0]["license"]["name"]
+        assert "licenses" not in other
+        assert [(one["type"], len(one["hashes"][0]["content"])) for one in models] == [("machine-learning-model", 64)] * 2
+
     def test_the_command(self):
         ran = CliRunner().invoke(cli, ["licences"])
         assert ran.exit_code == 0
