@@ -1,53 +1,30 @@
 """`jari batch` as people run it."""
 
 import csv
-import json
 import os
 import pty
 import signal
-import subprocess
-import sys
+import sqlite3
 import time
-from io import BytesIO
 from pathlib import Path
 
 import pytest
-from PIL import Image
-
-JARI = [sys.executable, "-m", "app.cli"]
-ENV = os.environ | {"JARI_CHECK_TIMEOUT_S": "600", "COLUMNS": "140"}  # the machine that runs the tests may be busy
-
-
-def batch(*args, **options):
-    options = {"capture_output": True, "text": True, "timeout": 300, "env": ENV} | options
-    return subprocess.run([*JARI, "batch", *map(str, args)], **options)
-
-
-def results(out):
-    """results.jsonl, less what differs from run to run."""
-    return [json.loads(line) | {"elapsed_ms": 0} for line in (out / "results.jsonl").read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")
-def folder(samples, tmp_path_factory) -> Path:
+def folder(make_photos, tmp_path_factory) -> Path:
     """Two dozen small photos, all different."""
-    place = tmp_path_factory.mktemp("photos")
-    for number in range(8):
-        for name in ("peace", "fist", "group"):
-            file = BytesIO()
-            Image.open(samples / f"{name}.jpg").resize((160, 160)).save(file, "JPEG", quality=70 + number)
-            (place / f"{name}-{number}.jpg").write_bytes(file.getvalue())
-    return place
+    return make_photos(tmp_path_factory.mktemp("few") / "photos", 24, side=160)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(folder, tmp_path_factory):
+def undisturbed(folder, tmp_path_factory, run_batch):
     out = tmp_path_factory.mktemp("undisturbed")
-    return batch(folder, "--out", out, "--lang", "en", "--jobs", "2"), out
+    return run_batch(folder, "--out", out, "--lang", "en", "--jobs", "2"), out
 
 
 class TestResults:
-    def test_are_told_and_written(self, undisturbed):
+    def test_are_told_and_written(self, undisturbed, results):
         ran, out = undisturbed
         assert (ran.returncode, ran.stderr) == (1, "")
         assert "24 photos" in ran.stdout
@@ -56,24 +33,24 @@ class TestResults:
         with (out / "report.csv").open(newline="") as file:
             assert {row["name"] for row in csv.DictReader(file)} == {result["name"] for result in results(out)}
 
-    def test_what_cannot_be_checked_has_status_2(self, tmp_path):
-        ran = batch(tmp_path / "none", "--out", tmp_path / "out")
+    def test_what_cannot_be_checked_has_status_2(self, tmp_path, run_batch, results):
+        ran = run_batch(tmp_path / "none", "--out", tmp_path / "out")
         assert (ran.returncode, "Traceback" in ran.stdout + ran.stderr) == (2, False)
         assert results(tmp_path / "out")[0]["error"]["type"] == "file-missing"
 
-    def test_a_folder_in_use_is_said(self, tmp_path, folder, undisturbed):
+    def test_a_folder_in_use_is_said(self, tmp_path, folder, run_batch):
         from app.batch.ledger import Ledger
         from app.workers import CheckerSetup
         from gestures import load_contest
 
         with Ledger(tmp_path, CheckerSetup(), load_contest("default")):
-            ran = batch(folder, "--out", tmp_path, "--lang", "en")
+            ran = run_batch(folder, "--out", tmp_path, "--lang", "en")
         assert (ran.returncode, ran.stderr.splitlines()[0]) == (2, "The out folder is in use")
 
-    def test_progress_goes_to_standard_error_where_a_person_watches(self, folder, undisturbed):
+    def test_progress_goes_to_standard_error_where_a_person_watches(self, folder, undisturbed, start_batch):
         _, out = undisturbed
         screen, child = pty.openpty()
-        with subprocess.Popen([*JARI, "batch", folder, "--out", out, "--lang", "en"], stdout=subprocess.PIPE, stderr=child, env=ENV) as run:
+        with start_batch(folder, "--out", out, "--lang", "en", stderr=child) as run:
             os.close(child)
             seen = b""
             try:
@@ -81,7 +58,7 @@ class TestResults:
                     seen += chunk
             except OSError:  # how a terminal says that its other end was closed
                 pass
-            told = run.stdout.read().decode()
+            told = run.stdout.read()
         os.close(screen)
         for part in (b"Checking", b"24/24", b"photos/s", b"left", b"to review", b"failed"):
             assert part in seen
@@ -90,8 +67,6 @@ class TestResults:
 
 def done_in(out):
     """How many photos the ledger of a run that is under way has."""
-    import sqlite3
-
     try:
         db = sqlite3.connect(f"file:{out}/ledger.sqlite?mode=ro", uri=True)
         try:
@@ -102,18 +77,20 @@ def done_in(out):
         return 0
 
 
-def started(folder, out, done, *args):
-    """A run that has done so many photos and goes on, in a process group of its own."""
-    run = subprocess.Popen(
-        [*JARI, "batch", folder, "--out", out, "--jobs", "2", *args],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENV, start_new_session=True,
-    )  # fmt: skip
-    end = time.monotonic() + 300
-    while done_in(out) < done:
-        assert run.poll() is None, "it was done before it could be disturbed"
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-    return run
+@pytest.fixture(scope="session")
+def started(start_batch):
+    """Starts a run, and waits until it has done so many photos."""
+
+    def start(folder, out, done, *args):
+        run = start_batch(folder, "--out", out, "--jobs", "2", *args)
+        end = time.monotonic() + 600
+        while done_in(out) < done:
+            assert run.poll() is None, "it was done before it could be disturbed"
+            assert time.monotonic() < end, "waited in vain"
+            time.sleep(0.02)
+        return run
+
+    return start
 
 
 def members(group):
@@ -130,29 +107,34 @@ def members(group):
     return alive
 
 
-def kill_twice_and_finish(folder, out, photos):
-    """Run with two kills -9 on the way; return the last run."""
-    for share in (0.25, 0.6):
-        run = started(folder, out, int(photos * share))
-        os.kill(run.pid, signal.SIGKILL)
-        run.communicate(timeout=60)
-        end = time.monotonic() + 60
-        while members(run.pid):
-            assert time.monotonic() < end, "the killed run left processes behind"
-            time.sleep(0.1)
-        assert done_in(out) < photos
-        assert not (out / "results.jsonl").exists()
-    return batch(folder, "--out", out, "--lang", "en")
+@pytest.fixture(scope="session")
+def kill_twice(started, run_batch):
+    """Runs a batch with two kills -9 on the way, and returns its last run."""
+
+    def run_to_end(folder, out, photos):
+        for share in (0.25, 0.6):
+            run = started(folder, out, int(photos * share))
+            os.kill(run.pid, signal.SIGKILL)
+            run.communicate(timeout=60)
+            end = time.monotonic() + 60
+            while members(run.pid):
+                assert time.monotonic() < end, "the killed run left processes behind"
+                time.sleep(0.1)
+            assert done_in(out) < photos
+            assert not (out / "results.jsonl").exists()
+        return run_batch(folder, "--out", out, "--lang", "en")
+
+    return run_to_end
 
 
 class TestDisturbed:
-    def test_killed_twice_and_finished_it_has_the_same_results(self, folder, undisturbed, tmp_path):
-        ran = kill_twice_and_finish(folder, tmp_path / "out", 24)
+    def test_killed_twice_and_finished_it_has_the_same_results(self, folder, undisturbed, tmp_path, kill_twice, results):
+        ran = kill_twice(folder, tmp_path / "out", 24)
         assert ran.returncode == undisturbed[0].returncode
         assert "needed no new check" in ran.stdout
         assert results(tmp_path / "out") == results(undisturbed[1])
 
-    def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(self, folder, tmp_path):
+    def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(self, folder, tmp_path, started):
         run = started(folder, tmp_path / "out", 3, "--lang", "en")
         os.killpg(run.pid, signal.SIGINT)
         out, err = run.communicate(timeout=120)
@@ -164,33 +146,17 @@ class TestDisturbed:
 
 
 @pytest.mark.deep
-def test_many_photos_killed_twice_have_the_same_results(samples, tmp_path):
+def test_many_photos_killed_twice_have_the_same_results(tmp_path, make_photos, run_batch, kill_twice, results):
     """JARI_BATCH_PHOTOS photos, 200 where it is not set: with 1,000, what docs/scaling.md tells of."""
     count = int(os.environ.get("JARI_BATCH_PHOTOS", "200"))
-    folder = tmp_path / "photos"
-    make_photos(folder, count, samples)
+    folder = make_photos(tmp_path / "photos", count)
     began = time.monotonic()
-    ran = batch(folder, "--out", tmp_path / "undisturbed", "--jobs", "2", timeout=3600)
+    ran = run_batch(folder, "--out", tmp_path / "undisturbed", "--jobs", "2", timeout=3600)
     print(f"{count} photos, undisturbed: {time.monotonic() - began:.0f} s")
     began = time.monotonic()
-    finished = kill_twice_and_finish(folder, tmp_path / "disturbed", count)
+    finished = kill_twice(folder, tmp_path / "disturbed", count)
     print(f"{count} photos, killed twice: {time.monotonic() - began:.0f} s")
     assert ran.returncode == finished.returncode == 1
     one, other = results(tmp_path / "undisturbed"), results(tmp_path / "disturbed")
     assert len(one) == count
     assert one == other
-
-
-def make_photos(folder, count, samples, side=400):
-    """So many photos, no two the same: our samples and, where they are, those of ../shared/photos, small and encoded anew."""
-    folder.mkdir()
-    shared = samples.parent.parent / "shared" / "photos"
-    origins = (
-        sorted(samples.glob("*.jpg"))
-        + sorted(path for kind in ("groups_events", "rest_events", "groups") for path in (shared / kind).glob("*.jpg"))[:400]
-    )
-    for number in range(count):
-        with Image.open(origins[number % len(origins)]) as photo:
-            small = photo.convert("RGB")
-            small.thumbnail((side, side))
-            small.save(folder / f"{number:06}.jpg", quality=60 + number // len(origins))

@@ -1,0 +1,95 @@
+"""A batch on a real Dask scheduler with two real workers, all on this machine."""
+
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+import pytest
+
+from app.batch.cluster import Cluster
+from app.terminal.words import TerminalError
+from app.workers import CheckerSetup
+
+PHOTOS = 40
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A scheduler's address, and its two workers."""
+    distributed = pytest.importorskip("distributed", reason='needs Dask: pip install "jari-netral[cluster]"')
+    dask = [sys.executable, "-m", "dask"]
+    place = ["--host", "127.0.0.1", "--no-dashboard"]
+    processes = []
+    try:
+        scheduler = subprocess.Popen([*dask, "scheduler", *place, "--port", "0"], stderr=subprocess.PIPE, text=True)
+        processes.append(scheduler)
+        address = next(found[0] for line in scheduler.stderr if (found := re.search(r"tcp://127\.0\.0\.1:\d+", line)))
+        worker = [*dask, "worker", address, *place, "--no-nanny", "--nthreads", "1"]
+        processes += [subprocess.Popen(worker, stderr=subprocess.DEVNULL) for _ in range(2)]
+        with distributed.Client(address, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=120)
+        yield address, processes[1:]
+    finally:
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.wait(60)
+        scheduler.stderr.close()
+
+
+def done_in(out):
+    try:
+        with closing(sqlite3.connect(f"file:{out}/ledger.sqlite?mode=ro", uri=True)) as db:
+            return db.execute("SELECT count(*) FROM found").fetchone()[0]
+    except sqlite3.Error:
+        return 0
+
+
+def loaded():
+    """In a worker: how often its process made a Checker."""
+    from app.workers import _checker
+
+    return _checker.cache_info().misses
+
+
+@pytest.mark.deep
+@pytest.mark.filterwarnings("default")  # Dask's own
+def test_a_lost_worker_costs_time_and_no_photo(cluster, tmp_path, make_photos, run_batch, start_batch, results):
+    import distributed
+
+    address, workers = cluster
+    folder = make_photos(tmp_path / "photos", PHOTOS, side=240)
+    run = start_batch(folder, "--out", tmp_path / "cluster", "--cluster", address)
+    end = time.monotonic() + 300
+    while done_in(tmp_path / "cluster") < PHOTOS // 2:
+        assert run.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    workers[0].send_signal(signal.SIGKILL)
+    assert done_in(tmp_path / "cluster") < PHOTOS
+    _, err = run.communicate(timeout=300)
+    assert err == ""
+    with distributed.Client(address, set_as_default=False) as client:
+        assert list(client.run(loaded).values()) == [1]  # the worker that is left loaded the networks once
+    here = run_batch(folder, "--out", tmp_path / "here")
+    assert run.returncode == here.returncode
+    assert results(tmp_path / "cluster") == results(tmp_path / "here")
+    assert len(results(tmp_path / "here")) == PHOTOS
+
+
+def test_a_cluster_that_is_not_there_says_so():
+    pytest.importorskip("distributed", reason='needs Dask: pip install "jari-netral[cluster]"')
+    with pytest.raises(TerminalError) as unreachable:
+        Cluster("tcp://127.0.0.1:9", CheckerSetup())
+    assert unreachable.value.type == "cluster-unreachable"
+
+
+def test_without_dask_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "dask", None)
+    with pytest.raises(TerminalError) as missing:
+        Cluster("tcp://127.0.0.1:9", CheckerSetup())
+    assert missing.value.type == "cluster-missing"
