@@ -30,6 +30,8 @@ SCRIPTS = ("words", "photos", "marks", "grid", "viewer", "page")
 # Browsers grow slow on larger pages. Photos beyond are counted on the page and found in the tables.
 MOST_BYTES = 400 * 2**20
 
+FURTHER_POLICY = "base-uri 'none'; form-action 'none'"
+
 # Messages that are said once on the page, and those that are said with a photo; all else stands beside the hand that is shown.
 GENERAL = ("for-guidance", "often-without-intent", "safe-poses", "initial-advice")
 OF_PHOTOS = ("two-hands-together", "lists-disagree", "photo-date", "photo-date-stage")
@@ -126,10 +128,8 @@ class HtmlReport:
 
 def content_security_policy() -> str:
     """What the page may do, to be sent as its header too: run its own script, show its own pictures, ask nobody for anything."""
-    return (
-        f"default-src 'none'; script-src 'sha256-{_hash(_script())}'; style-src 'sha256-{_hash(_style())}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    scripts = " ".join(f"'sha256-{_hash(script)}'" for script in (_first(), _script()))
+    return f"default-src 'none'; script-src {scripts}; style-src 'sha256-{_hash(_style())}'; img-src data:; {FURTHER_POLICY}"
 
 
 def _shown(result: dict[str, Any]) -> list[dict[str, Any]]:
@@ -159,6 +159,7 @@ def _parts(lang: Lang) -> dict[str, str]:
         "lang": lang,
         "policy": content_security_policy(),
         "style": _style(),
+        "first": _first(),
         "script": _script(),
         "icons": _web("icons.svg").replace('<symbol id="', '<symbol id="icon-'),
         "logo": _web("logo.svg"),
@@ -170,6 +171,12 @@ def _parts(lang: Lang) -> dict[str, str]:
 def _style() -> str:
     """The service's page and this one look alike."""
     return _web("page.css") + _read("page.css")
+
+
+@cache
+def _first() -> str:
+    """What runs before the first paint."""
+    return _web("first.js")
 
 
 @cache

@@ -1,7 +1,7 @@
 // The grid of hands: which are shown, in which order, and a tile for each.
 
 const KINDS = ["flagged", "unclear", "fine"];
-const CHUNK = 240; // tiles made at once; more follow as the reader comes near the end
+const CHUNK = 120; // tiles made at once; more follow as the reader comes near the end
 
 const STATES = {
   "": () => true,

@@ -210,8 +210,6 @@ for (const button of document.querySelectorAll("[data-language]"))
     tell();
   };
 
-const stored = recalled("theme");
-if (stored === "light" || stored === "dark") document.documentElement.dataset.theme = stored;
 $("theme").onclick = () => {
   const root = document.documentElement;
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;

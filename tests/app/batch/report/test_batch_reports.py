@@ -176,7 +176,7 @@ class TestPageFile:
     def test_names_cannot_leave_their_block(self, page, batch):
         blocks = Blocks()
         blocks.feed(page)
-        kinds = [attrs.get("class") or attrs.get("id") or attrs["type"] for attrs, _ in blocks.scripts]
+        kinds = [attrs.get("class") or attrs.get("id") or attrs.get("type") for attrs, _ in blocks.scripts]
         assert kinds.count("photo") == len(batch)
         assert kinds[-2:] == ["shared", "module"]
         assert "img" not in blocks.tags
