@@ -90,7 +90,8 @@ def workers(settings: Settings) -> str:
     """Every worker starts, and reads a photo that everybody knows right."""
     setup = CheckerSetup(settings.finder, settings.model, "default", settings.limits, settings.thresholds)
     began = time.perf_counter()
-    with CheckerPool(setup, workers=settings.workers, queue_size=0, timeout_s=settings.check_timeout_s) as pool:
+    pool = CheckerPool(setup, workers=settings.workers, queue_size=0, timeout_s=settings.check_timeout_s, memory_mib=settings.worker_memory)
+    with pool:
         checks = [pool.submit(Job(SELF_CHECK.read_bytes())) for _ in range(settings.workers)]
         for check in checks:
             numbers = [code["number"] for code in check.result().advice["codes"]]

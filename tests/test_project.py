@@ -13,6 +13,7 @@ import pytest
 from app.cli import cli
 from app.settings import settings_table
 
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in Path(__file__).parent.parent.glob("docs/*.md")))
 LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-build.txt")
 
 
@@ -58,7 +59,7 @@ def test_the_readme_lists_the_settings_as_they_are(root):
     assert rows == settings_table()
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/terminal.md"])
+@pytest.mark.parametrize("name", DOCUMENTS)
 def test_commands_and_links_in_the_documents_exist(root, name):
     text = (root / name).read_text()
     chores = set(re.findall(r"^([a-z]+):", (root / "Makefile").read_text(), re.MULTILINE))
