@@ -106,6 +106,11 @@ class HandOut(Schema):
             }
         ],
     )
+    person: int | None = Field(
+        description="A number, from 0 within the photo, that the two hands of probably the same person share; null where no other hand is "
+        "known to be theirs. Told by the hands' places alone, and no more than a guess; nobody is recognised.",
+        examples=[0],
+    )
 
 
 class MessageOut(Schema):

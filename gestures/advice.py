@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from math import ceil, floor
@@ -12,6 +12,7 @@ from gestures.codes import Code, codes, readings_of
 from gestures.contest import Contest, lists
 from gestures.errors import GesturesError
 from gestures.hands.finder import Hand
+from gestures.people import pairs
 from gestures.reading.fingers import FINGERS, LETTERS, PosedHand, State
 from gestures.reading.poses import Name, Reading, pose_table
 from gestures.words import both, joined, long_date, text
@@ -57,6 +58,7 @@ class AdvisedHand:
     """A hand with all that is said of it. `readings` and `lists` are empty unless the hand's state is "posing".
 
     flagged: the hand is one to review: its pose may be read as a number on the ballot, or stands on a list as one to avoid.
+    person: a number, from 0 within the photo, that it shares with the other hand of probably the same person; None where none is known.
     """
 
     posed: PosedHand
@@ -65,6 +67,7 @@ class AdvisedHand:
     why: Name
     """In words, what was seen: which fingers are open, which folded."""
     flagged: bool = False
+    person: int | None = None
 
     @property
     def pose_name(self) -> Name | None:
@@ -132,6 +135,7 @@ class Advice:
             "lists": [{"list": stance.list, "name": asdict(stance.name), "stance": stance.stance} for stance in advised.lists],
             "flagged": advised.flagged,
             "why": asdict(advised.why),
+            "person": advised.person,
         }
 
 
@@ -154,7 +158,8 @@ def advise(posed: Sequence[PosedHand], contest: Contest, photo: Frame, *, finder
     Level: REVIEW when a hand is flagged (see `AdvisedHand`); else UNCLEAR when a hand is; else CLEAR. What two hands show together
     never raises the level by itself: hands are matched by a rule of thumb, and such readings are possible at most.
     """
-    hands = tuple(_advised(one, contest) for one in posed)
+    people = {hand: person for person, pair in enumerate(pairs([one.hand for one in posed])) for hand in pair}
+    hands = tuple(replace(_advised(one, contest), person=people.get(place)) for place, one in enumerate(posed))
     found = codes(posed, contest)
     if any(hand.flagged for hand in hands):
         level = Level.REVIEW

@@ -3,10 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from gestures.contest import Contest
-from gestures.hands.finder import MIDDLE, WRIST, Hand
+from gestures.people import pairs
 from gestures.reading.fingers import PosedHand, State
 from gestures.reading.poses import Reading, Strength, pose_table
 
@@ -57,32 +55,6 @@ def codes(posed: Sequence[PosedHand], contest: Contest) -> tuple[Code, ...]:
     together = [code for code in _together(posed, contest) if code.number not in shown]
     merged = _merged(single + together)
     return tuple(sorted(merged, key=lambda code: (not code.on_ballot, STRENGTHS.index(code.strength), -code.confidence, code.number)))
-
-
-def pairs(hands: Sequence[Hand]) -> tuple[tuple[int, int], ...]:
-    """Return which hands are probably of the same person, as pairs of indices, the one further left in the photo first.
-
-    Two hands belong together when their palms' lengths differ by a factor of 1.6 at most and either they are the only hands in the
-    photo, or one is a left and one a right hand, each is the other's nearest of such hands, and their middles are within eight palm
-    lengths (about four hand lengths). A rule of thumb, never a finding: faces and bodies are not looked at.
-    """
-    middles = np.array([hand.landmarks[:, :2].mean(axis=0) for hand in hands], dtype=np.float64).reshape(-1, 2)
-    # The palm's length in depth too: unlike the box, it hardly changes with the pose and the angle to the camera.
-    palms = np.array([np.linalg.norm(hand.landmarks[MIDDLE[0]] - hand.landmarks[WRIST]) for hand in hands], dtype=np.float64)
-    distance = np.linalg.norm(middles[:, None] - middles[None], axis=2)
-    larger, smaller = np.maximum(palms[:, None], palms[None]), np.minimum(palms[:, None], palms[None])
-    similar = larger <= 1.6 * smaller
-    if len(hands) > 2:
-        right = np.array([hand.side == "right" for hand in hands])
-        similar &= (right[:, None] != right[None]) & (distance <= 4 * (palms[:, None] + palms[None]))
-    np.fill_diagonal(similar, False)
-    distance[~similar] = np.inf
-    found = []
-    for one in range(len(hands)):
-        other = int(distance[one].argmin())
-        if one < other and similar[one, other] and int(distance[other].argmin()) == one:
-            found.append((one, other) if middles[one, 0] <= middles[other, 0] else (other, one))
-    return tuple(found)
 
 
 def _together(posed: Sequence[PosedHand], contest: Contest) -> Iterable[Code]:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gestures.codes import Code, codes, pairs, readings_of
+from gestures.codes import Code, codes, readings_of
 from gestures.contest import Contest, ContestPose, contests
 from gestures.reading.fingers import State
 from gestures.reading.poses import Name, Reading
@@ -62,12 +62,11 @@ def test_only_posing_hands_have_codes(make_posed, state):
 
 def test_nothing_at_all():
     assert codes([], contests()["default"]) == ()
-    assert pairs([]) == ()
 
 
 def both_hands(make_posed, left, right):
-    """Two hands of one person as they stand in the photo; the subject's right hand is on the left."""
-    return [make_posed(left, x=100, side="right"), make_posed(right, x=220, side="left")]
+    """Two hands of one person, as they stand in the photo."""
+    return [make_posed(left, x=100, side="left"), make_posed(right, x=150, side="right")]
 
 
 @pytest.mark.parametrize(
@@ -107,34 +106,8 @@ def test_together_never_replaces_a_single_hand(make_posed):
 
 
 def test_a_hand_at_rest_adds_nothing(make_posed):
-    posed = [make_posed("peace", x=100, side="right"), make_posed(None, x=220, side="left")]
+    posed = [make_posed("peace", x=100, side="left"), make_posed(None, x=150, side="right")]
     assert [code.number for code in codes(posed, contests()["default"])] == [2]
-
-
-def test_the_only_two_hands_belong_together(make_hand):
-    assert pairs([make_hand(x=900, side="left"), make_hand(x=100, side="left")]) == ((1, 0),)
-    assert pairs([make_hand(x=100, size=100), make_hand(x=900, size=50)]) == ()
-    assert pairs([make_hand()]) == ()
-
-
-def test_in_a_group_only_near_neighbours_belong_together(make_hand):
-    # Three people side by side, 500 pixels apart; the last holds one hand up.
-    hands = [make_hand(x=x, side=side) for x, side in ((100, "right"), (200, "left"), (600, "right"), (700, "left"), (1100, "right"))]
-    assert pairs(hands) == ((0, 1), (2, 3))
-
-
-@pytest.mark.parametrize(
-    ("second", "third", "expected"),
-    [
-        ({"x": 200, "side": "left"}, {"x": 9000, "side": "left"}, ((0, 1),)),
-        ({"x": 200, "side": "right"}, {"x": 9000, "side": "left"}, ()),  # two right hands
-        ({"x": 200, "side": "left", "size": 120}, {"x": 9000, "side": "left"}, ()),  # one much nearer to the camera
-        ({"x": 450, "side": "left"}, {"x": 9000, "side": "left"}, ()),  # too far apart
-        ({"x": 200, "side": "left"}, {"x": 20, "side": "left"}, ((2, 0),)),  # the nearer one
-    ],
-)
-def test_rule_of_pairs(make_hand, second, third, expected):
-    assert pairs([make_hand(x=100, side="right"), make_hand(**second), make_hand(**third)]) == expected
 
 
 def test_a_crowd_of_fingers_makes_few_sums(make_posed):

@@ -1,0 +1,90 @@
+"""Which hands are probably of the same person. Palms of the hands here are 30 pixels long."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gestures.people import pairs
+
+
+@pytest.fixture
+def side_by_side(make_hand):
+    def make(apart, sides=("left", "right"), size=60):
+        return [make_hand(x=300, side=sides[0]), make_hand(x=300 + apart, side=sides[1], size=size)]
+
+    return make
+
+
+def tilted(hand, right):
+    """The same hand with its wrist moved to the right, and so its forearm slanted."""
+    landmarks = hand.landmarks.copy()
+    landmarks[0, 0] += right
+    return replace(hand, landmarks=landmarks)
+
+
+@pytest.mark.parametrize("sides", [("left", "right"), ("right", "left")])  # a photo, and a mirrored selfie
+def test_the_only_two_hands_are_of_one_person(side_by_side, sides):
+    hands = side_by_side(120, sides)
+    assert pairs(hands) == ((0, 1),)
+    assert pairs(hands[::-1]) == ((1, 0),)
+
+
+@pytest.mark.parametrize(
+    ("apart", "sides", "size"),
+    [
+        (200, ("left", "right"), 60),  # too far apart
+        (5, ("left", "right"), 60),  # one hand found twice
+        (60, ("left", "left"), 60),
+        (60, ("left", "right"), 120),  # one much nearer to the camera
+    ],
+)
+def test_not_every_two_hands(side_by_side, apart, sides, size):
+    assert pairs(side_by_side(apart, sides, size)) == ()
+
+
+def test_a_hand_that_is_hardly_one_has_no_other(side_by_side):
+    left, right = side_by_side(60)
+    assert pairs([left, replace(right, presence=0.6)]) == ()
+
+
+def test_crossed_elbows_are_two_people(side_by_side):
+    left, right = side_by_side(60)
+    assert pairs([tilted(left, 10), tilted(right, -5)]) == ((0, 1),)
+    assert pairs([tilted(left, 30), tilted(right, -30)]) == ()
+
+
+def test_one_hand_and_none(make_hand):
+    assert pairs([]) == pairs([make_hand()]) == ()
+
+
+def test_in_a_group_only_hands_close_together(make_hand):
+    def row(apart):
+        return [make_hand(x=400 * person + apart * k, side=side) for person in range(3) for k, side in enumerate(("left", "right"))]
+
+    assert pairs(row(50)) == ((0, 1), (2, 3), (4, 5))
+    assert pairs(row(100)) == ()  # as near as a neighbour's hand may be
+
+
+@pytest.mark.parametrize(
+    ("third", "expected"),
+    [
+        ({"x": 9000}, ((0, 1),)),
+        ({"x": 410}, ()),  # about as near
+        ({"x": 410, "size": 120}, ((0, 1),)),  # somebody's in front
+    ],
+)
+def test_a_third_hand_about_as_near_makes_it_unsure(side_by_side, make_hand, third, expected):
+    assert pairs([*side_by_side(50), make_hand(**third)]) == expected
+
+
+def test_crossed_hands_of_a_group_stay_alone(side_by_side, make_hand):
+    assert pairs([*side_by_side(50, ("right", "left")), make_hand(x=9000)]) == ()
+
+
+def test_no_hand_has_two_others(make_hand):
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        hands = [make_hand(*rng.uniform(0, 400, 2), side=str(rng.choice(["left", "right"]))) for _ in range(12)]
+        used = [hand for pair in pairs(hands) for hand in pair]
+        assert len(used) == len(set(used))
