@@ -80,24 +80,34 @@ def _anchors() -> Floats:
     return np.concatenate(layers).astype(np.float32)
 
 
-class _Network:
+class Network:
     """A LiteRT model with one picture in and several tensors out, on one thread."""
 
     def __init__(self, model: bytes) -> None:
         self._interpreter = Interpreter(model_content=model, num_threads=1)
         self._interpreter.allocate_tensors()
-        self._input = self._interpreter.get_input_details()[0]["index"]
+        (detail,) = self._interpreter.get_input_details()
+        self._input, self._shape = detail["index"], tuple(detail["shape"])
         self._outputs = {detail["name"]: detail["index"] for detail in self._interpreter.get_output_details()}
 
     def run(self, picture: Pixels) -> None:
-        """Run on an RGB picture, (side, side, 3) uint8."""
+        """Run on an RGB picture, (height, width, 3) uint8, of the size that the network takes."""
         try:
             self._interpreter.set_tensor(self._input, np.multiply(picture, np.float32(1 / 255))[None])
             self._interpreter.invoke()
         except (RuntimeError, ValueError) as error:
             raise FinderError(problem=str(error)) from error
 
+    def take(self, height: int, width: int) -> None:
+        """Let a fully convolutional network take pictures of this size from now on; a change costs some milliseconds."""
+        shape = (1, height, width, 3)
+        if shape != self._shape:
+            self._interpreter.resize_tensor_input(self._input, shape)
+            self._interpreter.allocate_tensors()
+            self._shape = shape
+
     def output(self, name: str) -> Floats:
+        """Return what the last run gave under a name, without the dimension of the batch."""
         result: Floats = self._interpreter.get_tensor(self._outputs[name])[0]
         return result
 
@@ -106,7 +116,7 @@ class PalmDetector:
     """The palm detector: a picture of 192×192 pixels in, palms in its pixels out."""
 
     def __init__(self, model: bytes) -> None:
-        self._network = _Network(model)
+        self._network = Network(model)
         self._anchors = _anchors() * PALM_INPUT
 
     def detect(self, picture: Pixels, threshold: float) -> Palms:
@@ -127,7 +137,7 @@ class LandmarkNetwork:
 
     def __init__(self, model: bytes) -> None:
         model, self._embedding = _with_embedding(model)
-        self._network = _Network(model)
+        self._network = Network(model)
 
     def run(self, pyramid: "Pyramid", region: Region, *, mirrored: bool = False) -> Look:
         """Find the landmarks of the one hand that the region is laid around; `mirrored`, by looking at it in a mirror."""
@@ -179,10 +189,7 @@ class Pyramid:
     def crop(self, to_photo: NDArray[np.float64], side: int) -> Pixels:
         """Return the (side, side, 3) picture that the unit square covers in the photo; black outside the photo, as MediaPipe has it."""
         shrink = float(np.hypot(to_photo[0, 0], to_photo[1, 0])) / side
-        level = 0
-        while shrink >= 2 and min(self._level(level).shape[:2]) >= 2:
-            level, shrink = level + 1, shrink / 2
-        source = self._level(level)
+        source = self.reduced(shrink)
         # The pixel grids' origins lie half a pixel inside the first pixel.
         scale_x, scale_y = source.shape[1] / self.pixels.shape[1], source.shape[0] / self.pixels.shape[0]
         matrix = to_photo / np.array([[side, side, 1]])
@@ -190,6 +197,13 @@ class Pyramid:
         matrix[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         return cv2.warpAffine(source, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_CONSTANT).astype(np.uint8, copy=False)
+
+    def reduced(self, most: float) -> Pixels:
+        """Return the smallest of the sizes that is reduced by no more than `most`."""
+        level = 0
+        while most >= 2 and min(self._level(level).shape[:2]) >= 2:
+            level, most = level + 1, most / 2
+        return self._level(level)
 
     def _level(self, number: int) -> Pixels:
         while len(self._levels) <= number:

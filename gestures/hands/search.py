@@ -12,7 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import cv2
 import numpy as np
 
 from gestures.errors import FinderError
@@ -24,11 +23,12 @@ from gestures.hands.networks import (
     LandmarkNetwork,
     PalmDetector,
     Palms,
-    Pixels,
     Pyramid,
+    Region,
     landmark_region,
     palm_region,
 )
+from gestures.hands.proposals import ProposalNetwork, cover
 from gestures.photo import Photo
 
 
@@ -36,9 +36,11 @@ from gestures.photo import Photo
 class SearchSettings:
     """How thoroughly to search.
 
-    zooms: sides of the tiles, as the photo's long side divided by each; below 1 the tile is larger than the photo.
-    overlap: share of a tile that the next one covers again.
+    zooms: sides of the tiles, as the photo's long side divided by each; below 1 the tile is larger than the photo. None: tiles are laid
+        only where the proposal network says that hands could be.
+    overlap: share of a tile that the next one of the same zoom covers again.
     least_tile: pixels; the palm detector sees a hand that fills a tenth of a tile, and one below 15 pixels cannot be read.
+    least_chance: proposals with a lower one are not covered. least_gain: hands, on average, that a further tile must be expected to add.
     palm_threshold: palms with a lower score are not looked at. A low one costs landmark passes, a high one hands. Tiles that hold the
         whole photo are few, and what they see is large: there half of it is enough.
     presence_threshold: hands of which the landmark network is less sure, on the mean of its looks after the first, are dropped.
@@ -46,62 +48,44 @@ class SearchSettings:
         those landmarks (it sees 99 % of near hands instead of 91-94 %), a third time at its mirror image (fewer false alarms).
     """
 
-    zooms: tuple[float, ...] = (0.5, 0.7, 1, 2, 4, 8, 12)
+    zooms: tuple[float, ...] | None = (0.5, 0.7, 1, 2, 4, 8, 12)
     overlap: float = 1 / 3
     least_tile: int = 150
+    least_chance: float = 0.02
+    least_gain: float = 0.02
     palm_threshold: float = 0.15
     presence_threshold: float = 0.5
     looks: int = 3
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Tile:
-    """A square of the photo at the palm detector's size. x, y: its corner in the photo, scale: photo pixels a tile pixel.
-
-    whole: it holds the whole photo.
-    """
-
-    picture: Pixels
-    x: float
-    y: float
-    scale: float
-    whole: bool
+# Every tile that a hand could need; what the proposals are taught by, and measured against.
+EXHAUSTIVE = SearchSettings(zooms=(0.5, 0.7, 1, 2, 4, 8, 12))
 
 
-def tiles(pixels: Pixels, settings: SearchSettings) -> Iterator[Tile]:
-    """Cut a photo into overlapping tiles at every zoom. Each zoom is one resize of the photo; its tiles are windows into that."""
-    height, width = pixels.shape[:2]
+def grid(width: int, height: int, settings: SearchSettings) -> Iterator[Region]:
+    """Lay overlapping tiles over a photo at every zoom."""
     for side in _sides(max(width, height), settings):
-        scale = side / PALM_INPUT
-        size = (max(1, round(width / scale)), max(1, round(height / scale)))
-        scale = max(width, height) / max(size)  # exactly, after rounding
-        level = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR)
-        xs, ys = _starts(size[0], settings.overlap), _starts(size[1], settings.overlap)
-        left, top = max(0, -xs[0]), max(0, -ys[0])
-        right, bottom = max(0, xs[-1] + PALM_INPUT - size[0]), max(0, ys[-1] + PALM_INPUT - size[1])
-        padded = cv2.copyMakeBorder(level, top, bottom, left, right, cv2.BORDER_CONSTANT)
-        for y in ys:
-            for x in xs:
-                window = padded[y + top : y + top + PALM_INPUT, x + left : x + left + PALM_INPUT]
-                yield Tile(window.astype(np.uint8, copy=False), x * scale, y * scale, scale, len(xs) == len(ys) == 1)
+        for y in _centres(height, side, settings.overlap):
+            for x in _centres(width, side, settings.overlap):
+                yield Region(x, y, side, 0.0)
 
 
 def _sides(longest: int, settings: SearchSettings) -> Iterator[float]:
     """The sides of the tiles, in pixels of the photo, largest first: none below the least, none hardly smaller than the one before."""
     last = float("inf")
-    for zoom in settings.zooms:
+    for zoom in settings.zooms or ():
         side = longest / zoom if zoom <= 1 else max(longest / zoom, settings.least_tile)
         if side < last / 1.35:
             yield side
             last = side
 
 
-def _starts(length: int, overlap: float) -> list[int]:
-    """Where tiles begin along a side: evenly spread, with the overlap or more; one tile in the middle of a side that fits into it."""
-    if length <= PALM_INPUT:
-        return [(length - PALM_INPUT) // 2]
-    count = int(np.ceil((length - PALM_INPUT) / (PALM_INPUT * (1 - overlap)))) + 1
-    return [round(start) for start in np.linspace(0, length - PALM_INPUT, count)]
+def _centres(length: int, side: float, overlap: float) -> list[float]:
+    """Middles of the tiles along a side: evenly spread, with the overlap or more; one in the middle of a side that fits into a tile."""
+    if length <= side:
+        return [length / 2]
+    count = int(np.ceil((length - side) / (side * (1 - overlap)))) + 1
+    return [float(centre) for centre in np.linspace(side / 2, length - side / 2, count)]
 
 
 class SearchFinder:
@@ -112,6 +96,7 @@ class SearchFinder:
     def __init__(self, model: Path | None = None, settings: SearchSettings = SearchSettings()) -> None:
         bundle = load_bundle(model)
         self._palms = PalmDetector(bundle.palm_detector)
+        self._proposals = ProposalNetwork()
         self.landmark_network = LandmarkNetwork(bundle.landmark_network)
         self._settings = settings
         self._closed = False
@@ -121,16 +106,25 @@ class SearchFinder:
         if self._closed:
             raise FinderError(problem="the finder is closed")
         pyramid = Pyramid(photo.pixels)
-        hands = self.look_at(pyramid, self.find_palms(photo))
+        hands = self.look_at(pyramid, self.find_palms(pyramid))
         return sorted(hands, key=lambda hand: -hand.size)
 
-    def find_palms(self, photo: Photo) -> Palms:
+    def tiles(self, pyramid: Pyramid) -> list[Region]:
+        """Return the upright squares of the photo, in its pixels, in which palms are looked for."""
+        height, width = pyramid.pixels.shape[:2]
+        if self._settings.zooms is not None:
+            return list(grid(width, height, self._settings))
+        return cover(self._proposals.propose(pyramid, self._settings.least_chance), self._settings.least_gain)
+
+    def find_palms(self, pyramid: Pyramid) -> Palms:
         """Return the palms of the whole photo, each once, the surest first, in pixels of the photo."""
-        threshold = self._settings.palm_threshold
-        parts = [
-            self._palms.detect(tile.picture, threshold / 2 if tile.whole else threshold).mapped(tile.scale, tile.x, tile.y)
-            for tile in tiles(photo.pixels, self._settings)
-        ]
+        longest = max(pyramid.pixels.shape[:2])
+        parts = []
+        for tile in self.tiles(pyramid):
+            threshold = self._settings.palm_threshold * (0.5 if tile.side >= longest else 1)
+            to_photo = tile.to_photo()
+            found = self._palms.detect(pyramid.crop(to_photo, PALM_INPUT), threshold)
+            parts.append(found.mapped(tile.side / PALM_INPUT, *to_photo[:, 2]))
         return suppress(Palms.merged(parts))
 
     def look_at(self, pyramid: Pyramid, palms: Palms) -> list[Hand]:
@@ -164,6 +158,7 @@ class SearchFinder:
         """Release the networks."""
         self._closed = True
         self.__dict__.pop("_palms", None)
+        self.__dict__.pop("_proposals", None)
         self.__dict__.pop("landmark_network", None)
 
     def __enter__(self) -> Self:

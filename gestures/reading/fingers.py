@@ -1,6 +1,7 @@
 """What is read off one hand: the fingers' states and the pose that they make."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gestures.hands.finder import Hand
@@ -30,6 +31,7 @@ class Fingers:
     crossed: the tips of thumb and index finger are crossed (finger heart).
     apart: the extended fingers are spread.
     thumb_up: the thumb points up in the upright photo (0: down).
+    shapes: what the hand looks like as a whole: how likely it has each shape (`PoseEntry.shape`); empty where that was not asked.
     """
 
     extended: tuple[float, float, float, float, float]
@@ -38,6 +40,7 @@ class Fingers:
     crossed: float
     apart: float
     thumb_up: float
+    shapes: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

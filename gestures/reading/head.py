@@ -1,8 +1,9 @@
 """The trained reading head, in plain NumPy: is the hand posing at all, and what does each part of it do?
 
-It reads parts, not poses, so that a pose in no training photo is read by composition. Each finger is read from its own joints alone;
-posing, ring, crossed tips and spread from the whole hand, from what the landmark network's last layer saw, and posing also from the
-hand's surroundings. train.py makes head.npz; MODEL_CARD.md says from what, and how well it does.
+It reads parts, so that a pose in no training photo is read by composition: each finger from its own joints alone; posing, ring,
+crossed tips and spread from the whole hand, from what the landmark network's last layer saw, and posing also from the hand's
+surroundings. Beside that it says which shape of the table the hand as a whole looks like, which is surer where photos taught it.
+train.py makes head.npz; MODEL_CARD.md says from what, and how well it does.
 """
 
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ Floats = NDArray[np.float32]
 PARTS = ("posing", *FINGERS, "ring", "crossed", "apart")
 # Parts that are read from the whole hand; each finger is read from its own joints.
 WHOLE = (0, 6, 7, 8)
+# The networks beside the fingers', by their names in `Head`.
+NETWORKS = ("whole", "appearance", "surroundings", "shape_geometry", "shape_appearance")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +51,9 @@ class Head:
     whole: Layers
     appearance: Layers
     surroundings: Layers
+    shape_geometry: Layers
+    shape_appearance: Layers
+    shapes: tuple[str, ...]
     calibration: Floats
 
     def logits(self, shapes: Floats, embeddings: Floats | None, surroundings: Floats) -> Floats:
@@ -63,8 +69,14 @@ class Head:
             logits[:, 1 + number] = layers(shapes[:, columns])[:, 0]
         return logits
 
+    def looks_like(self, shapes: Floats, embeddings: Floats) -> Floats:
+        """Return (1 + shapes,) how likely one hand is at rest, and has each shape, going by the whole of it, as the mean of its looks."""
+        logits = (self.shape_geometry(shapes) + self.shape_appearance(embeddings)).mean(axis=0)
+        likely: Floats = np.exp(logits - np.logaddexp.reduce(logits))
+        return likely
+
     def read(self, hand: Hand) -> Fingers:
-        """Read one hand, as the mean of the looks at it."""
+        """Read one hand, as the mean of the looks at it; by its joints alone where the finder does not tell how it looks."""
         looks = hand.looks[1:]
         if looks:
             shapes, embeddings = looks_geometry(looks), np.stack([look.embedding for look in looks])
@@ -72,8 +84,13 @@ class Head:
             shapes, embeddings = geometry(hand.landmarks[None], hand.world[None], np.array([hand.side == "left"])), None
         logits = self.logits(shapes, embeddings, np.repeat(context(hand)[None], len(shapes), axis=0)).mean(axis=0)
         posing, *extended, ring, crossed, apart = (float(p) for p in 1 / (1 + np.exp(-logits)))
+        whole: dict[str, float] = {}
+        if embeddings is not None:
+            at_rest, *likely = (float(p) for p in self.looks_like(shapes, embeddings))
+            whole = {shape: p / (1 - at_rest + 1e-6) for shape, p in zip(self.shapes, likely, strict=True)}
+            posing = (posing * (1 - at_rest)) ** 0.5
         thumb, index, middle, ring_finger, little = extended
-        return Fingers((thumb, index, middle, ring_finger, little), posing, ring, crossed, apart, _thumb_up(hand))
+        return Fingers((thumb, index, middle, ring_finger, little), posing, ring, crossed, apart, _thumb_up(hand), whole)
 
     def scores(self, raw: Floats, shares: Floats) -> Floats:
         """Return (n,) calibrated probabilities that the hands of one photo pose on purpose what they seem to. raw, shares: (n,) 0..1."""
@@ -114,4 +131,9 @@ def load_head() -> Head:
             return Layers(mean, deviation, (w1, b1), (w2, b2))
 
         fingers = tuple(layers(finger) for finger in FINGERS)
-        return Head(fingers, layers("whole"), layers("appearance"), layers("surroundings"), data["calibration"])
+        return Head(
+            fingers,
+            **{name: layers(name) for name in NETWORKS},
+            shapes=tuple(str(shape) for shape in data["shapes"]),
+            calibration=data["calibration"],
+        )

@@ -44,6 +44,20 @@ class PoseEntry:
     parts: tuple[str, ...] = ()
     readings: tuple[Reading, ...] = ()
 
+    @property
+    def shape(self) -> str | None:
+        """What one hand does in this pose, whichever way it is held, such as "IM" or "MRP ring"; None where it takes more than fingers."""
+        if self.extended is None or self.hands == 2:
+            return None
+        parts = [self.extended or "fist", f"({self.either})" * bool(self.either), "ring" * self.ring, "crossed" * self.crossed]
+        return " ".join(part for part in parts if part)
+
+
+# How much the look of the whole hand counts beside its parts. The whole is surer where photos taught its shape (98.9 against 96.7 % of
+# single people's hands), the parts where none did (93 against 75 %, on average over seven poses left out of the photos): both have a say.
+WHOLE_COUNTS = 0.4
+UNKNOWN_SHAPE = 0.01
+
 
 @cache
 def pose_table() -> dict[str, PoseEntry]:
@@ -54,12 +68,13 @@ def pose_table() -> dict[str, PoseEntry]:
 
 
 def best_pose(fingers: Fingers) -> tuple[str, float]:
-    """Return the single-hand pose that fits best, and how well its shape fits: the product of its parts' probabilities, 0..1.
+    """Return the single-hand pose that fits best, and how well its shape fits, 0..1: the product of its parts' probabilities, and the
+    probability that the hand as a whole has that shape, weighted.
 
     Poses of one shape (a V and two fingers together, a thumb up and down) compete by how they are held, which does not make the shape
     less sure.
     """
-    rows = [(key, row) for key, row in pose_table().items() if row.extended is not None and row.hands == 1]
+    rows = [(key, row) for key, row in pose_table().items() if row.shape]
     key, row = max(rows, key=lambda item: (_shape(item[1], fingers), _manner(item[1], fingers)))
     return key, _shape(row, fingers)
 
@@ -70,7 +85,10 @@ def _shape(row: PoseEntry, fingers: Fingers) -> float:
     for letter, extended in zip(LETTERS, fingers.extended, strict=True):
         if letter not in row.either:
             score *= extended if letter in (row.extended or "") else 1 - extended
-    return score
+    if not fingers.shapes:
+        return score
+    whole = (fingers.shapes.get(row.shape or "", 0) + UNKNOWN_SHAPE) / (1 + UNKNOWN_SHAPE)
+    return float(score ** (1 - WHOLE_COUNTS) * whole**WHOLE_COUNTS)
 
 
 def _manner(row: PoseEntry, fingers: Fingers) -> float:

@@ -20,7 +20,7 @@ class Thresholds:
     """
 
     review: float = 0.35
-    unclear: float = 0.25
+    unclear: float = 0.28
     least_size: float = 14
 
 

@@ -14,6 +14,7 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ from gestures.hands.search import SearchFinder, SearchSettings
 from gestures.photo import Photo, open_photo
 from gestures.reading.features import context, finger_features, in_picture, looks_geometry
 from gestures.reading.fingers import FINGERS, LETTERS
-from gestures.reading.head import PARTS, WHOLE, evidence
-from gestures.reading.poses import pose_table
+from gestures.reading.head import NETWORKS, PARTS, WHOLE, evidence
+from gestures.reading.poses import UNKNOWN_SHAPE, WHOLE_COUNTS, pose_table
 
 Floats = NDArray[np.float32]
 UNKNOWN = np.nan
@@ -217,6 +218,23 @@ def parts_of(pose: str) -> Floats:
     return parts
 
 
+@cache
+def table_shapes() -> tuple[str, ...]:
+    """The shapes of one hand that the table knows, each once."""
+    return tuple(dict.fromkeys(row.shape for row in pose_table().values() if row.shape))
+
+
+@cache
+def _shape_of(parts: tuple[float, ...]) -> int:
+    """The number of a label's shape: 0 at rest, from 1 those of the table, -1 none of them."""
+    if parts[0] == 0:
+        return 0
+    for key, row in pose_table().items():
+        if row.shape and np.array_equal(parts_of(key)[1:8], parts[1:8], equal_nan=True):
+            return 1 + table_shapes().index(row.shape)
+    return -1
+
+
 def rendered_parts(hand: TrainingHand, label: dict[str, Any]) -> Floats | None:
     """The same for a rendered hand, from the truth that it was made of; None where the network does not see that truth.
 
@@ -345,19 +363,29 @@ class TorchHead(nn.Module):
         self.whole = TorchLayers(shapes, 64, len(WHOLE), 0.2)
         self.appearance = TorchLayers(embeddings, 64, len(WHOLE), 0.5)
         self.surroundings = TorchLayers(surroundings[~np.isnan(surroundings).any(axis=1)], 16, 1, 0.0)
+        self.shape_geometry = TorchLayers(shapes, 96, 1 + len(table_shapes()), 0.2)
+        self.shape_appearance = TorchLayers(embeddings, 96, 1 + len(table_shapes()), 0.5)
 
-    def networks(self) -> list[TorchLayers]:
-        """The small networks in the order that `head.load_head` names them."""
-        return [*(layers for layers in self.fingers if isinstance(layers, TorchLayers)), self.whole, self.appearance, self.surroundings]
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """What `head.load_head` reads, but for the calibration."""
+        arrays: dict[str, NDArray[np.generic]] = {"shapes": np.array(table_shapes())}
+        named = [(finger, self.fingers[number]) for number, finger in enumerate(FINGERS)]
+        named += [(name, getattr(self, name)) for name in NETWORKS]
+        for name, layers in named:
+            arrays |= layers.arrays(name)
+        return arrays
 
-    def forward(self, shapes: Tensor, embeddings: Tensor, surroundings: Tensor, drop: float = 0.0) -> Tensor:
-        """(n, 9) log-odds of `PARTS`; appearance and surroundings are each left out of a share `drop` of the hands."""
+    def forward(self, shapes: Tensor, embeddings: Tensor, surroundings: Tensor, drop: float = 0.0) -> tuple[Tensor, Tensor]:
+        """(n, 9) log-odds of `PARTS`, (n, 1 + shapes) log-odds of rest and shapes; appearance and surroundings are each left out of a
+        share `drop` of the hands.
+        """
         known = ~surroundings.isnan().any(dim=1, keepdim=True) & (torch.rand(len(shapes), 1) >= drop)
         seen = torch.rand(len(shapes), 1) >= drop
         whole = self.whole(shapes) + self.appearance(embeddings) * seen
         around = self.surroundings(surroundings.nan_to_num()) * known
         fingers = [layers(shapes[:, columns]) for layers, columns in zip(self.fingers, self.columns, strict=True)]
-        return torch.cat([whole[:, :1] + around, *fingers, whole[:, 1:]], dim=1)
+        looks_like = self.shape_geometry(shapes) + self.shape_appearance(embeddings)
+        return torch.cat([whole[:, :1] + around, *fingers, whole[:, 1:]], dim=1), looks_like
 
 
 def train(hands: list[TrainingHand], labels: list[Floats | None], epochs: int, seed: int = 0) -> TorchHead:
@@ -372,6 +400,7 @@ def train(hands: list[TrainingHand], labels: list[Floats | None], epochs: int, s
         np.concatenate([np.full(len(hand.shapes), _weight(hand, parts) / len(hand.shapes)) for hand, parts in known])
     ).float()
     weights = (weights / weights.mean())[:, None]
+    alike = torch.tensor([_shape_of(tuple(parts.tolist())) for hand, parts in known for _ in hand.shapes])
     asked = ~targets.isnan()
     targets = targets.nan_to_num() * 0.98 + 0.01  # no label is beyond doubt
     head = TorchHead(shapes.numpy(), embeddings.numpy(), surroundings.numpy())
@@ -382,10 +411,11 @@ def train(hands: list[TrainingHand], labels: list[Floats | None], epochs: int, s
     for _ in range(epochs):
         for chosen in torch.split(torch.randperm(len(shapes)), batch):
             noisy = shapes[chosen] + 0.02 * torch.randn_like(shapes[chosen])
-            logits = head(noisy, embeddings[chosen], surroundings[chosen], drop=0.25)
-            loss = nn.functional.binary_cross_entropy_with_logits(logits, targets[chosen], reduction="none")
+            logits, looks_like = head(noisy, embeddings[chosen], surroundings[chosen], drop=0.25)
+            loss = nn.functional.binary_cross_entropy_with_logits(logits, targets[chosen], reduction="none") * asked[chosen]
+            other = nn.functional.cross_entropy(looks_like, alike[chosen], ignore_index=-1, label_smoothing=0.05, reduction="none")
             optimizer.zero_grad()
-            (loss * asked[chosen] * weights[chosen]).sum(dim=1).mean().backward()
+            ((loss.sum(dim=1) + other) * weights[chosen, 0]).mean().backward()
             optimizer.step()
             schedule.step()
     head.eval()
@@ -400,7 +430,7 @@ def _weight(hand: TrainingHand, parts: Floats) -> float:
 
 
 def predict(hands: list[TrainingHand], head: TorchHead) -> Floats:
-    """Return (n, 9) probabilities of `PARTS`, as the mean over the two looks that the finder gives."""
+    """Return (n, 9 + shapes) probabilities of `PARTS` and of the table's shapes, as `Head.read` gives them: the mean over two looks."""
     with torch.no_grad():
         looks = [
             head(
@@ -410,28 +440,32 @@ def predict(hands: list[TrainingHand], head: TorchHead) -> Floats:
             )
             for look in (0, 1)
         ]
-    probabilities: Floats = torch.sigmoid((looks[0] + looks[1]) / 2).numpy()
-    return probabilities
+        parts, looks_like = (sum(both) / 2 for both in zip(*looks, strict=True))
+        said: Floats = torch.sigmoid(parts).numpy()
+        at_rest, *_ = alike = torch.softmax(looks_like, dim=1).numpy().T
+    said[:, 0] = np.sqrt(said[:, 0] * (1 - at_rest))
+    return np.concatenate([said, (alike[1:] / (1 - at_rest + 1e-6)).T], axis=1)
 
 
-def _shape_fits(parts: Floats) -> dict[str, Floats]:
-    """How well each pose's shape fits, (n,) 0..1, from (n, 9) probabilities: the vectorised twin of poses.best_pose."""
+def _shape_fits(said: Floats) -> dict[str, Floats]:
+    """How well each pose's shape fits, (n,) 0..1, from what `predict` gives: the vectorised twin of poses.best_pose."""
     fits = {}
     for key, row in pose_table().items():
-        if row.extended is None or row.hands == 2:
+        if not row.shape:
             continue
-        wanted = np.array([1, *(letter in row.extended for letter in LETTERS), row.ring, row.crossed])
-        factors = np.where(wanted, parts[:, :8], 1 - parts[:, :8])
+        wanted = np.array([1, *(letter in (row.extended or "") for letter in LETTERS), row.ring, row.crossed])
+        factors = np.where(wanted, said[:, :8], 1 - said[:, :8])
         free = [1 + LETTERS.index(letter) for letter in row.either]
         factors[:, [0, *free]] = 1
-        fits[key] = factors.prod(axis=1)
+        whole = (said[:, len(PARTS) + table_shapes().index(row.shape)] + UNKNOWN_SHAPE) / (1 + UNKNOWN_SHAPE)
+        fits[key] = factors.prod(axis=1) ** (1 - WHOLE_COUNTS) * whole**WHOLE_COUNTS
     return fits
 
 
 def _fits(hands: list[TrainingHand], head: TorchHead) -> dict[str, Floats]:
     """How well each pose fits, posing on purpose included: (n,) 0..1."""
-    parts = predict(hands, head)
-    return {key: fit * (0.05 + parts[:, 0]) for key, fit in _shape_fits(parts).items()}
+    said = predict(hands, head)
+    return {key: fit * (0.05 + said[:, 0]) for key, fit in _shape_fits(said).items()}
 
 
 def calibrate(evidence: Floats, right: NDArray[np.bool_], weights: Floats) -> Floats:
@@ -453,14 +487,14 @@ def calibrate(evidence: Floats, right: NDArray[np.bool_], weights: Floats) -> Fl
 
 
 def held_out(hands: list[TrainingHand], labels: list[Floats | None], epochs: int) -> Floats:
-    """Return (n, 9) probabilities for every hand from a head that was trained without its fold."""
+    """Return what `predict` says of every hand with a head that was trained without its fold."""
     folds = np.array([fold_of(hand) for hand in hands])
-    parts = np.zeros((len(hands), len(PARTS)), np.float32)
+    said = np.zeros((len(hands), len(PARTS) + len(table_shapes())), np.float32)
     for fold in range(FOLDS):
         inside = np.flatnonzero(folds == fold)
         head = train(hands, [None if folds[i] == fold else parts for i, parts in enumerate(labels)], epochs)
-        parts[inside] = predict([hands[i] for i in inside], head)
-    return parts
+        said[inside] = predict([hands[i] for i in inside], head)
+    return said
 
 
 def unseen(hands: list[TrainingHand], labels: list[Floats | None], pose: str, epochs: int) -> tuple[int, float]:
@@ -473,18 +507,18 @@ def unseen(hands: list[TrainingHand], labels: list[Floats | None], pose: str, ep
     return len(asked), float(right.mean())
 
 
-def judged(parts: Floats, labels: list[Floats | None]) -> tuple[Floats, Floats]:
-    """Judge each hand's best pose. parts: (n, 9) probabilities.
+def judged(said: Floats, labels: list[Floats | None]) -> tuple[Floats, Floats]:
+    """Judge each hand's best pose. said: what `predict` gives.
 
     Returns (n,) raw scores, and (n,) 1 where the hand poses and that is its shape, 0 where not, not a number where nobody knows.
     """
-    fits = _shape_fits(parts)
+    fits = _shape_fits(said)
     keys = list(fits)
     table = np.stack([fits[key] for key in keys])
     read = [pose_table()[key].readings != () for key in keys]
     best = table.argmax(axis=0)
-    raw: Floats = np.where(np.array(read)[best], table.max(axis=0) * parts[:, 0], 0).astype(np.float32)
-    right = np.full(len(parts), UNKNOWN, np.float32)
+    raw: Floats = np.where(np.array(read)[best], table.max(axis=0) * said[:, 0], 0).astype(np.float32)
+    right = np.full(len(said), UNKNOWN, np.float32)
     for i, wanted in enumerate(labels):
         if wanted is not None and not np.isnan(wanted[0]):
             shape = parts_of(keys[best[i]])[:8]
@@ -536,10 +570,7 @@ def main(arguments: list[str] | None = None) -> None:
     doubtful = [score > DOUBTFUL and parts is not None and parts[0] == 0 for score, parts in zip(scores, labels, strict=True)]
     print(sum(doubtful), "hands at rest are left out as doubtful")
     head = train(hands, [None if doubt else parts for doubt, parts in zip(doubtful, labels, strict=True)], options.epochs)
-    arrays: dict[str, NDArray[np.generic]] = {"calibration": line}
-    for name, layers in zip((*FINGERS, "whole", "appearance", "surroundings"), head.networks(), strict=True):
-        arrays |= layers.arrays(name)
-    np.savez_compressed(options.out, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(options.out, calibration=line, **head.arrays())  # type: ignore[arg-type]
 
 
 def _report(hands: list[TrainingHand], labels: list[Floats | None], scores: Floats, right: Floats) -> None:

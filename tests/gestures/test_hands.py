@@ -10,7 +10,7 @@ from gestures.hands.bundle import load_bundle
 from gestures.hands.finder import Hand
 from gestures.hands.landmarker import LandmarkerFinder
 from gestures.hands.networks import PalmDetector, Palms, Pyramid, Region
-from gestures.hands.search import SearchFinder, SearchSettings, drop_duplicates, suppress, tiles
+from gestures.hands.search import SearchFinder, SearchSettings, drop_duplicates, grid, suppress
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 ONE_TILE = SearchSettings(zooms=(1,), palm_threshold=0.5, presence_threshold=0.5, looks=1)
@@ -67,15 +67,14 @@ def test_hand_lies_where_it_is(search: SearchFinder) -> None:
 
 
 @pytest.mark.parametrize("size", [(33, 33), (1, 400), (640, 480), (2000, 300)])
-def test_tiles_cover_the_photo(size: tuple[int, int]) -> None:
+def test_exhaustive_tiles_cover_the_photo_at_every_zoom(size: tuple[int, int]) -> None:
     width, height = size
-    pixels = np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
     for zoom in (0.5, 1, 2, 4):
         covered = np.zeros((height, width), bool)
-        for tile in tiles(pixels, SearchSettings(zooms=(zoom,), least_tile=1)):
-            assert tile.picture.shape == (192, 192, 3)
-            x0, y0 = round(tile.x), round(tile.y)
-            x1, y1 = round(tile.x + 192 * tile.scale), round(tile.y + 192 * tile.scale)
+        for tile in grid(width, height, SearchSettings(zooms=(zoom,), least_tile=1)):
+            assert tile.side == max(size) / zoom
+            x0, y0 = (round(value - tile.side / 2) for value in (tile.x, tile.y))
+            x1, y1 = (round(value + tile.side / 2) for value in (tile.x, tile.y))
             covered[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = True
         assert covered.mean() > 0.99
 
