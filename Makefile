@@ -6,7 +6,7 @@ STAMP := $(VENV)/.setup-done
 UV_COMPILE := $(BIN)/uv pip compile --quiet --upgrade --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-deep lint format bench evaluate locale audit sbom lock clean
+.PHONY: help setup run test test-deep load lint format bench evaluate locale audit sbom lock clean
 
 help: ## List the chores
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -33,7 +33,10 @@ test: setup ## Run the tests
 	@$(BIN)/python -m pytest
 
 test-deep: setup ## Run the tests that take minutes
-	@$(BIN)/python -m pytest -m deep
+	@$(BIN)/python -m pytest -m deep -s
+
+load: setup ## Send four times what the service can check, for a minute, and see that it bears it
+	@PYTHONPATH=. $(BIN)/python tests/load.py --json load.json
 
 lint: setup ## Check style and types
 	@$(BIN)/ruff check .
@@ -67,5 +70,5 @@ lock: setup ## Choose the newest versions that pyproject.toml allows and write t
 	@echo hatchling | $(UV_COMPILE) - --constraint requirements-dev.txt --output-file requirements-build.txt
 
 clean: ## Remove .venv and all that was made
-	rm -rf $(VENV) build dist report bench.json sbom.json .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist report bench.json load.json sbom.json .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -51,7 +51,7 @@ def group(pictures) -> bytes:
 
 @pytest.fixture(scope="session")
 def client() -> Iterator[TestClient]:
-    with TestClient(create_app(Settings(workers=1, check_timeout_s=PATIENT_S))) as client:
+    with TestClient(create_app(Settings(workers=1, check_timeout_s=PATIENT_S, max_wait_s=PATIENT_S))) as client:
         yield client
 
 
@@ -79,7 +79,8 @@ def serving(log: Path, **settings: str) -> Iterator[tuple[str, subprocess.Popen[
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = os.environ | {"JARI_PORT": str(port), "JARI_WORKERS": "1", "JARI_CHECK_TIMEOUT_S": str(PATIENT_S)} | settings
+    environment = os.environ | {"JARI_PORT": str(port), "JARI_WORKERS": "1", "JARI_CHECK_TIMEOUT_S": str(PATIENT_S)}
+    environment |= {"JARI_MAX_WAIT_S": str(PATIENT_S)} | settings
     with log.open("wb") as stream:
         command = [sys.executable, "-m", "app.cli", "serve"]
         process = subprocess.Popen(command, env=environment, stdout=stream, stderr=stream, start_new_session=True)
