@@ -81,8 +81,9 @@ def test_a_lost_worker_costs_time_and_no_photo(cluster, tmp_path, make_photos, r
     assert len(results(tmp_path / "here")) == PHOTOS
 
 
-def test_a_cluster_that_is_not_there_says_so():
+def test_a_cluster_that_is_not_there_says_so(monkeypatch):
     pytest.importorskip("distributed", reason='needs Dask: pip install "jari-netral[cluster]"')
+    monkeypatch.setattr("app.batch.cluster.PATIENCE_S", 1)
     with pytest.raises(TerminalError) as unreachable:
         Cluster("tcp://127.0.0.1:9", CheckerSetup())
     assert unreachable.value.type == "cluster-unreachable"
