@@ -163,6 +163,7 @@ def _parts(lang: Lang) -> dict[str, str]:
         "script": _script(),
         "icons": _web("icons.svg").replace('<symbol id="', '<symbol id="icon-'),
         "logo": _web("logo.svg"),
+        "icon": b64encode(_web("logo.svg").encode()).decode(),
         **{key: escape(texts(lang)[key]) for key in ("title", "loading", "skip")},
     }
 

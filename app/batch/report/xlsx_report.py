@@ -66,7 +66,9 @@ class XlsxReport:
         self._texts = texts(lang)
         self._lang = lang
         # Its own temporary files lie beside the workbook, not where others might read what photos are called.
-        self._book = Workbook(path, {"constant_memory": True, "tmpdir": str(path.parent), "default_date_format": "yyyy-mm-dd hh:mm"})
+        self._book = Workbook(
+            path, {"constant_memory": True, "tmpdir": str(path.parent), "use_zip64": True, "default_date_format": "yyyy-mm-dd hh:mm"}
+        )
         self._head = self._book.add_format({"bold": True, "bg_color": "#14575b", "font_color": "#ffffff", "valign": "vcenter"})
         self._percent = self._book.add_format({"num_format": "0%"})
         self._wrap = self._book.add_format({"text_wrap": True, "valign": "top"})
@@ -84,7 +86,7 @@ class XlsxReport:
         level, hands = result["level"], result["hands"]
         kinds = [kind(hand) for hand in hands]
         numbers = ", ".join(str(code["number"]) for code in result["codes"] if code["on_ballot"])
-        taken_at = datetime.fromisoformat(result["taken_at"]).replace(tzinfo=None) if result["taken_at"] else None
+        taken_at = _date(result["taken_at"])
         counts = [len(kinds), kinds.count("flagged"), kinds.count("unclear")]
         cells = [result["name"], self._text(f"level.{level}"), *counts, numbers, taken_at, None]
         self._write(self._photos, cells, (1, self._fills.get(level)))
@@ -179,3 +181,9 @@ class XlsxReport:
             sheet.write_datetime(row, column, value, form)
         elif value is not None:
             sheet.write_number(row, column, value, form)
+
+
+def _date(written: str | None) -> Cell:
+    """A date that a spreadsheet can reckon with; text where it is older than spreadsheets know."""
+    when = datetime.fromisoformat(written).replace(tzinfo=None) if written else None
+    return written if when and when.year < 1900 else when

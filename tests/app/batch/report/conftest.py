@@ -41,7 +41,7 @@ def batch(samples) -> list[Row]:
         ]
         for (sample, contest, checker), name in zip(plan, HOSTILE, strict=True):
             file = BytesIO()
-            Image.open(samples / f"{sample}.jpg").resize((480, 480)).save(file, "JPEG", quality=92)  # a smaller one is checked sooner
+            Image.open(samples / f"{sample}.jpg").resize((384, 384)).save(file, "JPEG", quality=92)  # a smaller one is checked sooner
             photo = open_photo(file.getvalue(), Limits())
             result = checker.check_photo(photo, name=f"2024-11-27/{name}", contest=contest).to_dict()
             crops = []

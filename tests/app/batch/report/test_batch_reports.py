@@ -1,6 +1,7 @@
 """The reports as files: what stands in the tables, and that they are written whole or not at all."""
 
 import csv
+import gc
 import json
 import re
 import tracemalloc
@@ -99,9 +100,10 @@ class TestWorkbook:
         assert book["Foto"]["A4"].value.startswith("2024-11-27/=HYPERLINK")
 
     def test_when_a_photo_was_taken(self, batch, tmp_path):
-        result = batch[0].result | {"taken_at": "2023-11-08T09:12:00"}
-        write_reports(lambda: iter([Row(result)]), tmp_path, lang="id", batch="x")
-        assert openpyxl.load_workbook(tmp_path / "report.xlsx")["Foto"]["G2"].value == datetime(2023, 11, 8, 9, 12)
+        rows = [Row(batch[0].result | {"taken_at": when}) for when in ("2023-11-08T09:12:00", "0001-01-01T00:00:00")]
+        write_reports(lambda: iter(rows), tmp_path, lang="id", batch="x")
+        sheet = openpyxl.load_workbook(tmp_path / "report.xlsx")["Foto"]
+        assert [sheet[cell].value for cell in ("G2", "G3")] == [datetime(2023, 11, 8, 9, 12), "0001-01-01T00:00:00"]
 
     def test_how_to_read_it(self, book):
         said = " ".join(str(row[1].value) for row in book["Tentang"].iter_rows())
@@ -130,6 +132,17 @@ class TestWriting:
             write_reports(broken, tmp_path, lang="id", batch="x")
         assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
+    @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # the library leaves its own temporary files to the collector
+    def test_a_disk_that_is_full_when_the_workbook_is_closed(self, batch, monkeypatch, tmp_path):
+        def full(*_args, **_options):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("xlsxwriter.workbook.ZipFile", full)
+        with pytest.raises(OSError, match="No space left"):
+            write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x")
+        gc.collect()
+        assert list(tmp_path.iterdir()) == []
+
     def test_what_a_killed_run_left_is_cleared(self, batch, tmp_path):
         (tmp_path / ".reports").mkdir()
         (tmp_path / ".reports" / "report.html").write_text("half")
@@ -143,7 +156,7 @@ class TestWriting:
 
     def test_memory_does_not_grow_with_the_batch(self, batch, tmp_path):
         def many():
-            for place in range(300):
+            for place in range(150):
                 yield Row(batch[0].result | {"name": f"{place}.jpg"}, batch[0].crops, bytes(100_000))
 
         write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x")  # loads what is loaded once
@@ -151,7 +164,7 @@ class TestWriting:
         write_reports(many, tmp_path, lang="id", batch="x")
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert (tmp_path / "report.html").stat().st_size > 40e6
+        assert (tmp_path / "report.html").stat().st_size > 20e6
         assert peak < 8e6
 
 
@@ -184,7 +197,7 @@ class TestPageFile:
         assert names == [row.result["name"] for row in batch]
 
     def test_it_asks_for_nothing(self, page):
-        assert not re.search(r"""(?:src|href|action)\s*=\s*["'](?!#)""", page.replace("window.harmed", ""))
+        assert not re.search(r"""(?:src|href|action)\s*=\s*["'](?!#|data:)""", page.replace("window.harmed", ""))
         assert "url(" not in page
         assert "http://" not in page.replace("http://www.w3.org", "").replace("http://x.example", "")
 
