@@ -68,7 +68,7 @@ def told(telling, tmp_path_factory) -> tuple[str, str]:
     """Everything that a service said at its most talkative, and its figures, after photos went in by every door of it."""
     log = tmp_path_factory.mktemp("told") / "log"
     command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--workers", "1"]
-    environment = os.environ | {"JARI_LOG_LEVEL": "debug", "JARI_CHECK_TIMEOUT_S": "120"}
+    environment = os.environ | {"JARI_LOG_LEVEL": "debug", "JARI_CHECK_TIMEOUT_S": "120", "JARI_MAX_WAIT_S": "120"}
     with log.open("w") as stream:
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stream, text=True)
     try:

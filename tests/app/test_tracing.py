@@ -40,7 +40,7 @@ def test_a_requests_steps_and_nothing_of_the_photo_or_its_sender(collector, peac
     address, bodies = collector
     trace = "0af7651916cd43dd8448eb211c80319c"
     headers = {"traceparent": f"00-{trace}-b7ad6b7169203331-01", "User-Agent": "peramban-ika", "X-Forwarded-For": "203.0.113.77"}
-    with TestClient(create_app(Settings(workers=1, check_timeout_s=120, traces_endpoint=address))) as client:
+    with TestClient(create_app(Settings(workers=1, check_timeout_s=120, max_wait_s=120, traces_endpoint=address))) as client:
         assert client.post("/v1/checks?q=tanya", files={"photo": ("rapat-budi.jpg", peace)}, headers=headers).status_code == 200
         assert client.get("/alamat-hadi").status_code == 404
         assert client.get("/privacy").json()["traces"] is True
