@@ -42,7 +42,8 @@ def main() -> None:
     """Run the command line. Nothing that a person can cause ends in a traceback."""
     from app.terminal.quiet import mute_native_stderr
 
-    mute_native_stderr()
+    if os.environ.get("JARI_LOG_LEVEL") != "debug":  # an abort of native code says why there
+        mute_native_stderr()
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:
