@@ -32,7 +32,8 @@ log = logging.getLogger(__name__)
 
 DESCRIPTION = """Tells, before a photo is posted, whether a hand pose in it could be read as a candidate's number.
 
-Advice, not a finding. Photos are processed in memory and not kept; no face is recognised."""
+Advice, not a finding. Photos are processed in memory and not kept; no face is recognised. Where an installation asks for keys
+(`GET /privacy` says so), send one as `Authorization: Bearer KEY`."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
