@@ -18,7 +18,8 @@ from app.workers import Copy, Job
 MultiPartParser.spool_max_size = 0
 
 PROBLEMS = responses(
-    "key-needed", "origin-refused", "too-many-requests", "request-malformed", "photo-too-large", "photo-unsupported", "media-type-unsupported",
+    "key-needed", "origin-refused", "too-many-requests",
+    "request-malformed", "photo-too-large", "photo-unsupported", "media-type-unsupported",
     "upload-slow", "request-invalid", "contest-unknown", "photo-empty", "photo-damaged", "photo-too-small", "photo-timeout", "photo-memory",
     "internal-error", "queue-full", "worker-lost", "model-error",
 )  # fmt: skip

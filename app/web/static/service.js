@@ -55,7 +55,7 @@ async function problem(request) {
     const { type, title, detail, status, instance } = JSON.parse(await request.response.text());
     const retryAfter = Number(request.getResponseHeader("Retry-After")) || 0;
     const reference = status >= 500 && status !== 503 ? instance.split(":").at(-1) : undefined;
-    return new Problem({ title, detail, reference, retryAfter, again: status >= 500 || type === "photo-timeout" });
+    return new Problem({ title, detail, reference, retryAfter, again: status >= 500 || [408, 429].includes(status) || type === "photo-timeout" });
   } catch {
     return new Problem({ local: "unexpected", again: true });
   }
