@@ -43,6 +43,11 @@ def test_not_every_two_hands(side_by_side, apart, sides, size):
     assert pairs(side_by_side(apart, sides, size)) == ()
 
 
+def test_small_ones_far_behind_do_not_count(side_by_side, make_hand):
+    assert pairs([*side_by_side(120), make_hand(x=900, size=25)]) == ((0, 1),)
+    assert pairs([*side_by_side(120), make_hand(x=900, size=40)]) == ()
+
+
 def test_a_hand_that_is_hardly_one_has_no_other(side_by_side):
     left, right = side_by_side(60)
     assert pairs([left, replace(right, presence=0.6)]) == ()
