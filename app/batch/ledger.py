@@ -18,7 +18,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from app.batch.pictures import Found
 from app.batch.rows import Row
@@ -49,6 +49,12 @@ CREATE TABLE pictures (found INTEGER NOT NULL, place INTEGER NOT NULL, jpeg BLOB
 CREATE TABLE advice (
     found INTEGER NOT NULL, contest BLOB NOT NULL, level TEXT NOT NULL, result TEXT NOT NULL, PRIMARY KEY (found, contest));
 """
+
+# Photos of a run of which something came, for settings and contest.
+_DONE = """photos
+LEFT JOIN found ON found.digest = photos.digest AND settings = ?
+LEFT JOIN advice ON found = id AND contest = ?
+WHERE photos.run = ? AND coalesce(photos.trouble, found.trouble, result) IS NOT NULL"""
 
 
 class Ledger:
@@ -89,10 +95,13 @@ class Ledger:
         (self.id,) = self._db.execute("SELECT id FROM batch").fetchone()
         (self._run,) = self._db.execute("SELECT coalesce(max(run), 0) FROM photos").fetchone()
 
-    def begin(self, *, recheck: bool = False) -> None:
-        """Begin a run: its photos take the place of those of the run before. recheck: forget all that was found."""
+    def begin(self, *, recheck: bool = False, spooled: bool = False) -> None:
+        """Begin a run: its photos take the place of those of the run before, unless they are spooled, which stay.
+
+        recheck: forget all that was found.
+        """
         with self._told(), self._db:
-            self._run += 1
+            self._run = max(self._run, 1) if spooled else self._run + 1
             if recheck:
                 for table in ("found", "pictures", "advice"):
                     self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
@@ -144,13 +153,20 @@ class Ledger:
             self._put(digest, settled=isinstance(error, PhotoError), pictured=False, trouble=_words(error))
             return "failed"
 
+    def counts(self) -> dict[Level, int]:
+        """Return how many photos of the last run are done, by what came of them."""
+        with self._told(), closing(sqlite3.connect(self.folder / FILE)) as db:
+            counted = db.execute(
+                f"SELECT coalesce(level, 'failed') AS came, count(*) FROM {_DONE} GROUP BY came",  # noqa: S608 - our own words
+                (self._settings_key, self._contest_key, self._run),
+            )
+            return dict.fromkeys(get_args(Level), 0) | dict(counted)
+
     def rows(self, lang: Lang = "id") -> Iterator[Row]:
         """Yield the photos of the last run that are done, in the order of their names. `app.batch.rows.Rows`, once bound to a language."""
         with self._told(), closing(sqlite3.connect(self.folder / FILE)) as db:
             photos = db.execute(
-                "SELECT name, photos.trouble, id, found.trouble, result FROM photos"
-                " LEFT JOIN found ON found.digest = photos.digest AND settings = ? LEFT JOIN advice ON found = id AND contest = ?"
-                " WHERE photos.run = ? AND coalesce(photos.trouble, found.trouble, result) IS NOT NULL ORDER BY name",
+                f"SELECT name, photos.trouble, id, found.trouble, result FROM {_DONE} ORDER BY name",  # noqa: S608 - our own words
                 (self._settings_key, self._contest_key, self._run),
             )
             for name, unread, found, unchecked, result in photos:

@@ -4,7 +4,7 @@ import hashlib
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -87,7 +87,7 @@ class _Photo:
 
     digest: bytes
     data: bytes
-    names: int = 1
+    names: list[str]
     again: bool = False
 
 
@@ -99,14 +99,31 @@ class Run:
     `ModelError` or `ContestError` where no photo at all could be checked.
     """
 
-    def __init__(self, sources: Iterable[Source], ledger: Ledger, workers: Workers, *, most_bytes: int, recheck: bool = False) -> None:
-        """sources: gone over twice, to count and to read. most_bytes: no more is read of a photo than one above it."""
+    def __init__(
+        self,
+        sources: Iterable[Source],
+        ledger: Ledger,
+        workers: Workers,
+        *,
+        most_bytes: int,
+        recheck: bool = False,
+        spooled: bool = False,
+        done: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        """Make a run.
+
+        sources: gone over twice, to count and to read. most_bytes: no more is read of a photo than one above it. recheck: forget all that
+        was found. spooled: sources go away as they are done, so that those of a run before stay listed. done: is told the name of each
+        photo once what came of it is in the ledger.
+        """
         self.progress = Progress()
         self._sources = sources
         self._ledger = ledger
         self._workers = workers
         self._most = most_bytes
         self._recheck = recheck
+        self._spooled = spooled
+        self._done = done
         self._cancelled = threading.Event()
         self._running: dict[Future[Found], _Photo] = {}
         self._lost: deque[_Photo] = deque()
@@ -122,7 +139,7 @@ class Run:
         return self._cancelled.is_set()
 
     def __iter__(self) -> Generator[Progress]:
-        self._ledger.begin(recheck=self._recheck)
+        self._ledger.begin(recheck=self._recheck, spooled=self._spooled)
         self.progress = Progress(total=sum(1 for _ in self._sources))
         self._began = time.monotonic()
         try:
@@ -148,18 +165,18 @@ class Run:
             data = source.read(self._most + 1)
         except (TerminalError, ServiceError, MemoryError) as error:
             self._ledger.list(source.name, trouble=error)
-            self._count("failed")
+            self._count("failed", source.name)
             return
         digest = hashlib.sha256(data).digest()
         self._ledger.list(source.name, digest)
         for photo in (*self._running.values(), *self._lost):
             if photo.digest == digest:
-                photo.names += 1
+                photo.names.append(source.name)
                 return
         if level := self._ledger.level(digest):
-            self._count(level, known=True)
+            self._count(level, source.name, known=True)
         else:
-            self._submit(_Photo(digest, data))
+            self._submit(_Photo(digest, data, [source.name]))
 
     def _submit(self, photo: _Photo) -> None:
         self._running[self._workers.submit(Look(photo.data, self._ledger.pictures))] = photo
@@ -187,7 +204,7 @@ class Run:
             level = self._ledger.keep_trouble(photo.digest, error)
         except Exception as error:  # every photo gets a result, whatever goes wrong with it
             level = self._ledger.keep_trouble(photo.digest, error)
-        self._count(level, photo.names)
+        self._count(level, *photo.names)
 
     def _retry(self) -> Generator[Progress]:
         """Look once more at photos that lost their workers, one alone at a time: another photo may have been the cause."""
@@ -198,9 +215,11 @@ class Run:
             self._submit(photo)
             yield from self._finish(below=1)
 
-    def _count(self, level: Level, photos: int = 1, *, known: bool = False) -> None:
-        counts = {level: getattr(self.progress, level) + photos}
-        self.progress = replace(self.progress, **counts, known=self.progress.known + photos * known)
+    def _count(self, level: Level, *names: str, known: bool = False) -> None:
+        counts = {level: getattr(self.progress, level) + len(names)}
+        self.progress = replace(self.progress, **counts, known=self.progress.known + len(names) * known)
+        for name in names:
+            self._done(name)
 
     def _told(self) -> Progress:
         self.progress = replace(self.progress, seconds=time.monotonic() - self._began)

@@ -185,6 +185,28 @@ class TestGoingOn:
         assert progress.done == 6
         assert 0 < looked + workers.looked <= 6
 
+    def test_spooled_photos_stay_listed_when_they_are_gone(self, folder, out):
+        def run(most):
+            with Ledger(out, SETUP, DEFAULT) as ledger:
+                done = []
+
+                def finished(name):
+                    done.append(name)
+                    (folder / name).unlink()
+
+                batch = Run(Sources([str(folder)]), ledger, Here(), most_bytes=MOST, spooled=True, done=finished)
+                for _ in batch:
+                    if len(done) >= most:
+                        batch.cancel()
+                return done, ledger.counts(), [row.result["name"] for row in ledger.rows()]
+
+        first, counts, names = run(3)
+        assert sorted(first) == names
+        assert sum(counts.values()) == len(first) < 6
+        rest, counts, names = run(6)
+        assert sorted(first + rest) == names
+        assert (sum(counts.values()), counts["failed"]) == (6, 2)
+
     def test_cancel_interrupts_waiting(self, folder, out):
         class Never(Here):
             def submit(self, job):
