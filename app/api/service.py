@@ -64,7 +64,7 @@ class Service:
         waiting = asyncio.wrap_future(future)
         while not waiting.done():
             await asyncio.wait({waiting}, timeout=0.5)
-            if time.perf_counter() - began > self.settings.max_wait_s and not future.running() and future.cancel():
+            if time.perf_counter() - began > self.settings.max_wait_s and future.cancel():
                 raise QueueFull(seconds=self.pool.wait_s())
             if not waiting.done() and await request.is_disconnected():
                 waiting.cancel()

@@ -113,7 +113,7 @@ def lawful() -> Callable[[Any], str]:
 def _wait_for(process: subprocess.Popen[bytes], port: int) -> None:
     import time
 
-    for _ in range(300):
+    for _ in range(10 * PATIENT_S):
         assert process.poll() is None, "the service ended"
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
