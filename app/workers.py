@@ -120,14 +120,17 @@ class CheckerPool:
         self._new_process = partial(_Process, setup, memory_mib)
         self._changed = threading.Condition()  # guards all that follows
         self._waiting: deque[tuple[Future[Any], Work[Any]]] = deque()
-        self._running: set[Future[Any]] = set()
+        self._later: deque[tuple[Future[Any], Work[Any]]] = deque()
+        self._running: dict[Future[Any], bool] = {}  # whether it came from `_later`
         self._processes: set[_Process] = set()
         self._keepers: list[threading.Thread] = []
         self._usual_s = 1.0
         self._closed = False
 
-    def submit(self, job: Work[R]) -> Future[R]:
+    def submit(self, job: Work[R], *, later: bool = False) -> Future[R]:
         """Queue a photo. Raises `QueueFull` when too many wait, or when its turn would come too late.
+
+        later: it is taken only while no other waits, and is never one too many: who submits such bounds their number.
 
         The future gives the result, or the `GesturesError` that the photo met, or `CheckTimeout`, `OutOfMemory` or `WorkerLost`. A check
         can be cancelled for as long as it waits.
@@ -136,8 +139,9 @@ class CheckerPool:
         with self._changed:
             if self._closed:
                 raise RuntimeError("the pool is closed")
-            self.admit()
-            self._waiting.append((future, job))
+            if not later:
+                self.admit()
+            (self._later if later else self._waiting).append((future, job))
             if not self._keepers:
                 atexit.register(self.close)
                 self._keepers = [threading.Thread(target=self._keep, daemon=True) for _ in range(self.workers)]
@@ -149,8 +153,9 @@ class CheckerPool:
     def admit(self) -> None:
         """Raise `QueueFull` where a photo would not be taken now."""
         with self._changed:
-            taken = len(self._waiting) + len(self._running)
-            wait_s = (taken - self.workers + 1) / self.workers * self._usual_s
+            busy = len(self._waiting) + len(self._running)
+            taken = busy - sum(self._running.values())
+            wait_s = (busy - self.workers + 1) / self.workers * self._usual_s
             if taken >= self.workers + self.queue_size or (self.max_wait_s is not None and wait_s > self.max_wait_s):
                 raise QueueFull(seconds=self.wait_s())
 
@@ -172,8 +177,9 @@ class CheckerPool:
         """End the processes. What waits is cancelled, what runs fails with `WorkerLost`."""
         with self._changed:
             self._closed = True
-            waiting, keepers = list(self._waiting), self._keepers
+            waiting, keepers = [*self._waiting, *self._later], self._keepers
             self._waiting.clear()
+            self._later.clear()
             for process in self._processes:
                 process.end()
             self._changed.notify_all()
@@ -213,7 +219,7 @@ class CheckerPool:
                 self._end(process, reason)
                 process = None
         with self._changed:
-            self._running.discard(future)
+            self._running.pop(future, None)
             self._usual_s += 0.2 * (time.monotonic() - began - self._usual_s)
         settle()
         return process
@@ -222,10 +228,10 @@ class CheckerPool:
         """Wait for a job; None when the pool is closed."""
         with self._changed:
             while not self._closed:
-                while self._waiting:
-                    future, job = self._waiting.popleft()
+                while queue := self._waiting or self._later:
+                    future, job = queue.popleft()
                     if future.set_running_or_notify_cancel():
-                        self._running.add(future)
+                        self._running[future] = queue is self._later
                         return future, job
                 self._changed.wait()
         return None

@@ -100,11 +100,22 @@ class Ledger:
 
         recheck: forget all that was found.
         """
+        if spooled:
+            self._outlive()
         with self._told(), self._db:
             self._run = max(self._run, 1) if spooled else self._run + 1
             if recheck:
                 for table in ("found", "pictures", "advice"):
                     self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+
+    def _outlive(self) -> None:
+        """Be all that is left of photos: wait for the disk with each write, and let stand what was found under other settings."""
+        with self._told(), self._db:
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("UPDATE found SET settings = ?", (self._settings_key,))
+            unadvised = "SELECT id, findings FROM found WHERE findings IS NOT NULL AND id NOT IN (SELECT found FROM advice WHERE contest = ?)"
+            for found, findings in self._db.execute(unadvised, (self._contest_key,)).fetchall():
+                self._advise(found, json.loads(findings))
 
     def end(self) -> None:
         """End a run that listed all its photos: those that are there no more are struck off. What was found in them stays."""

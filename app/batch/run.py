@@ -36,9 +36,13 @@ class Workers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """The processes of a pool as `Workers`. As many photos wait as are looked at: no process idles, and memory stays bounded."""
+    """The processes of a pool as `Workers`. As many photos wait as are looked at: no process idles, and memory stays bounded.
+
+    later: whether photos are looked at only while nothing else waits.
+    """
 
     pool: CheckerPool
+    later: bool = False
 
     @property
     def room(self) -> int:
@@ -47,7 +51,7 @@ class Processes:
 
     def submit(self, job: Work[Found]) -> Future[Found]:
         """Raises `QueueFull` where the pool's queue is shorter than its processes are many, or others use it too."""
-        return self.pool.submit(job)
+        return self.pool.submit(job, later=self.later)
 
 
 @dataclass(frozen=True, slots=True)
