@@ -2,8 +2,10 @@
 
 from datetime import timedelta
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
 
 from app.batch import run
 from app.errors import Lang
@@ -13,17 +15,21 @@ from app.terminal.words import word
 def watch(batch: run.Run, lang: Lang) -> None:
     """Make a batch go to its end, with a bar, rate, remaining time and counts on standard error where a person looks at it."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("{task.fields[told]}"))
-    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    with bar:
-        task = bar.add_task(word("checking", lang), total=None, told="")
+    if not console.is_terminal:
+        for _ in batch:
+            pass
+        return
+    bar = Progress(TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
+    task = bar.add_task(word("checking", lang), total=None, pace="")
+    with Live(bar, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as live:
         for progress in batch:
-            bar.update(task, completed=progress.done, total=progress.total, told=_told(progress, lang))
+            bar.update(task, completed=progress.done, total=progress.total, pace=_pace(progress, lang))
+            live.update(Group(bar, Text(word("batch-counts", lang, **counts(progress)), style="dim")))
 
 
-def _told(progress: run.Progress, lang: Lang) -> str:
+def _pace(progress: run.Progress, lang: Lang) -> str:
     remaining = "–" if progress.remaining_s is None else str(timedelta(seconds=round(progress.remaining_s)))
-    return word("batch-progress", lang, rate=_decimal(progress.rate, lang), remaining=remaining, **counts(progress))
+    return word("batch-pace", lang, rate=_decimal(progress.rate, lang), remaining=remaining)
 
 
 def counts(progress: run.Progress) -> dict[str, int]:
