@@ -56,6 +56,14 @@ def client() -> Iterator[TestClient]:
 
 
 @pytest.fixture(scope="session")
+def quick_client() -> Iterator[TestClient]:
+    """The same with the finder that is done soonest, for tests in which thousands of files have to be opened, whatever they show."""
+    settings = Settings(workers=1, finder="mediapipe", check_timeout_s=PATIENT_S, max_wait_s=PATIENT_S)
+    with TestClient(create_app(settings)) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
 def accusing() -> dict[str, re.Pattern[str]]:
     return {lang: re.compile(words, re.IGNORECASE) for lang, words in ACCUSING.items()}
 

@@ -176,9 +176,9 @@ def test_a_sample_of_the_corpus(client, lawful, corpus):
 
 
 @pytest.mark.deep
-def test_the_corpus(client, lawful, shared):
+def test_the_corpus(quick_client, lawful, shared):
     paths = sorted(path for path in (shared / "badimages").rglob("*") if path.is_file())
-    restarts = client.app.state.service.pool.restarts
-    outcomes = judge_all(client, lawful, paths)
+    restarts = quick_client.app.state.service.pool.restarts
+    outcomes = judge_all(quick_client, lawful, paths)
     print(f"\n{len(paths)} files of the corpus: {dict(outcomes.most_common())}; workers replaced: {dict(restarts)}")
     assert not restarts["lost"], "a decoder crashed"
