@@ -1,4 +1,4 @@
-"""The service needs nothing to write to but /tmp, and no capability: as compose.yaml and the unit in docs/operations.md run it.
+"""The service needs nothing to write to but a temporary folder, and no capability: so compose.yaml and docs/operations.md run it.
 
 A mount namespace in which every file system is read-only, and an empty set of capabilities. Needs Linux and the right to make one.
 """
@@ -19,9 +19,9 @@ import pytest
 # Device files, /proc and /sys stay as a container has them; all else becomes read-only, and nothing may be gained afterwards.
 LOCKED = """
 set -e
-mount -t tmpfs -o size=256m,mode=1777 none /tmp
+mount -t tmpfs -o size=256m none "$TMPDIR"
 while read -r _ _ _ _ place _; do
-  case "$place" in /tmp|/dev|/dev/*|/proc|/proc/*|/sys|/sys/*) ;; *) mount -o remount,bind,ro "$place" ;; esac
+  case "$place" in "$TMPDIR"|/dev|/dev/*|/proc|/proc/*|/sys|/sys/*) ;; *) mount -o remount,bind,ro "$place" ;; esac
 done < /proc/self/mountinfo
 if touch "$PROBE" 2> /dev/null; then echo "still writable" >&2; exit 9; fi
 exec setpriv --bounding-set=-all --inh-caps=-all --ambient-caps=-all --no-new-privs "$@"
@@ -32,18 +32,21 @@ def locked(*command: str) -> list[str]:
     return ["unshare", "--mount", "--propagation", "private", "sh", "-c", LOCKED, "sh", *command]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _allowed(root):
+@pytest.fixture(scope="module")
+def environment(root, tmp_path_factory) -> dict[str, str]:
+    """Where to find a folder that may be written to, and one that may not. Skips where namespaces can't be made."""
     if not shutil.which("unshare") or not shutil.which("setpriv"):
         pytest.skip("needs unshare and setpriv (util-linux)")
-    tried = subprocess.run(locked("true"), env=os.environ | {"PROBE": str(root / ".probe")}, capture_output=True, text=True)
+    environment = os.environ | {"PROBE": str(root / ".probe"), "TMPDIR": str(tmp_path_factory.mktemp("tmp"))}
+    tried = subprocess.run(locked("true"), env=environment, capture_output=True, text=True)
     if tried.returncode:
         pytest.skip(f"may not make a read-only namespace here: {tried.stderr.strip()[-200:]}")
+    return environment
 
 
-def test_photos_are_checked_with_a_read_only_root_and_no_capabilities(root, samples):
+def test_photos_are_checked_with_a_read_only_root_and_no_capabilities(root, samples, environment):
     command = [sys.executable, "-B", "-m", "app.cli", "serve", "--port", "0", "--workers", "1"]
-    environment = os.environ | {"PROBE": str(root / ".probe"), "JARI_CHECK_TIMEOUT_S": "120", "HOME": "/tmp"}
+    environment = environment | {"JARI_CHECK_TIMEOUT_S": "120", "JARI_MAX_WAIT_S": "120"}
     process = subprocess.Popen(
         locked(*command), cwd=root, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
@@ -57,7 +60,9 @@ def test_photos_are_checked_with_a_read_only_root_and_no_capabilities(root, samp
             try:
                 picture = urllib.request.urlopen(request, timeout=120).read()
                 break
-            except urllib.error.URLError:
+            except urllib.error.HTTPError:
+                raise
+            except urllib.error.URLError:  # not listening yet
                 time.sleep(0.1)
         assert picture.startswith(b"\xff\xd8")
         children = [int(child) for one in Path(f"/proc/{process.pid}/task").iterdir() for child in (one / "children").read_text().split()]
