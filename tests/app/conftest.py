@@ -106,7 +106,7 @@ def lawful() -> Callable[[Any], str]:
 
     def judge(answer: Any) -> str:
         if answer.status_code == 200:
-            return CheckedPhoto.model_validate_json(answer.content, strict=False).level
+            return str(CheckedPhoto.model_validate_json(answer.content, strict=False).level)
         assert 400 <= answer.status_code < 500 or answer.status_code == 503, answer.text
         assert answer.headers["content-type"] == "application/problem+json", answer.text
         problem = Problem.model_validate_json(answer.content)
