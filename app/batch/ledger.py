@@ -113,8 +113,11 @@ class Ledger:
         with self._told(), self._db:
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("UPDATE found SET settings = ?", (self._settings_key,))
-            unadvised = "SELECT id, findings FROM found WHERE findings IS NOT NULL AND id NOT IN (SELECT found FROM advice WHERE contest = ?)"
-            for found, findings in self._db.execute(unadvised, (self._contest_key,)).fetchall():
+            unadvised = self._db.execute(
+                "SELECT id, findings FROM found WHERE findings IS NOT NULL AND id NOT IN (SELECT found FROM advice WHERE contest = ?)",
+                (self._contest_key,),
+            )
+            for found, findings in unadvised.fetchall():
                 self._advise(found, json.loads(findings))
 
     def end(self) -> None:
@@ -257,6 +260,7 @@ def settings_key(setup: CheckerSetup) -> bytes:
         "model": bundle.SHA256,  # no other is accepted
         "head": hashlib.sha256((reading / "head.npz").read_bytes()).hexdigest(),
         "poses": hashlib.sha256((reading / "poses.toml").read_bytes()).hexdigest(),
+        "proposals": hashlib.sha256((files("gestures.hands") / "proposals.tflite").read_bytes()).hexdigest(),
     }
     return _key(parts)
 
