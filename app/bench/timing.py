@@ -27,7 +27,7 @@ from gestures.hands.proposals import ProposalNetwork
 STEPS: tuple[tuple[str, object, str], ...] = (
     ("decode", gestures.checker, "open_photo"),
     ("proposals", ProposalNetwork, "propose"),
-    ("choose tiles", search, "cover"),
+    ("choosing tiles", search.SearchFinder, "find_palms"),
     ("crops", Pyramid, "crop"),
     ("palm network", PalmDetector, "detect"),
     ("landmark network", LandmarkNetwork, "run"),
