@@ -7,16 +7,17 @@ A hand counts as found where the box of a hand that the finder gave, each used o
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
 import click
 
 from app.bench.scenes import Box, Scene, compose, overlap
+from gestures.hands import search
 from gestures.hands.finder import HandFinder
 from gestures.hands.landmarker import LandmarkerFinder
-from gestures.hands.search import SearchFinder, SearchSettings
+from gestures.hands.search import SearchFinder
 from gestures.photo import open_photo
 
 LEAST_OVERLAP = 0.4
@@ -24,7 +25,7 @@ EDGES = (25, 35, 45, 60, 90, 150, 300)  # pixels, of the bins of hand size
 SIZES = (25.0, 300.0)
 
 # Five levels, half overlap, beside the tiles around the whole photo.
-EXHAUSTIVE = SearchSettings(zooms=(0.5, 0.7, 1, 2, 4, 8, 12), overlap=0.5, least_tile=60)
+EXHAUSTIVE = replace(search.EXHAUSTIVE, overlap=0.5, least_tile=60)
 
 
 @dataclass(frozen=True, slots=True)
