@@ -27,7 +27,7 @@ SHARED = ROOT.parent / "shared"
 QUALITY = 88
 FEATHER = 0.08  # of a pasted picture's shorter side
 LARGEST_SCALE = 1.6  # a picture that is enlarged more looks blurred
-SURE = 0.6  # presence from which a hand that the finder sees in a source picture is taken for truth
+SURE = 0.8  # presence from which a hand that the finder sees in a source picture is taken for truth; at 0.7 a chin was
 LEAST_IN_SOURCE = 40  # pixels; a smaller one's place is not known well enough
 
 
