@@ -2,8 +2,8 @@
 
 A large photo holds some four hundred places and scales at which the palm detector would have to look, and nearly all of them are sky,
 wall, floor or cloth. The proposal network (a fully convolutional one, 0.2 million weights, our own) was taught what the exhaustive
-search finds, and says for every place and every octave of size how likely a hand is there; `cover` then lays as few tiles as give the
-palm detector a good view of all of them. train_proposals.py makes proposals.tflite; MODEL_CARD.md says from what.
+search finds, and says for every place and every octave of size how likely a hand is there; `Plan` then chooses tiles one by one
+until no further one is worth its time. train_proposals.py makes proposals.tflite; MODEL_CARD.md says from what.
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,9 @@ from importlib.resources import files
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from gestures.hands.networks import Floats, Network, Pixels, Pyramid, Region
+from gestures.hands.networks import Floats, Network, Palms, Pixels, Pyramid, Region
 
 # The network's maps: photo pixels of its input a cell, and the least hand, in the same pixels, that the map is for; each is for the
 # octave from there, the last for all larger hands.
@@ -37,6 +38,11 @@ class Proposals:
 
     def __len__(self) -> int:
         return len(self.chances)
+
+    def likeliest(self, most: int) -> "Proposals":
+        """So many of them, those with the highest chances."""
+        best = np.argsort(-self.chances, kind="stable")[:most]
+        return Proposals(self.centres[best], self.sizes[best], self.chances[best])
 
 
 class ProposalNetwork:
@@ -73,35 +79,70 @@ def _input(pyramid: Pyramid, shrink: float) -> Pixels:
 
 
 # How often the palm detector fires on a hand, by the hand's size as a share of the tile's side, and by how far from the tile's edge its
-# middle lies, in hands (0 and less: on or beyond the edge); the second is a factor on the first. Measured on 8,000 pairs of hand and tile.
+# middle lies, in hands (0 and less: on or beyond the edge); the second is a factor on the first. Measured on 8,000 pairs of hand and tile,
+# and taken a fifth lower: a hand that is hard to see in one tile is so in the next.
 SHARES = (0.02, 0.04, 0.065, 0.1, 0.15, 0.2, 0.3, 0.5, 0.65, 0.9, 1.2)
-FIRES = (0.02, 0.2, 0.45, 0.62, 0.75, 0.85, 0.93, 0.9, 0.8, 0.5, 0.05)
+FIRES = (0.02, 0.16, 0.36, 0.5, 0.6, 0.68, 0.74, 0.72, 0.64, 0.4, 0.04)
 INSIDE = (-0.4, -0.1, 0.1, 0.3, 0.6)
 INSIDE_FACTOR = (0.02, 0.25, 0.6, 0.85, 1.0)
 
 # Sides of the tiles that are tried around every proposal, in hands.
-TILE_SIDES = (2.4, 4.0, 6.5)
+TILE_SIDES = (2.0, 3.2, 5.0, 8.0)
+
+# So many of the likeliest proposals are planned for; a group photo of 50 megapixels has about as many.
+MOST_PROPOSALS = 800
+
+# A palm found lies within so many hands of its proposal's middle, and is so wide, in hands.
+NEAR = 0.5
+PALM_WIDTHS = (0.2, 1.2)
 
 
-def cover(proposals: Proposals, least_gain: float) -> list[Region]:
-    """Lay tiles around proposals, one after another where the palm detector can be expected to find the most hands that the tiles before
-    have not shown it, until the next one would add fewer than `least_gain` of a hand.
+class Plan:
+    """Which tile to look at next: where the palm detector can be expected to find the most hands that it has not found yet.
+
+    What it finds is taken off the plan; where it finds nothing, a hand becomes less likely, by Bayes' rule. The plan ends where the next
+    tile would add fewer than `least_gain` of a hand.
     """
-    if not len(proposals):
-        return []
-    sides = (proposals.sizes[:, None] * np.array(TILE_SIDES, np.float32)).ravel()
-    centres = np.repeat(proposals.centres, len(TILE_SIDES), axis=0)
-    fires = _fires(centres, sides, proposals)
-    left = proposals.chances.copy()
-    gains = fires @ left
-    chosen = []
-    while gains[best := int(gains.argmax())] >= least_gain:
-        chosen.append(Region(float(centres[best, 0]), float(centres[best, 1]), float(sides[best]), 0.0))
-        shown = np.flatnonzero(fires[best])
-        seen = left[shown] * fires[best, shown]
-        left[shown] -= seen
-        gains -= fires[:, shown] @ seen
-    return chosen
+
+    def __init__(self, proposals: Proposals, least_gain: float) -> None:
+        proposals = proposals.likeliest(MOST_PROPOSALS)
+        self._proposals, self._least_gain = proposals, least_gain
+        self._sides = (proposals.sizes[:, None] * np.array(TILE_SIDES, np.float32)).ravel()
+        self._centres = np.repeat(proposals.centres, len(TILE_SIDES), axis=0)
+        self._fires = _fires(self._centres, self._sides, proposals)
+        self._left = proposals.chances.copy()
+        self._gains = self._fires @ self._left
+        self._best = 0
+
+    def next(self) -> Region | None:
+        """Return the next tile, or None at the end."""
+        if not len(self._gains):
+            return None
+        self._best = int(self._gains.argmax())
+        if self._gains[self._best] < self._least_gain:
+            return None
+        x, y = self._centres[self._best]
+        return Region(float(x), float(y), float(self._sides[self._best]), 0.0)
+
+    def saw(self, palms: Palms) -> None:
+        """Take note of what the palm detector found in the tile that `next` gave, in pixels of the photo."""
+        shown = np.flatnonzero(self._fires[self._best])
+        fires, left = self._fires[self._best, shown], self._left[shown]
+        less = left * (1 - fires) / (1 - left * fires)
+        found = self._found(palms, shown)
+        less[found] = 0
+        self._left[shown] = less
+        self._gains -= self._fires[:, shown] @ (left - less)
+        self._gains[self._best] = 0  # the same look would show the same again
+
+    def _found(self, palms: Palms, which: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """(which,) bool: whether one of the palms is the proposal's hand."""
+        centres, sizes = self._proposals.centres[which, None], self._proposals.sizes[which, None]
+        middles, widths = (palms.boxes[:, :2] + palms.boxes[:, 2:]) / 2, palms.boxes[:, 2] - palms.boxes[:, 0]
+        near = np.linalg.norm(centres - middles, axis=2) < NEAR * sizes
+        alike = (widths > PALM_WIDTHS[0] * sizes) & (widths < PALM_WIDTHS[1] * sizes)
+        result: NDArray[np.bool_] = (near & alike).any(axis=1)
+        return result
 
 
 def _fires(centres: Floats, sides: Floats, proposals: Proposals) -> Floats:

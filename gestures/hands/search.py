@@ -28,7 +28,7 @@ from gestures.hands.networks import (
     landmark_region,
     palm_region,
 )
-from gestures.hands.proposals import ProposalNetwork, cover
+from gestures.hands.proposals import Plan, ProposalNetwork
 from gestures.photo import Photo
 
 
@@ -48,11 +48,11 @@ class SearchSettings:
         those landmarks (it sees 99 % of near hands instead of 91-94 %), a third time at its mirror image (fewer false alarms).
     """
 
-    zooms: tuple[float, ...] | None = (0.5, 0.7, 1, 2, 4, 8, 12)
+    zooms: tuple[float, ...] | None = None
     overlap: float = 1 / 3
     least_tile: int = 150
-    least_chance: float = 0.02
-    least_gain: float = 0.02
+    least_chance: float = 0.01
+    least_gain: float = 0.03
     palm_threshold: float = 0.15
     presence_threshold: float = 0.5
     looks: int = 3
@@ -109,23 +109,23 @@ class SearchFinder:
         hands = self.look_at(pyramid, self.find_palms(pyramid))
         return sorted(hands, key=lambda hand: -hand.size)
 
-    def tiles(self, pyramid: Pyramid) -> list[Region]:
-        """Return the upright squares of the photo, in its pixels, in which palms are looked for."""
-        height, width = pyramid.pixels.shape[:2]
-        if self._settings.zooms is not None:
-            return list(grid(width, height, self._settings))
-        return cover(self._proposals.propose(pyramid, self._settings.least_chance), self._settings.least_gain)
-
     def find_palms(self, pyramid: Pyramid) -> Palms:
         """Return the palms of the whole photo, each once, the surest first, in pixels of the photo."""
-        longest = max(pyramid.pixels.shape[:2])
-        parts = []
-        for tile in self.tiles(pyramid):
-            threshold = self._settings.palm_threshold * (0.5 if tile.side >= longest else 1)
-            to_photo = tile.to_photo()
-            found = self._palms.detect(pyramid.crop(to_photo, PALM_INPUT), threshold)
-            parts.append(found.mapped(tile.side / PALM_INPUT, *to_photo[:, 2]))
+        if self._settings.zooms is not None:
+            height, width = pyramid.pixels.shape[:2]
+            parts = [self._look_for_palms(pyramid, tile) for tile in grid(width, height, self._settings)]
+        else:
+            plan, parts = Plan(self._proposals.propose(pyramid, self._settings.least_chance), self._settings.least_gain), []
+            while tile := plan.next():
+                parts.append(self._look_for_palms(pyramid, tile))
+                plan.saw(parts[-1])
         return suppress(Palms.merged(parts))
+
+    def _look_for_palms(self, pyramid: Pyramid, tile: Region) -> Palms:
+        threshold = self._settings.palm_threshold * (0.5 if tile.side >= max(pyramid.pixels.shape[:2]) else 1)
+        to_photo = tile.to_photo()
+        palms = self._palms.detect(pyramid.crop(to_photo, PALM_INPUT), threshold)
+        return palms.mapped(tile.side / PALM_INPUT, *to_photo[:, 2])
 
     def look_at(self, pyramid: Pyramid, palms: Palms) -> list[Hand]:
         """Run the landmark network over palms; what is no hand, or a hand found already, is dropped."""

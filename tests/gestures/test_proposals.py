@@ -1,0 +1,104 @@
+"""Where hands are proposed, in which order tiles are looked at, and how the network's file is written."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gestures import open_photo
+from gestures.hands.litert import ModelWriter
+from gestures.hands.networks import Network, Palms, Pyramid
+from gestures.hands.proposals import Plan, ProposalNetwork, Proposals
+from gestures.hands.search import EXHAUSTIVE, SearchFinder, grid
+
+
+def proposals(*rows: tuple[float, float, float, float]) -> Proposals:
+    """x, y, size, chance of each."""
+    columns = np.array(rows, np.float32).reshape(-1, 4)
+    return Proposals(columns[:, :2], columns[:, 2], columns[:, 3])
+
+
+def palms(*rows: tuple[float, float, float]) -> Palms:
+    """x, y, width of each."""
+    boxes = np.array([[x - width / 2, y - width / 2, x + width / 2, y + width / 2] for x, y, width in rows], np.float32).reshape(-1, 4)
+    return Palms(boxes, np.zeros((len(boxes), 7, 2), np.float32), np.ones(len(boxes), np.float32))
+
+
+class TestPlan:
+    def test_nothing_proposed_is_nothing_to_look_at(self) -> None:
+        assert Plan(proposals(), 0.03).next() is None
+
+    def test_a_hand_found_is_not_looked_for_again(self) -> None:
+        plan = Plan(proposals((100, 100, 40, 0.9)), 0.03)
+        tile = plan.next()
+        assert tile is not None
+        assert abs(tile.x - 100) + abs(tile.y - 100) < 40
+        assert 0.1 < 40 / tile.side < 0.6
+        plan.saw(palms((102, 110, 20)))
+        assert plan.next() is None
+
+    def test_a_likely_hand_not_found_is_looked_for_in_other_tiles_and_given_up_at_last(self) -> None:
+        plan = Plan(proposals((100, 100, 40, 0.9)), 0.03)
+        sides = []
+        while tile := plan.next():
+            sides.append(tile.side)
+            plan.saw(palms((300, 300, 20), (100, 100, 200)))  # elsewhere, and far too large
+        assert len(sides) == len(set(sides)) > 1
+
+    def test_an_unlikely_hand_is_worth_no_tile_but_several_are(self) -> None:
+        assert Plan(proposals((100, 100, 40, 0.02)), 0.03).next() is None
+        assert Plan(proposals(*((100 + 10 * i, 100, 40, 0.02) for i in range(5))), 0.03).next() is not None
+
+    def test_hands_near_each_other_share_a_tile(self) -> None:
+        plan = Plan(proposals((100, 100, 40, 0.8), (160, 100, 40, 0.8)), 0.03)
+        plan.next()
+        plan.saw(palms((100, 100, 20), (160, 100, 20)))
+        assert plan.next() is None
+
+
+class TestNetwork:
+    def test_proposes_a_hand_where_it_is(self, samples: Path) -> None:
+        photo = open_photo((samples / "peace.jpg").read_bytes())
+        with SearchFinder(settings=EXHAUSTIVE) as finder:
+            hand = finder.find(photo)[0]
+        found = ProposalNetwork().propose(Pyramid(photo.pixels), 0.2)
+        x, y, width, height = hand.box
+        near = np.linalg.norm(found.centres - [x + width / 2, y + height / 2], axis=1) < hand.size / 2
+        assert (near & (np.abs(np.log2(found.sizes / hand.size)) < 1.1)).any()
+
+    def test_saves_most_of_the_tiles_and_no_sure_hand(self, samples: Path) -> None:
+        photo = open_photo((samples / "group.jpg").read_bytes())
+        looked: list[float] = []
+        with SearchFinder() as search, SearchFinder(settings=EXHAUSTIVE) as exhaustive:
+            look, all_hands = search._look_for_palms, exhaustive.find(photo)
+            search._look_for_palms = lambda pyramid, tile: (looked.append(tile.side), look(pyramid, tile))[1]  # type: ignore[method-assign]
+            hands = search.find(photo)
+        sure = [hand.landmarks for hand in all_hands if hand.presence > 0.9 and hand.size > 50]
+        assert len(sure) >= 15
+        for landmarks in sure:
+            assert min(np.abs(landmarks - hand.landmarks).mean() for hand in hands) < 15
+        assert len(looked) < len(list(grid(photo.width, photo.height, EXHAUSTIVE))) / 2
+
+    @pytest.mark.parametrize("size", [(1, 1), (1, 900), (700, 3), (65, 64)])
+    def test_takes_photos_of_any_shape(self, size: tuple[int, int]) -> None:
+        found = ProposalNetwork().propose(Pyramid(np.full((*size, 3), 90, np.uint8)), 0.001)
+        assert found.centres.shape == (len(found), 2)
+
+
+def test_a_model_is_written_as_it_is_meant() -> None:
+    """Twice the sum of the channels, a stride of two with the padding to the right and below, and four channels as four pixels."""
+    writer = ModelWriter(4, 4, 3)
+    doubled = writer.convolution(writer.picture, np.full((1, 1, 1, 3), 2, np.float32), np.ones(1, np.float32))
+    summed = writer.depthwise(doubled, np.ones((1, 3, 3, 1), np.float32), np.zeros(1, np.float32), stride=2, relu=True)
+    four = writer.convolution(summed, np.arange(4, dtype=np.float32).reshape(4, 1, 1, 1), np.zeros(4, np.float32))
+    out = writer.convolution(
+        writer.add(writer.widen(four), doubled), np.ones((1, 1, 1, 1), np.float32), np.zeros(1, np.float32), name="out"
+    )
+    network = Network(writer.write([out]))
+    network.run(np.full((4, 4, 3), 255, np.uint8))
+    sevens = np.array([[9, 6], [6, 4]]) * 7  # the padding is zero: 3×3, 3×2 and 2×2 pixels of 7
+    expected = np.kron(sevens, np.array([[0, 1], [2, 3]])) + 7
+    np.testing.assert_allclose(network.output("out")[..., 0], expected)
+    network.take(8, 4)
+    network.run(np.zeros((8, 4, 3), np.uint8))
+    assert network.output("out").shape == (8, 4, 1)
