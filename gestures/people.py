@@ -50,11 +50,11 @@ def pairs(hands: Sequence[Hand]) -> tuple[tuple[int, int], ...]:
 def _uncrossed(left: Hand, right: Hand, only_two: bool) -> bool:
     """Whether one person's arms, not crossed, could have these hands at the left and at the right of the photo.
 
-    The model names hands as if it saw a mirror image, so in a photo that somebody took the one at the left is called left; in a mirrored
-    selfie it is the other way round, which is believed only where there are no other people's hands.
+    Who faces the camera has the right hand at the left of the photo; in a mirrored selfie it is the other way round, which is believed
+    only where there are no other people's hands.
     """
     sides = (left.side, right.side)
-    if sides != ("left", "right") and not (only_two and sides == ("right", "left")):
+    if sides != ("right", "left") and not (only_two and sides == ("left", "right")):
         return False
     return bool(_elbow(left)[0] <= _elbow(right)[0])
 

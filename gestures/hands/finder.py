@@ -27,14 +27,14 @@ CHAINS = (THUMB, INDEX, MIDDLE, RING, LITTLE)
 class Look:
     """What the landmark network saw of a hand in one look.
 
-    landmarks: (21, 3) float32, pixels of the photo. world: (21, 3) float32, metres. presence: 0..1. leftness: 0..1, 1 for the
-    subject's left hand. embedding: (1152,) float32, 0..6, what the network's last layer saw; landmarks are but a linear view of it.
+    landmarks: (21, 3) float32, pixels of the photo. world: (21, 3) float32, metres. presence: 0..1. rightness: 0..1, 1 for the
+    subject's right hand. embedding: (1152,) float32, 0..6, what the network's last layer saw; landmarks are but a linear view of it.
     """
 
     landmarks: Points
     world: Points
     presence: float
-    leftness: float
+    rightness: float
     embedding: Points
 
 

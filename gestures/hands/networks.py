@@ -149,16 +149,16 @@ class LandmarkNetwork:
         self._network.run(picture)
         points = self._network.output("Identity").reshape(21, 3) / LANDMARK_INPUT
         world = self._network.output("Identity_3").reshape(21, 3).copy()
-        presence, leftness = (float(self._network.output(name)[0]) for name in ("Identity_1", "Identity_2"))
+        presence, rightness = (float(self._network.output(name)[0]) for name in ("Identity_1", "Identity_2"))
         if mirrored:
-            points[:, 0], world[:, 0], leftness = 1 - points[:, 0], -world[:, 0], 1 - leftness
+            points[:, 0], world[:, 0], rightness = 1 - points[:, 0], -world[:, 0], 1 - rightness
         to_photo = region.to_photo()
         landmarks = np.empty((21, 3), np.float32)
         landmarks[:, :2] = points[:, :2] @ to_photo[:, :2].T + to_photo[:, 2]
         landmarks[:, 2] = points[:, 2] * region.side
         cos, sin = np.cos(region.angle), np.sin(region.angle)
         world[:, :2] = world[:, :2] @ np.array([[cos, sin], [-sin, cos]], np.float32)
-        return Look(landmarks, world, presence, leftness, self._network.output(self._embedding))
+        return Look(landmarks, world, presence, rightness, self._network.output(self._embedding))
 
 
 def _with_embedding(model: bytes) -> tuple[bytes, str]:

@@ -149,7 +149,7 @@ class SearchFinder:
         if presence < self._settings.presence_threshold:
             return None
         hand = final[0]
-        side: Side = "left" if hand.leftness >= 0.5 else "right"
+        side: Side = "right" if hand.rightness >= 0.5 else "left"
         size = float(np.ptp(hand.landmarks[:, :2], axis=0).max())
         share = size / max(pyramid.pixels.shape[:2])
         return Hand(hand.landmarks, hand.world, side, presence, float(score), share, tuple(looks))

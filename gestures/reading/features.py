@@ -21,12 +21,12 @@ _PAIRS = np.array(
 _CHAINS = np.array([(WRIST, *chain) for chain in CHAINS])
 
 
-def geometry(landmarks: Points, world: Points, left: NDArray[np.bool_]) -> NDArray[np.float32]:
+def geometry(landmarks: Points, world: Points, right: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Return (n, 206) float32: hands in a canonical frame, in the picture and in space, with their joint angles and distances.
 
-    landmarks: (n, 21, 3) float32, pixels. world: (n, 21, 3) float32, metres. left: (n,) bool, whether the model calls it a left hand.
+    landmarks: (n, 21, 3) float32, pixels. world: (n, 21, 3) float32, metres. right: (n,) bool, whether the model calls it a right hand.
     """
-    flat, space = in_picture(landmarks), in_space(world, left)
+    flat, space = in_picture(landmarks), in_space(world, right)
     parts = [points.reshape(len(points), -1) for points in (flat, space)]
     for points in (flat, space):
         parts += [_bends(points), np.linalg.norm(points[:, _PAIRS[:, 0]] - points[:, _PAIRS[:, 1]], axis=2)]
@@ -36,7 +36,7 @@ def geometry(landmarks: Points, world: Points, left: NDArray[np.bool_]) -> NDArr
 def looks_geometry(looks: Sequence[Look]) -> NDArray[np.float32]:
     """Return (n, 206) float32: `geometry` of one hand as each look saw it."""
     landmarks, world = np.stack([look.landmarks for look in looks]), np.stack([look.world for look in looks])
-    return geometry(landmarks, world, np.array([look.leftness >= 0.5 for look in looks]))
+    return geometry(landmarks, world, np.array([look.rightness >= 0.5 for look in looks]))
 
 
 def in_picture(landmarks: Points) -> Points:
@@ -55,7 +55,7 @@ def in_picture(landmarks: Points) -> Points:
     return upright
 
 
-def in_space(world: Points, left: NDArray[np.bool_]) -> Points:
+def in_space(world: Points, right: NDArray[np.bool_]) -> Points:
     """Lay the hand, in space, in the frame of its own palm: y from wrist to middle knuckle, x across to the index finger, z out of it."""
     points = world - world[:, WRIST : WRIST + 1]
     y = points[:, MIDDLE[0]]
@@ -64,7 +64,7 @@ def in_space(world: Points, left: NDArray[np.bool_]) -> Points:
     x = points[:, INDEX[0]] - points[:, LITTLE[0]]
     x = x - (x * y).sum(axis=1, keepdims=True) * y
     x = x / (np.linalg.norm(x, axis=1, keepdims=True) + 1e-9)
-    z = np.cross(x, y) * np.where(left, -1, 1)[:, None]
+    z = np.cross(x, y) * np.where(right, -1, 1)[:, None]
     frame = np.stack([x, y, z], axis=1)
     upright: Points = (np.einsum("nij,nkj->nki", frame, points) / size[:, None]).astype(np.float32)
     return upright
@@ -125,7 +125,7 @@ def context(hand: Hand) -> NDArray[np.float32]:
             np.log(_distance(second, mirrored, hand.size) + 1e-3),
             np.log(hand.size),
             np.log(hand.share + 1e-4),
-            abs(second.leftness + mirrored.leftness - 1),
+            abs(second.rightness + mirrored.rightness - 1),
             -up[1],
         ],
         np.float32,

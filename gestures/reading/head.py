@@ -81,7 +81,7 @@ class Head:
         if looks:
             shapes, embeddings = looks_geometry(looks), np.stack([look.embedding for look in looks])
         else:
-            shapes, embeddings = geometry(hand.landmarks[None], hand.world[None], np.array([hand.side == "left"])), None
+            shapes, embeddings = geometry(hand.landmarks[None], hand.world[None], np.array([hand.side == "right"])), None
         logits = self.logits(shapes, embeddings, np.repeat(context(hand)[None], len(shapes), axis=0)).mean(axis=0)
         posing, *extended, ring, crossed, apart = (float(p) for p in 1 / (1 + np.exp(-logits)))
         whole: dict[str, float] = {}

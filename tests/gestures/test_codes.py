@@ -66,7 +66,7 @@ def test_nothing_at_all():
 
 def both_hands(make_posed, left, right):
     """Two hands of one person, as they stand in the photo."""
-    return [make_posed(left, x=100, side="left"), make_posed(right, x=150, side="right")]
+    return [make_posed(left, x=100, side="right"), make_posed(right, x=150, side="left")]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_together_never_replaces_a_single_hand(make_posed):
 
 
 def test_a_hand_at_rest_adds_nothing(make_posed):
-    posed = [make_posed("peace", x=100, side="left"), make_posed(None, x=150, side="right")]
+    posed = [make_posed("peace", x=100, side="right"), make_posed(None, x=150, side="left")]
     assert [code.number for code in codes(posed, contests()["default"])] == [2]
 
 

@@ -30,7 +30,7 @@ def test_one_tile_agrees_with_mediapipe(shared: Path) -> None:
     """The driver is MediaPipe's own pipeline where both look at the whole photo in one go: mean distance of a hand's landmarks."""
     files = sorted((shared / "photos" / "hagrid").glob("*/*.jpg"))[::6] + sorted((shared / "rendered").glob("*.jpg"))
     files += sorted((shared / "rendered" / "small").glob("*.jpg"))[::3]
-    errors = []
+    errors, same_side = [], []
     with SearchFinder(settings=ONE_TILE) as search, LandmarkerFinder() as reference:
         for path in files:
             photo = open_photo(path.read_bytes())
@@ -39,10 +39,12 @@ def test_one_tile_agrees_with_mediapipe(shared: Path) -> None:
                 distances = [np.linalg.norm(hand.landmarks[:, :2] - one.landmarks[:, :2], axis=1).mean() / hand.size for one in ours]
                 if distances and min(distances) < 0.5:
                     errors.append(min(distances))
+                    same_side.append(ours[int(np.argmin(distances))].side == hand.side)
     assert len(errors) > 80
     median, high = np.percentile(errors, [50, 95])
     assert median < 0.02
     assert high < 0.05
+    assert np.mean(same_side) > 0.95
 
 
 def test_finds_every_hand_of_a_group_that_mediapipe_misses(search: SearchFinder) -> None:

@@ -10,7 +10,7 @@ from gestures.people import pairs
 
 @pytest.fixture
 def side_by_side(make_hand):
-    def make(apart, sides=("left", "right"), size=60):
+    def make(apart, sides=("right", "left"), size=60):
         return [make_hand(x=300, side=sides[0]), make_hand(x=300 + apart, side=sides[1], size=size)]
 
     return make
@@ -23,7 +23,7 @@ def tilted(hand, right):
     return replace(hand, landmarks=landmarks)
 
 
-@pytest.mark.parametrize("sides", [("left", "right"), ("right", "left")])  # a photo, and a mirrored selfie
+@pytest.mark.parametrize("sides", [("right", "left"), ("left", "right")])  # a photo, and a mirrored selfie
 def test_the_only_two_hands_are_of_one_person(side_by_side, sides):
     hands = side_by_side(120, sides)
     assert pairs(hands) == ((0, 1),)
@@ -33,10 +33,10 @@ def test_the_only_two_hands_are_of_one_person(side_by_side, sides):
 @pytest.mark.parametrize(
     ("apart", "sides", "size"),
     [
-        (200, ("left", "right"), 60),  # too far apart
-        (5, ("left", "right"), 60),  # one hand found twice
+        (200, ("right", "left"), 60),  # too far apart
+        (5, ("right", "left"), 60),  # one hand found twice
         (60, ("left", "left"), 60),
-        (60, ("left", "right"), 120),  # one much nearer to the camera
+        (60, ("right", "left"), 120),  # one much nearer to the camera
     ],
 )
 def test_not_every_two_hands(side_by_side, apart, sides, size):
@@ -65,7 +65,7 @@ def test_one_hand_and_none(make_hand):
 
 def test_in_a_group_only_hands_close_together(make_hand):
     def row(apart):
-        return [make_hand(x=400 * person + apart * k, side=side) for person in range(3) for k, side in enumerate(("left", "right"))]
+        return [make_hand(x=400 * person + apart * k, side=side) for person in range(3) for k, side in enumerate(("right", "left"))]
 
     assert pairs(row(50)) == ((0, 1), (2, 3), (4, 5))
     assert pairs(row(100)) == ()  # as near as a neighbour's hand may be
@@ -84,7 +84,7 @@ def test_a_third_hand_about_as_near_makes_it_unsure(side_by_side, make_hand, thi
 
 
 def test_crossed_hands_of_a_group_stay_alone(side_by_side, make_hand):
-    assert pairs([*side_by_side(50, ("right", "left")), make_hand(x=9000)]) == ()
+    assert pairs([*side_by_side(50, ("left", "right")), make_hand(x=9000)]) == ()
 
 
 def test_no_hand_has_two_others(make_hand):

@@ -31,22 +31,22 @@ class TestFeatures:
     def test_do_not_change_with_place_size_turn_and_mirror(self) -> None:
         random = np.random.default_rng(0)
         landmarks, world = (random.normal(size=(4, 21, 3)).astype(np.float32) for _ in range(2))
-        left = np.array([True, False, True, False])
-        plain = geometry(landmarks, world, left)
+        right = np.array([True, False, True, False])
+        plain = geometry(landmarks, world, right)
         cos, sin = np.cos(0.7), np.sin(0.7)
         turn = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]], np.float32)
         mirror = np.array([-1, 1, 1], np.float32)
-        np.testing.assert_allclose(geometry(landmarks * 3 + 50, world, left), plain, atol=1e-3)
-        np.testing.assert_allclose(geometry(landmarks @ turn, world @ turn, left), plain, atol=1e-3)
-        np.testing.assert_allclose(geometry(landmarks * mirror, world * mirror, ~left), plain, atol=1e-3)
+        np.testing.assert_allclose(geometry(landmarks * 3 + 50, world, right), plain, atol=1e-3)
+        np.testing.assert_allclose(geometry(landmarks @ turn, world @ turn, right), plain, atol=1e-3)
+        np.testing.assert_allclose(geometry(landmarks * mirror, world * mirror, ~right), plain, atol=1e-3)
 
     def test_change_with_the_fingers(self) -> None:
         random = np.random.default_rng(1)
         landmarks, world = (random.normal(size=(1, 21, 3)).astype(np.float32) for _ in range(2))
         bent = world.copy()
         bent[0, 8] += 1
-        left = np.array([True])
-        changed = np.flatnonzero(np.abs(geometry(landmarks, bent, left) - geometry(landmarks, world, left))[0] > 1e-6)
+        right = np.array([True])
+        changed = np.flatnonzero(np.abs(geometry(landmarks, bent, right) - geometry(landmarks, world, right))[0] > 1e-6)
         columns = finger_features()
         assert set(changed) & set(columns[1])
         for other in (2, 3, 4):  # the thumb's distances end at the other fingers' tips
