@@ -2,11 +2,13 @@
 
     ServiceError
     ├── QueueFull        more photos wait than may wait
+    │   └── BatchQueueFull   more batches are unfinished than may be
     ├── CheckTimeout     a photo took too long
     ├── WorkerLost       the process that checked a photo ended before it was done
     ├── NotReady         the self-check has not passed
     ├── TooManyRequests  a key is used more often than it may be
     ├── ArchiveRefused   an archive, or an entry in it, that is not opened
+    ├── BatchRefused     a batch that is not there, not done, or too large
     └── RequestError     what HTTP itself finds wrong: no such address, method, media type, …
 
 They stand beside the tree of `gestures.errors`, and carry `type` and `params` in the same way.
@@ -63,6 +65,12 @@ class QueueFull(ServiceError):
     type = "queue-full"
 
 
+class BatchQueueFull(QueueFull):
+    """More batches are unfinished than may be. `params`: seconds until trying again makes sense."""
+
+    type = "batch-queue-full"
+
+
 class CheckTimeout(ServiceError):
     """A photo took too long. `params`: seconds that it was given."""
 
@@ -100,6 +108,14 @@ class TooManyRequests(ServiceError):
 
 class ArchiveRefused(ServiceError):
     """An archive of photos, or an entry in it, that is not opened; each instance has the type of its row in problems.toml."""
+
+    def __init__(self, kind: str, **params: object) -> None:
+        super().__init__(**params)
+        self.type = kind
+
+
+class BatchRefused(ServiceError):
+    """A batch that is not there, not done, or too large; each instance has the type of its row in problems.toml."""
 
     def __init__(self, kind: str, **params: object) -> None:
         super().__init__(**params)

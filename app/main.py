@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -16,7 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app import web
 from app.about import head_sha256, model_sha256, versions
-from app.api import checks, health, metrics, privacy, tables
+from app.api import batches, checks, health, metrics, privacy, tables
 from app.api.problems import add_handlers
 from app.api.service import Service
 from app.connections import patient_protocol
@@ -48,10 +49,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         max_wait_s=settings.max_wait_s,
         memory_mib=settings.worker_memory,
     )
-    service = Service(settings, pool)
+    service = Service(settings, setup, pool)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(service.batches.start)
         warm_up = asyncio.create_task(_warm_up(service))
         try:
             yield
@@ -59,6 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             warm_up.cancel()
             with suppress(asyncio.CancelledError):
                 await warm_up
+            await asyncio.to_thread(service.batches.stop)
             await asyncio.to_thread(pool.close)
             await asyncio.to_thread(service.traces.close)
 
@@ -75,7 +78,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         form_limits={"max_files": 1, "max_fields": 4, "max_part_size": 1024},
     )
     app.state.service = service
-    routers = [checks.router, tables.router, privacy.router, health.router, web.router]
+    routers = [checks.router, batches.router, tables.router, privacy.router, health.router, web.router]
     for router in (*routers, metrics.router) if settings.metrics else routers:
         app.include_router(router)
     app.mount("/static", web.static)
@@ -85,6 +88,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         Uploads,
         pool=pool,
         max_bytes=settings.max_bytes,
+        batches=service.batches,
         most_held=max(settings.queue_bytes, settings.max_bytes),
         patience_s=settings.upload_timeout_s,
     )
@@ -94,9 +98,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization"],
-            expose_headers=["Retry-After", "X-Request-ID"],
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Last-Event-ID"],
+            expose_headers=["Location", "Retry-After", "X-Request-ID"],
         )
     app.add_middleware(Surround, metrics=service.metrics)  # added after the others, so around them
     if settings.traces_endpoint:
@@ -154,4 +158,13 @@ def serve(settings: Settings, listener: socket.socket) -> None:
         # What was accepted is finished: it waits, is checked, and its answer is sent.
         timeout_graceful_shutdown=math.ceil(settings.max_wait_s + settings.check_timeout_s) + 5,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    _Server(config).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Lets go of those who follow a batch as soon as it is told to stop: they would follow to its end, and come back by themselves."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Hear a signal."""
+        self.config.app.state.service.batches.leaving = True  # type: ignore[union-attr]
+        super().handle_exit(sig, frame)

@@ -13,13 +13,16 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import problem
+from app.batch.jobs import Batches
 from app.connections import LEAST_RATE
-from app.errors import QueueFull, RequestError
+from app.errors import BatchRefused, QueueFull, RequestError, ServiceError
 from app.metrics import Answered, Metrics
 from app.workers import CheckerPool
-from gestures.errors import PhotoTooLarge
+from gestures.errors import GesturesError, PhotoTooLarge
 
 log = logging.getLogger("app.requests")
+
+BATCHES = "/v1/batches"
 
 # What a form adds to the photo: boundaries, headers, the other fields.
 FORM_OVERHEAD = 64 * 2**10
@@ -100,12 +103,14 @@ class Uploads:
 
     Bytes count from when they are read until the request is answered, so that an upload that is being read, one that waits and one that
     is being checked count alike. No body is read for a queue that is full. What is refused is raised where the body is read.
+    Batches have limits of their own, and go to the disk.
     """
 
-    def __init__(self, app: ASGIApp, pool: CheckerPool, max_bytes: int, most_held: int, patience_s: float) -> None:
+    def __init__(self, app: ASGIApp, pool: CheckerPool, batches: Batches, max_bytes: int, most_held: int, patience_s: float) -> None:
         """max_bytes: most bytes of a photo. most_held: most bytes of all bodies. patience_s: seconds beside those of `LEAST_RATE`."""
         self.app = app
         self.pool = pool
+        self.batches = batches
         self.max_bytes = max_bytes
         self.most_held = most_held
         self.patience_s = patience_s
@@ -116,8 +121,12 @@ class Uploads:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self.app(scope, receive, send)
             return
-        too_large = PhotoTooLarge(what="bytes", limit=self.max_bytes)
+        is_batch = scope["path"].removeprefix(scope.get("root_path", "")) == BATCHES  # goes to the disk, and waits elsewhere
+        too_large: GesturesError | ServiceError = PhotoTooLarge(what="bytes", limit=self.max_bytes)
         limit = self.max_bytes + FORM_OVERHEAD
+        if is_batch:
+            most = self.batches.limits
+            too_large, limit = BatchRefused("batch-too-large", limit=most.bytes // 2**20), most.bytes + FORM_OVERHEAD + most.files * 1024
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
             await problem(Request(scope), too_large, headers={"Connection": "close"})(scope, receive, send)
@@ -131,7 +140,8 @@ class Uploads:
             if is_whole:  # from now on this is asked only for whether the caller is still there
                 return await receive()
             if began is None:
-                self.pool.admit()
+                if not is_batch:
+                    self.pool.admit()
                 began = asyncio.get_running_loop().time()
             try:
                 async with asyncio.timeout_at(began + self.patience_s + taken / LEAST_RATE):
@@ -140,18 +150,18 @@ class Uploads:
                 raise RequestError("upload-slow") from None
             size = len(message.get("body", b""))
             taken += size
-            self.held += size
+            self.held += 0 if is_batch else size
             is_whole = not message.get("more_body", False)
             if taken > limit:
                 raise too_large
-            if self.held > self.most_held + FORM_OVERHEAD:
+            if not is_batch and self.held > self.most_held + FORM_OVERHEAD:
                 raise QueueFull(seconds=self.pool.wait_s())
             return message
 
         try:
             await self.app(scope, bounded, send)
         finally:
-            self.held -= taken
+            self.held -= 0 if is_batch else taken
 
 
 class JsonLines(logging.Formatter):

@@ -127,7 +127,7 @@ class CheckedPhoto(Schema):
     """Advice about one photo. It is advice, not a finding, and `clear` is no guarantee."""
 
     schema_: Literal[1] = Field(alias="schema", description="Version of this object.", examples=[1])
-    name: str = Field(description="Always empty over HTTP: the service does not look at file names.", examples=[""])
+    name: str = Field(description="Of a photo of a batch, its name as it was sent; else empty.", examples=[""])
     width: int = Field(description="Pixels across, upright.", examples=[4000])
     height: int = Field(description="Pixels down, upright.", examples=[3000])
     taken_at: datetime | None = Field(
@@ -144,6 +144,68 @@ class CheckedPhoto(Schema):
     contest: str = Field(description="Key of the contest that was used.", examples=["default"])
     finder: str = Field(description="The hand finder that was used.", examples=["search"])
     elapsed_ms: int = Field(ge=0, description="Milliseconds that the check took.", examples=[412])
+
+
+class BatchCounts(Schema):
+    """Photos of a batch by what came of them."""
+
+    clear: int = Field(description="No pose with a reading.", examples=[81])
+    review: int = Field(description="A pose may be read as a number on the ballot, or stands on a list.", examples=[12])
+    unclear: int = Field(description="A hand was seen but cannot be read.", examples=[5])
+    failed: int = Field(description="Could not be checked; the results say why.", examples=[2])
+
+
+class BatchProblem(Schema):
+    """Why a whole batch could not be checked, in the caller's language."""
+
+    type: str = Field(description="A stable slug.", examples=["spool-full"])
+    title: str = Field(description="What is wrong, in a few words.", examples=["The service is out of space"])
+    detail: str = Field(description="What is wrong and what to do.", examples=["Please try again later."])
+
+
+class BatchOut(Schema):
+    """How far a batch is."""
+
+    id: str = Field(
+        description="Names the batch in addresses. Whoever knows it may see the batch.", examples=["zbFUMIyGbDxx8Jkk3vK2w0Zg6nVfqYc1"]
+    )
+    state: Literal["waiting", "running", "done", "failed"] = Field(
+        description="`waiting` for other batches, `running`, `done` with results and reports, `failed` as a whole.", examples=["running"]
+    )
+    photos: int = Field(description="Photos in it.", examples=[240])
+    done: int = Field(description="Photos that are done.", examples=[100])
+    counts: BatchCounts = Field(description="Those that are done, by what came of them.")
+    rate: float = Field(description="Photos a second, now.", examples=[1.9])
+    remaining_s: int | None = Field(description="Seconds that the rest will take, where that can be told.", examples=[73])
+    ahead: int = Field(description="Batches that are done before it.", examples=[0])
+    contest: str = Field(description="Key of the contest.", examples=["default"])
+    lang: Literal["id", "en"] = Field(description="Language of the reports.", examples=["id"])
+    crops: bool = Field(description="Whether the report shows hands.", examples=[True])
+    created_at: datetime = Field(description="When it was sent.", examples=["2026-11-22T09:12:00Z"])
+    finished_at: datetime | None = Field(description="When it was done.", examples=["2026-11-22T09:14:10Z"])
+    photos_left: int = Field(description="Photos that are still kept; each is deleted as soon as it was checked.", examples=[140])
+    results_kept_s: int = Field(description="Seconds that results are kept after the batch is done.", examples=[86400])
+    results_deleted_at: datetime | None = Field(
+        description="When results and reports are deleted; known once it is done.", examples=["2026-11-23T09:14:10Z"]
+    )
+    problem: BatchProblem | None = Field(description="Why it failed, or null.")
+
+
+class FailedPhoto(Schema):
+    """A photo of a batch that could not be checked."""
+
+    schema_: Literal[1] = Field(alias="schema", description="Version of this object.", examples=[1])
+    name: str = Field(description="The photo's name, as it was sent.", examples=["acara/IMG_0412.jpg"])
+    error: BatchProblem = Field(description="Why, in the batch's language.")
+
+
+class BatchResults(Schema):
+    """Some of the results of a batch."""
+
+    total: int = Field(description="Photos in the batch.", examples=[240])
+    offset: int = Field(description="Photos before these.", examples=[0])
+    next: int | None = Field(description="The `offset` to go on with, or null after the last.", examples=[100])
+    results: list[CheckedPhoto | FailedPhoto] = Field(description="Checked photos, and those that could not be checked, by name.")
 
 
 class StageOut(Schema):
@@ -219,6 +281,14 @@ class Poses(Schema):
         )
 
 
+class BatchLimitsOut(Schema):
+    """What a batch may be at most, and how long what came of it is kept."""
+
+    files: int = Field(description="Most photos.", examples=[2000])
+    bytes: int = Field(description="Most bytes, as sent and unpacked.", examples=[2147483648])
+    kept_s: int = Field(description="Seconds that results are kept after the batch is done.", examples=[86400])
+
+
 class LimitsOut(Schema):
     """What a photo may be at most and at least."""
 
@@ -226,13 +296,20 @@ class LimitsOut(Schema):
     pixels: int = Field(description="Most pixels, width times height.", examples=[50000000])
     side: int = Field(description="Most pixels along one side.", examples=[20000])
     least_side: int = Field(description="Fewest pixels along one side.", examples=[32])
+    batches: BatchLimitsOut | None = Field(default=None, description="Limits of batches, or null where they are switched off.")
 
 
 class Privacy(Schema):
     """How this installation treats photos and callers."""
 
     photos_kept: bool = Field(default=False, description="Whether photos are kept after they were checked.", examples=[False])
-    results_kept: bool = Field(default=False, description="Whether results are kept after they were given.", examples=[False])
+    batches: bool = Field(
+        description="Whether many photos can be sent at once; those wait on the server's disk to be checked.", examples=[True]
+    )
+    results_kept: bool = Field(
+        description="Whether results are kept for a while: those of batches, never those of single photos.", examples=[True]
+    )
+    results_kept_s: int = Field(description="Seconds that results of batches are kept; 0 where there are none.", examples=[86400])
     faces_recognised: bool = Field(default=False, description="Whether faces are recognised.", examples=[False])
     addresses_logged: bool = Field(default=False, description="Whether addresses of callers are logged.", examples=[False])
     logged: list[str] = Field(description="What the log has of a request; nothing else.", examples=[["time", "id", "status", "ms"]])

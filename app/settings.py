@@ -17,6 +17,16 @@ def _workers() -> int:
     return min(os.cpu_count() or 1, 2)
 
 
+def _spool() -> Path | None:
+    # systemd names the folder that a unit's StateDirectory= makes.
+    if given := os.environ.get("STATE_DIRECTORY"):
+        return Path(given.split(":")[0])
+    try:
+        return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "jari"
+    except RuntimeError:  # a user without a home
+        return None
+
+
 class Settings(BaseSettings):
     """All that can be set. The README's table is made from the descriptions."""
 
@@ -56,6 +66,15 @@ class Settings(BaseSettings):
     max_bytes: int = Field(default=Limits().bytes, ge=1, description="Most bytes of a photo.")
     max_pixels: int = Field(default=Limits().pixels, ge=1, description="Most pixels of a photo, looked at before it is decoded.")
     max_side: int = Field(default=Limits().side, ge=1, description="Most pixels along one side of a photo.")
+    spool: Annotated[Path | None, NoDecode] = Field(
+        default_factory=_spool,
+        description="Folder in which batches are kept until they are checked, and their results for a while; `off`: no batches. "
+        "Default: `jari` in the user's state folder, or the unit's StateDirectory.",
+    )
+    batch_files: int = Field(default=2000, ge=1, description="Most photos of a batch.")
+    batch_bytes: int = Field(default=2 * 2**30, ge=1, description="Most bytes of a batch, as sent and unpacked.")
+    batch_queue: int = Field(default=8, ge=1, description="Batches that may be unfinished; one more is answered with 503.")
+    batch_keep_s: float = Field(default=24 * 3600, gt=0, description="Seconds that a batch's results are kept after it is done.")
     contest: str = Field(default="default", description="Contest used where a request names none: a known name, or a contest file's path.")
     finder: FinderName = Field(default="search", description="Hand finder: `search` sees small hands, `mediapipe` only near ones.")
     model: Path | None = Field(default=None, description="Another copy of `hand_landmarker.task`. Default: the one that is installed.")
@@ -83,6 +102,11 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("spool", mode="before")
+    @classmethod
+    def _off(cls, value: object) -> object:
+        return None if value == "off" else value
 
     @field_validator("api_keys", mode="before")
     @classmethod

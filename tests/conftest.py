@@ -1,9 +1,13 @@
 """What several tests share. Photos of others are never part of the project: tests that want them look beside the repository."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
+
+# Services that tests start keep no batches in the user's folder; a test that wants some names a folder of its own.
+os.environ["JARI_SPOOL"] = "off"
 
 ROOT = Path(__file__).resolve().parent.parent
 

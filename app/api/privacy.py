@@ -21,7 +21,11 @@ async def privacy(request: Request, service: ServiceDep, response: Response) -> 
         return FileResponse(web.ROOT / "privacy.html", media_type="text/html", headers={"Vary": "Accept"})
     response.headers["Vary"] = "Accept"
     settings = service.settings
+    are_on = service.batches.are_on
     return Privacy(
+        batches=are_on,
+        results_kept=are_on,
+        results_kept_s=round(service.batches.keep_s) if are_on else 0,
         contact=settings.privacy_contact or None,
         logged=list(LOGGED) if settings.log_level in ("debug", "info") else [],
         metrics=settings.metrics,

@@ -16,7 +16,7 @@ from gestures import GesturesError, error_text
 from gestures.errors import PhotoTooLarge, PhotoTooSmall, UnknownContest
 
 MEDIA_TYPE = "application/problem+json"
-HANG_UP = ("photo-too-large", "upload-slow")  # the rest of such a body is not waited for
+HANG_UP = ("photo-too-large", "upload-slow", "batch-too-large", "batch-too-many")  # the rest of such a body is not waited for
 
 
 def problem(
@@ -99,7 +99,7 @@ _SAMPLES = {
     "photo-too-small": PhotoTooSmall(width=16, height=16, limit=32),
     "contest-unknown": UnknownContest(name="pilkada-2030", known="default, pilpres-2024"),
 }
-_PARAMS = {"seconds": 20, "fields": "photo", "allowed": "POST"}
+_PARAMS = {"seconds": 20, "fields": "photo", "allowed": "POST", "most": 2000, "limit": 2048, "times": 100}
 
 
 def _example(kind: str) -> dict[str, Any]:

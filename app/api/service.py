@@ -11,12 +11,13 @@ from fastapi import Depends
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from app.batch.jobs import Batches
 from app.errors import NotReady, QueueFull
 from app.keys import KeyRing, read_keys
 from app.metrics import Metrics
 from app.settings import Settings
 from app.tracing import Traces
-from app.workers import CheckerPool, CheckResult, Job
+from app.workers import CheckerPool, CheckerSetup, CheckResult, Job
 from gestures import Contest, contests, load_contest
 from gestures.errors import UnknownContest
 
@@ -27,12 +28,13 @@ SELF_CHECK_NUMBER = 2
 
 
 class Service:
-    """Settings, keys, contests, workers, and whether a picture that everybody knows is read right."""
+    """Settings, keys, contests, workers, batches, and whether a picture that everybody knows is read right."""
 
-    def __init__(self, settings: Settings, pool: CheckerPool) -> None:
+    def __init__(self, settings: Settings, setup: CheckerSetup, pool: CheckerPool) -> None:
         """Raises what `load` raises."""
         self.settings = settings
         self.pool = pool
+        self.batches = Batches(settings, pool, setup, self.contest_named)
         self.metrics = Metrics(settings, pool)
         self.traces = Traces(settings)
         self.keys = KeyRing(per_minute=settings.rate_limit)

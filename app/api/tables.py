@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from app.api.service import ServiceDep
-from app.schemas import Contests, LimitsOut, Poses
+from app.schemas import BatchLimitsOut, Contests, LimitsOut, Poses
 from gestures import lists, pose_table
 
 router = APIRouter(prefix="/v1", tags=["tables"])
@@ -23,5 +23,9 @@ async def get_poses() -> Poses:
 
 @router.get("/limits", summary="Limits")
 async def get_limits(service: ServiceDep) -> LimitsOut:
-    """Say what a photo may be at most and at least."""
-    return LimitsOut.model_validate(service.settings.limits)
+    """Say what a photo may be at most and at least, and a batch at most."""
+    limits = LimitsOut.model_validate(service.settings.limits)
+    batches = service.batches
+    if batches.are_on:
+        limits.batches = BatchLimitsOut(files=batches.limits.files, bytes=batches.limits.bytes, kept_s=round(batches.keep_s))
+    return limits

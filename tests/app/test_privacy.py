@@ -154,7 +154,14 @@ class TestRoute:
     def test_shows_the_settings_as_they_are(self):
         plain = TestClient(create_app(Settings(workers=1))).get("/privacy")
         assert Privacy.model_validate(plain.json()) == Privacy(
-            metrics=True, traces=False, keys_required=False, contact=None, logged=list(LOGGED)
+            batches=False,
+            results_kept=False,
+            results_kept_s=0,
+            metrics=True,
+            traces=False,
+            keys_required=False,
+            contact=None,
+            logged=list(LOGGED),
         )
         settings = Settings(
             workers=1, metrics=False, api_keys=f"cms:{'a' * 64}", privacy_contact="PPDP, ppdp@example.go.id", log_level="warning"

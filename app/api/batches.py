@@ -1,0 +1,255 @@
+"""/v1/batches: many photos in, progress while they are checked, results and reports for a while."""
+
+import asyncio
+import errno
+import json
+import re
+from collections.abc import AsyncIterator
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Header, Query
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response, StreamingResponse
+
+from app.api.forms import Form, read_form
+from app.api.negotiation import language
+from app.api.problems import responses
+from app.api.service import Service, ServiceDep
+from app.batch.files import RESULTS
+from app.batch.jobs import Status
+from app.errors import BatchRefused, Lang, RequestError, describe
+from app.schemas import BatchOut, BatchResults
+
+# Seconds between two looks for progress, and those after which a silent stream says that it is alive.
+LOOK_S = 0.3
+ALIVE_S = 15
+
+KINDS = {
+    "html": "text/html; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "csv": "text/csv; charset=utf-8",
+}
+_POLICY = re.compile(rb'<meta http-equiv="Content-Security-Policy" content="([^"]+)">')
+
+CALLER = ("key-needed", "too-many-requests", "batches-off", "internal-error")
+UNKNOWN = responses(*CALLER, "batch-unknown")
+UNFINISHED = responses(*CALLER, "batch-unknown", "batch-unfinished", "request-invalid")
+DELETED = responses(*CALLER, "origin-refused", "batch-unknown")
+REFUSED = responses(
+    *CALLER, "origin-refused", "request-malformed", "upload-slow", "media-type-unsupported", "request-invalid", "contest-unknown",
+    "batch-too-many", "batch-too-large", "archive-too-many", "archive-bomb", "archive-damaged", "archive-empty", "archive-climbs",
+    "batch-queue-full", "spool-full",
+)  # fmt: skip
+FORM = {
+    "type": "object",
+    "required": ["photos"],
+    "properties": {
+        "photos": {
+            "type": "array",
+            "items": {"type": "string", "format": "binary"},
+            "minItems": 1,
+            "description": "Photos, ZIP archives of photos, or both. Their names are kept with the results.",
+        },
+        "contest": {"type": "string", "description": "Key of a contest, as in `GET /v1/contests`.", "examples": ["default"]},
+        "lang": {"type": "string", "enum": ["id", "en"], "description": "Language of the reports. Default: by Accept-Language, else `id`."},
+        "crops": {
+            "type": "boolean",
+            "default": True,
+            "description": "Whether the report shows hands and small copies of photos; `false` leaves all pixels out.",
+        },
+    },
+}
+BODY = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}}
+EVENTS = {
+    200: {
+        "content": {"text/event-stream": {}},
+        "description": "Server-sent events: a whole `BatchOut` as `progress` after each change, at last one that is over, or `deleted`.",
+    },
+    204: {"description": "Nothing comes after the event in `Last-Event-ID`."},
+}
+
+router = APIRouter(prefix="/v1/batches", tags=["batches"])
+
+
+def owner(request: Request) -> str | None:
+    """The name of the key that a request came with. A key sees only its own batches; without keys, only ids tell who may see what."""
+    return getattr(request.state, "key", None)
+
+
+OwnerDep = Annotated[str | None, Depends(owner)]
+
+
+async def find(service: ServiceDep, owner: OwnerDep, batch: str) -> Status:
+    """Find the batch of the path."""
+    return service.batches.find(batch, owner)
+
+
+async def find_done(status: Annotated[Status, Depends(find)]) -> Status:
+    """Find the batch of the path, which has to be done."""
+    if status.batch.state != "done":
+        raise BatchRefused("batch-unfinished")
+    return status
+
+
+StatusDep = Annotated[Status, Depends(find)]
+DoneDep = Annotated[Status, Depends(find_done)]
+
+
+@router.post("", status_code=202, response_model=BatchOut, responses=REFUSED, openapi_extra=BODY, summary="Send many photos")
+async def create(request: Request, service: ServiceDep, owner: OwnerDep, response: Response) -> BatchOut:
+    """Take photos to be checked one after another, in the background.
+
+    Each photo is deleted as soon as it was checked, the results some time after the last. The address to ask at is in `Location`.
+    """
+    batches = service.batches
+    try:
+        with batches.receiving() as (batch, folder):
+            form = await read_form(request, folder, batches.limits.files)
+            contest, lang, crops = _fields(request, service, form)
+            status = await asyncio.to_thread(batches.add, batch, form.files, owner=owner, contest=contest, lang=lang, crops=crops)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise BatchRefused("spool-full") from None
+        raise
+    response.headers["Location"] = f"{request.scope.get('root_path', '')}{router.prefix}/{batch}"
+    return _out(service, status, lang)
+
+
+@router.get("/{batch}", response_model=BatchOut, responses=UNKNOWN, summary="How far a batch is")
+async def get(request: Request, service: ServiceDep, status: StatusDep) -> BatchOut:
+    """Tell state, counts, rate and remaining time, and when photos and results are deleted."""
+    return _out(service, status, language(request))
+
+
+@router.delete("/{batch}", status_code=204, responses=DELETED, summary="Delete a batch")
+async def delete(service: ServiceDep, owner: OwnerDep, batch: str) -> None:
+    """Delete photos, results and reports now, also while photos are being checked."""
+    await asyncio.to_thread(service.batches.delete, batch, owner)
+
+
+@router.get(
+    "/{batch}/events",
+    response_class=StreamingResponse,
+    responses={**EVENTS, **UNKNOWN},  # type: ignore[dict-item]
+    summary="Progress as it happens",
+)
+async def events(
+    request: Request, service: ServiceDep, owner: OwnerDep, status: StatusDep, last_event_id: Annotated[str, Header()] = ""
+) -> Response:
+    """Tell of a batch's progress, from what it is now, or from the next change where `Last-Event-ID` is what it is now."""
+    if status.batch.finished and last_event_id == _event_id(status):
+        return Response(status_code=204)  # upon which browsers stop asking
+    return StreamingResponse(_progress(service, status, owner, language(request), last_event_id), media_type="text/event-stream")
+
+
+@router.get("/{batch}/results", response_model=BatchResults, responses=UNFINISHED, summary="Results, page by page")
+async def results(
+    status: DoneDep,
+    service: ServiceDep,
+    offset: Annotated[int, Query(ge=0, le=10**9, description="Photos to pass over.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=500, description="Most photos to give.")] = 100,
+) -> Response:
+    """Give the results of a batch that is done, in the order of the photos' names, each as `POST /v1/checks` gives it or its error."""
+    lines = await asyncio.to_thread(_lines, service.batches.spool.place(status.batch.id) / RESULTS, offset, limit)
+    after = offset + len(lines)
+    head = {"total": status.batch.photos, "offset": offset, "next": after if after < status.batch.photos else None}
+    body = f'{json.dumps(head)[:-1]}, "results": [{",".join(lines)}]}}'
+    return Response(body, media_type="application/json")
+
+
+@router.get(
+    "/{batch}/report.{kind}",
+    response_class=FileResponse,
+    responses={200: {"content": {kind.split(";")[0]: {} for kind in KINDS.values()}, "description": "The report."}, **UNFINISHED},
+    summary="The report as a page, a workbook or a table",
+)
+async def report(status: DoneDep, service: ServiceDep, kind: Literal["html", "xlsx", "csv"]) -> FileResponse:
+    """Give a report of a batch that is done: a page to look through, which needs nothing else, a workbook, or a table for programs."""
+    path = service.batches.spool.place(status.batch.id) / f"report.{kind}"
+    headers = {"Cache-Control": "no-store"}
+    if kind == "html":
+        headers["Content-Security-Policy"] = await asyncio.to_thread(_policy, path)
+    name = f"jari-{status.batch.id[:6]}.{kind}"
+    disposition = "inline" if kind == "html" else "attachment"
+    return FileResponse(path, media_type=KINDS[kind], headers=headers, filename=name, content_disposition_type=disposition)
+
+
+def _fields(request: Request, service: Service, form: Form) -> tuple[str, Lang, bool]:
+    """What a form says beside its files: contest, language, crops."""
+    lang, crops = form.fields.get("lang") or language(request), form.fields.get("crops", "true").lower()
+    wrong = [name for name, value, known in (("lang", lang, ("id", "en")), ("crops", crops, ("true", "false"))) if value not in known]
+    if wrong:
+        raise RequestError("request-invalid", fields=", ".join(wrong))
+    contest = form.fields.get("contest")
+    return service.contest_named(contest).key if contest else service.contest.key, "en" if lang == "en" else "id", crops == "true"
+
+
+def _out(service: Service, status: Status, lang: Lang) -> BatchOut:
+    batch = status.batch
+    problem = None
+    if batch.problem:
+        title, detail = describe(BatchRefused(batch.problem), lang)
+        problem = {"type": batch.problem, "title": title, "detail": detail}
+    return BatchOut.model_validate(
+        {
+            "id": batch.id,
+            "state": batch.state,
+            "photos": batch.photos,
+            "done": sum(batch.counts.values()),
+            "counts": {level: batch.counts.get(level, 0) for level in ("clear", "review", "unclear", "failed")},
+            "rate": round(status.rate, 2),
+            "remaining_s": None if status.remaining_s is None else round(status.remaining_s),
+            "ahead": status.ahead,
+            "contest": batch.contest,
+            "lang": batch.lang,
+            "crops": batch.crops,
+            "created_at": batch.created,
+            "finished_at": batch.finished,
+            "photos_left": status.left,
+            "results_kept_s": round(service.batches.keep_s),
+            "results_deleted_at": batch.expires,
+            "problem": problem,
+        }
+    )
+
+
+async def _progress(service: Service, status: Status, owner: str | None, lang: Lang, last: str) -> AsyncIterator[bytes]:
+    silent = 0.0
+    while True:
+        if (now := _event_id(status)) != last:
+            last, silent = now, 0
+            data = _out(service, status, lang).model_dump_json()
+            yield format_sse_event(data_str=data, event="progress", id=now)
+        elif silent >= ALIVE_S:
+            silent = 0
+            yield KEEPALIVE_COMMENT
+        if status.batch.finished or service.batches.leaving:
+            return
+        await asyncio.sleep(LOOK_S)
+        silent += LOOK_S
+        try:
+            status = service.batches.find(status.batch.id, owner)
+        except BatchRefused:
+            yield format_sse_event(data_str="{}", event="deleted")
+            return
+
+
+def _event_id(status: Status) -> str:
+    """What there is to tell of a batch, in a word: the same as long as nothing has changed, also over a restart."""
+    return f"{status.batch.state}-{sum(status.batch.counts.values())}-{status.ahead}"
+
+
+def _lines(path: Path, offset: int, limit: int) -> list[str]:
+    with path.open(encoding="utf-8", newline="\n") as file:
+        return [line.rstrip("\n") for line in islice(file, offset, offset + limit)]
+
+
+def _policy(path: Path) -> str:
+    """What the report itself says that it may do, whatever version of the service it was written by; and in nobody's frame."""
+    with path.open("rb") as file:
+        found = _POLICY.search(file.read(4096))
+    policy = found[1].decode() if found else "default-src 'none'"
+    return f"{policy}; frame-ancestors 'none'"

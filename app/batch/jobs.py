@@ -1,0 +1,250 @@
+"""The service's batches at work: one after another, in the background, while single photos are checked first.
+
+All that has to outlive the process is in the spool and in each batch's ledger. Started again on the same spool, whether it was stopped
+or killed, the service goes on with the photos that are still there.
+"""
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from app.batch.files import write_files
+from app.batch.ledger import Ledger
+from app.batch.run import Processes, Progress, Run
+from app.batch.spool import Batch, BatchLimits, Spool, unpack
+from app.errors import BatchQueueFull, BatchRefused, Lang, ServiceError, problem_kinds
+from app.settings import Settings
+from app.terminal.words import TerminalError
+from app.workers import CheckerPool, CheckerSetup
+from gestures import Contest, GesturesError
+
+log = logging.getLogger(__name__)
+
+# Seconds between two looks for what has expired, at most.
+SWEEP_S = 60
+# Seconds between two counts of a batch that is under way.
+COUNT_S = 0.3
+# Seconds that whoever deletes a batch waits for the work at it to end.
+LET_GO_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A batch as it is now.
+
+    left: photos that are still on the disk. ahead: batches that are to be done before it. rate: photos a second. remaining_s: seconds
+    that the rest will take, where that can be told.
+    """
+
+    batch: Batch
+    left: int
+    ahead: int = 0
+    rate: float = 0.0
+    remaining_s: float | None = None
+
+
+class Batches:
+    """Takes batches, works at them, and deletes them when their time is over. For any thread.
+
+    Until `start`, and where the spool cannot be used, there are none: `spool` raises `BatchRefused`.
+    """
+
+    def __init__(self, settings: Settings, pool: CheckerPool, setup: CheckerSetup, contest_named: Callable[[str], Contest]) -> None:
+        self.limits = BatchLimits(settings.batch_files, settings.batch_bytes, settings.limits.bytes)
+        self.keep_s = settings.batch_keep_s
+        self.leaving = False  # set by a signal's handler, which must not wait for a lock
+        self._folder = settings.spool
+        self._queue = settings.batch_queue
+        self._pool = pool
+        self._setup = setup
+        self._contest_named = contest_named
+        self._spool: Spool | None = None
+        self._threads: list[threading.Thread] = []
+        self._stopping = threading.Event()
+        self._changed = threading.Condition()  # guards all that follows
+        self._receiving: set[str] = set()
+        self._current: tuple[str, Run] | None = None
+        self._progress = Progress()
+
+    @property
+    def are_on(self) -> bool:
+        """Whether batches are taken."""
+        return self._spool is not None
+
+    @property
+    def spool(self) -> Spool:
+        """The spool. Raises `BatchRefused` where batches are off."""
+        if self._spool is None:
+            raise BatchRefused("batches-off")
+        return self._spool
+
+    def start(self) -> None:
+        """Open the spool and go on with what is in it. Where that fails, the log says so and the service goes on without batches."""
+        if self._folder is None:
+            return
+        try:
+            self._spool = Spool(self._folder)
+            self._spool.clean()
+        except (OSError, sqlite3.Error) as error:
+            self._spool = None
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            log.error("no batches: the spool cannot be used", extra={"fields": {"reason": reason}})
+            return
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._work, self._sweep)]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Stop working, soon and cleanly. What is not done is done after the next start."""
+        self.leaving = True
+        self._stopping.set()
+        with self._changed:
+            if self._current:
+                self._current[1].cancel()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+        if self._spool:
+            self._spool.close()
+            self._spool = None
+
+    def admit(self) -> None:
+        """Raise `BatchQueueFull` where no further batch is taken now."""
+        if len(self.spool.unfinished()) + len(self._receiving) >= self._queue:
+            remaining = self._progress.remaining_s if self._current else None
+            raise BatchQueueFull(seconds=min(600, max(5, round(remaining or 30))))
+
+    @contextmanager
+    def receiving(self) -> Iterator[tuple[str, Path]]:
+        """Make a place for a batch that is about to come: its id, and the folder for its files, which goes if the batch is not added.
+
+        Raises what `admit` raises.
+        """
+        with self._changed:
+            self.admit()
+            batch = self.spool.new()
+            self._receiving.add(batch)
+        try:
+            yield batch, self.spool.photos(batch)
+        finally:
+            with self._changed:
+                self._receiving.discard(batch)
+            self.spool.discard(batch)
+
+    def add(self, batch: str, received: Sequence[tuple[str, Path]], *, owner: str | None, contest: str, lang: Lang, crops: bool) -> Status:
+        """Take a batch whose files were received. Raises what `unpack` raises."""
+        spool = self.spool
+        photos = unpack(spool.photos(batch), received, self.limits)
+        spool.add(Batch(batch, owner, contest, lang, crops, len(photos)), photos)
+        with self._changed:
+            self._changed.notify_all()
+        return self.find(batch, owner)
+
+    def find(self, batch: str, owner: str | None) -> Status:
+        """Return a batch of this owner. Raises `BatchRefused`."""
+        found = self.spool.find(batch)
+        if found is None or found.owner != owner:
+            raise BatchRefused("batch-unknown")
+        if found.state in ("done", "failed"):
+            return Status(found, left=0)
+        left = self.spool.count_left(batch)
+        with self._changed:
+            if self._current and self._current[0] == batch:
+                return Status(found, left, rate=self._progress.rate, remaining_s=self._progress.remaining_s)
+        ahead = [one.id for one in self.spool.unfinished()]
+        return Status(found, left, ahead=ahead.index(batch) if batch in ahead else 0)
+
+    def delete(self, batch: str, owner: str | None) -> None:
+        """Delete a batch and all that came of it, also while it is worked at. Raises `BatchRefused`."""
+        self.find(batch, owner)
+        self.spool.forget(batch)
+        with self._changed:
+            if self._current and self._current[0] == batch:
+                self._current[1].cancel()
+                self._changed.wait_for(lambda: self._current is None or self._current[0] != batch, LET_GO_S)
+        self.spool.discard(batch)
+
+    def _work(self) -> None:
+        """Do one batch after another. Runs in a thread."""
+        spool = self.spool
+        while batch := self._next(spool):
+            try:
+                self._do(spool, batch)
+            except Exception as error:
+                if spool.find(batch.id):  # not deleted meanwhile, which is trouble of its own
+                    kind = _kind(error)
+                    log.error("batch failed", extra={"fields": {"problem": kind, "error": type(error).__name__}})
+                    try:
+                        self._finish(spool, replace(batch, state="failed", problem=kind))
+                    except sqlite3.Error:  # not even that could be written, so it is tried again later
+                        self._stopping.wait(SWEEP_S)
+            finally:
+                with self._changed:
+                    self._current = None
+                    self._changed.notify_all()
+
+    def _next(self, spool: Spool) -> Batch | None:
+        """Wait for a batch; None when it is time to stop."""
+        with self._changed:
+            while not self._stopping.is_set():
+                if waiting := spool.unfinished():
+                    return waiting[0]
+                self._changed.wait()
+        return None
+
+    def _do(self, spool: Spool, batch: Batch) -> None:
+        contest = self._contest_named(batch.contest)
+        left = {photo.name: photo for photo in spool.left(batch.id)}
+        with Ledger(spool.place(batch.id), self._setup, contest, pictures=batch.crops) as ledger:
+            run = Run(
+                spool.sources(batch.id, left.values()),
+                ledger,
+                Processes(self._pool, later=True),
+                most_bytes=self.limits.photo_bytes,
+                spooled=True,
+                done=lambda name: spool.drop(batch.id, left[name]),
+            )
+            with self._changed:
+                if self._stopping.is_set() or not spool.find(batch.id):
+                    return
+                self._current, self._progress = (batch.id, run), Progress()
+            counted = -COUNT_S
+            for progress in run:
+                self._progress = progress
+                if time.monotonic() - counted >= COUNT_S:
+                    counted = time.monotonic()
+                    spool.update(replace(batch, state="running", counts=ledger.counts()))
+            if run.cancelled:
+                return
+            batch = replace(batch, state="running", counts=ledger.counts())
+            spool.update(batch)
+            write_files(ledger, batch.lang)
+        self._finish(spool, replace(batch, state="done"))
+
+    def _finish(self, spool: Spool, batch: Batch) -> None:
+        now = time.time()
+        spool.update(replace(batch, finished=now, expires=now + self.keep_s))
+
+    def _sweep(self) -> None:
+        """Delete what has expired. Runs in a thread."""
+        while not self._stopping.wait(min(SWEEP_S, max(0.2, self.keep_s / 4))):
+            with suppress(OSError, sqlite3.Error):  # what could not be deleted is tried again
+                self.spool.clean(self._in_use)
+
+    def _in_use(self) -> set[str]:
+        with self._changed:
+            return self._receiving | ({self._current[0]} if self._current else set())
+
+
+def _kind(error: Exception) -> str:
+    """The type of problem to tell callers, whom paths of the server are no concern of."""
+    if isinstance(error, GesturesError | ServiceError) and problem_kinds()[error.type].title:
+        return error.type
+    if isinstance(error, TerminalError) and error.type in ("batch-disk-full", "batch-not-written"):
+        return "spool-full"
+    return "internal-error"

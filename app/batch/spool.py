@@ -1,0 +1,249 @@
+"""The service's batches on disk: photos that are still to be checked, and results for as long as they are kept.
+
+A folder with one database for all batches, and a folder for each: its photos, its ledger, its reports. File names are kept in the
+database, never used as names on the disk. A batch stands in the database from when all of its photos are here until it is deleted.
+"""
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from app.batch.ledger import Level
+from app.batch.sources import ArchiveLimits, Source, archive
+from app.errors import ArchiveRefused, BatchRefused, Lang, RequestError
+from app.terminal.words import TerminalError
+
+FILE = "batches.sqlite"
+PHOTOS = "photos"
+State = Literal["waiting", "running", "done", "failed"]
+UNFINISHED = ("waiting", "running")
+
+# photos: what is still to be checked. refused: the kind of problem of an entry that an archive could not give.
+_VERSION = 1
+_TABLES = """
+CREATE TABLE batches (
+    place INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, owner TEXT, contest TEXT NOT NULL, lang TEXT NOT NULL, crops INTEGER NOT NULL,
+    photos INTEGER NOT NULL, created REAL NOT NULL, state TEXT NOT NULL, counts TEXT NOT NULL, finished REAL, expires REAL, problem TEXT);
+CREATE TABLE photos (batch TEXT NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL, refused TEXT, PRIMARY KEY (batch, number));
+"""
+_COLUMNS = "id, owner, contest, lang, crops, photos, created, state, counts, finished, expires, problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One batch.
+
+    owner: name of the key that sent it, or None. photos: how many there are. counts: photos by what came of them. created, finished,
+    expires: seconds since 1970; expires is when its results are deleted. problem: a type of problems.toml, where it failed.
+    """
+
+    id: str
+    owner: str | None
+    contest: str
+    lang: Lang
+    crops: bool
+    photos: int
+    created: float = field(default_factory=time.time)
+    state: State = "waiting"
+    counts: dict[Level, int] = field(default_factory=dict)
+    finished: float | None = None
+    expires: float | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A photo of a batch, or what stands in its place. number: that of its file."""
+
+    number: int
+    name: str
+    refused: str | None = None
+
+
+class Spool:
+    """All batches of one folder, for any thread of one process; others are kept out for as long as it lives."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises `OSError`, or `sqlite3.Error`, where the folder cannot be used or is in use by another service."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder = folder
+        self._guard = threading.Lock()
+        self._lock = os.open(folder / f"{FILE}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._db = sqlite3.connect(folder / FILE, check_same_thread=False)
+            self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                self._db.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;")
+            elif version != _VERSION:
+                raise OSError("written by another version")
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def close(self) -> None:
+        """Let others have the folder."""
+        with self._guard:
+            self._db.close()
+            os.close(self._lock)
+
+    def new(self) -> str:
+        """Make the folder of a batch that is yet to come, and return its id, which nobody can guess."""
+        name = secrets.token_urlsafe(24)
+        self.photos(name).mkdir(mode=0o700, parents=True)
+        return name
+
+    def place(self, batch: str) -> Path:
+        """The folder of a batch."""
+        return self.folder / batch
+
+    def photos(self, batch: str) -> Path:
+        """The folder of the photos of a batch that are still to be checked."""
+        return self.folder / batch / PHOTOS
+
+    def add(self, batch: Batch, photos: Sequence[Photo]) -> None:
+        """Take a batch whose photos are all in its folder."""
+        with self._guard, self._db:
+            row = (batch.id, batch.owner, batch.contest, batch.lang, batch.crops, batch.photos, batch.created, batch.state)
+            self._db.execute("INSERT INTO batches VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, '{}', NULL, NULL, NULL)", row)
+            rows = [(batch.id, photo.number, photo.name, photo.refused) for photo in photos]
+            self._db.executemany("INSERT INTO photos VALUES (?, ?, ?, ?)", rows)
+
+    def find(self, batch: str) -> Batch | None:
+        """Return a batch that is there and has not expired."""
+        return next(iter(self._batches("id = ? AND coalesce(expires > ?, 1)", batch, time.time())), None)
+
+    def unfinished(self) -> list[Batch]:
+        """Return the batches that are to be worked at, in the order in which they came."""
+        return self._batches("state IN (?, ?)", *UNFINISHED)
+
+    def left(self, batch: str) -> list[Photo]:
+        """Return the photos of a batch that are still to be checked."""
+        with self._guard:
+            rows = self._db.execute("SELECT number, name, refused FROM photos WHERE batch = ? ORDER BY number", (batch,))
+            return [Photo(*row) for row in rows]
+
+    def count_left(self, batch: str) -> int:
+        """Return how many photos of a batch are still on the disk."""
+        with self._guard:
+            (count,) = self._db.execute("SELECT count(*) FROM photos WHERE batch = ? AND refused IS NULL", (batch,)).fetchone()
+            return int(count)
+
+    def drop(self, batch: str, photo: Photo) -> None:
+        """Delete a photo that was checked."""
+        (self.photos(batch) / str(photo.number)).unlink(missing_ok=True)
+        with self._guard, self._db:
+            self._db.execute("DELETE FROM photos WHERE batch = ? AND number = ?", (batch, photo.number))
+
+    def update(self, batch: Batch) -> None:
+        """Keep a batch's state. One that is finished has no photos any more; one that was deleted stays deleted."""
+        if batch.state not in UNFINISHED:
+            shutil.rmtree(self.photos(batch.id), ignore_errors=True)
+        with self._guard, self._db:
+            if batch.state not in UNFINISHED:
+                self._db.execute("DELETE FROM photos WHERE batch = ?", (batch.id,))
+            row = (batch.state, json.dumps(batch.counts), batch.finished, batch.expires, batch.problem, batch.id)
+            self._db.execute("UPDATE batches SET state = ?, counts = ?, finished = ?, expires = ?, problem = ? WHERE id = ?", row)
+
+    def forget(self, batch: str) -> None:
+        """Strike a batch off. Its folder goes with `discard`, or with the next `clean`."""
+        with self._guard, self._db:
+            self._db.execute("DELETE FROM photos WHERE batch = ?", (batch,))
+            self._db.execute("DELETE FROM batches WHERE id = ?", (batch,))
+
+    def discard(self, batch: str) -> None:
+        """Delete the folder of a batch that was never added, or is forgotten."""
+        if not self._batches("id = ?", batch):
+            shutil.rmtree(self.place(batch), ignore_errors=True)
+
+    def clean(self, spared: Callable[[], set[str]] = set) -> None:
+        """Delete what has expired, and every folder that belongs to no batch, but those that are spared."""
+        for batch in self._batches("expires <= ?", time.time()):
+            self.forget(batch.id)
+        # In this order: a folder that is new by now is not looked at, and one that was spared until just now has become a batch.
+        folders = [folder for folder in self.folder.iterdir() if folder.is_dir()]
+        spare = spared()
+        for folder in folders:
+            if folder.name not in spare:
+                self.discard(folder.name)
+
+    def sources(self, batch: str, photos: Iterable[Photo]) -> list[Source]:
+        """Return photos of a batch as a run takes them."""
+        return [Source(photo.name, partial(_read, self.photos(batch) / str(photo.number), photo.refused)) for photo in photos]
+
+    def _batches(self, condition: str, *values: object) -> list[Batch]:
+        with self._guard:
+            rows = self._db.execute(f"SELECT {_COLUMNS} FROM batches WHERE {condition} ORDER BY place", values)  # noqa: S608 - our own words
+            batches = [Batch(*row) for row in rows]
+        return [replace(batch, crops=bool(batch.crops), counts=json.loads(str(batch.counts))) for batch in batches]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """What a batch may be at most: photos in it, bytes that they come to, bytes that are read of one photo."""
+
+    files: int
+    bytes: int
+    photo_bytes: int
+
+
+def unpack(folder: Path, received: Sequence[tuple[str, Path]], limits: BatchLimits) -> list[Photo]:
+    """Give each photo a file of its own, named by a number, in `folder`; those of archives as well, which are then deleted.
+
+    received: names and files, which lie in `folder`. Photos of a single archive are named relative to it, those of one among other
+    files begin with its name; no two have the same. Raises `BatchRefused`, an `ArchiveRefused` that concerns a whole archive,
+    `RequestError` where there is no photo, or `OSError`.
+    """
+    photos: list[Photo] = []
+    names: set[str] = set()
+    taken = 0
+
+    def add(name: str, refused: str | None = None) -> Path:
+        unique = next(one for one in (name, *(f"{name} ({time})" for time in range(2, len(names) + 3))) if one not in names)
+        names.add(unique)
+        photos.append(Photo(len(photos), unique, refused))
+        if len(photos) > limits.files:
+            raise BatchRefused("batch-too-many", most=limits.files)
+        return folder / str(photos[-1].number)
+
+    for name, path in received:
+        with path.open("rb") as file:
+            if file.read(2) != b"PK":  # no kind of picture begins so
+                taken += path.stat().st_size
+                path.rename(add(name))
+                continue
+            for source in archive(file, "" if len(received) == 1 else f"{name}/", ArchiveLimits()):
+                try:
+                    data = source.read(limits.photo_bytes + 1)
+                except ArchiveRefused as refused:
+                    add(source.name, refused.type)
+                    continue
+                taken += len(data)
+                if taken > limits.bytes:
+                    raise BatchRefused("batch-too-large", limit=limits.bytes // 2**20)
+                add(source.name).write_bytes(data)
+        path.unlink()
+    if not photos:
+        raise RequestError("request-invalid", fields="photos")
+    return photos
+
+
+def _read(path: Path, refused: str | None, most: int) -> bytes:
+    if refused:
+        raise ArchiveRefused(refused)
+    try:
+        with path.open("rb") as file:
+            return file.read(most)
+    except OSError as error:
+        raise TerminalError("file-unreadable", reason=error.strerror) from None
