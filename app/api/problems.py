@@ -69,7 +69,7 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        if not _is_form(request):
+        if request.method == "POST" and not _is_form(request):
             return problem(request, RequestError("media-type-unsupported"))
         # Only the field's name and the kind of mistake: what was sent is never echoed.
         fields = [FieldProblem(field=str(one["loc"][-1]), problem=one["type"]) for one in error.errors()]

@@ -1,4 +1,4 @@
-"""The page at `/`: plain HTML, CSS and ES modules, nothing from other hosts, no build step."""
+"""The pages: plain HTML, CSS and ES modules, nothing from other hosts, no build step."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -17,3 +17,9 @@ static = StaticFiles(directory=ROOT / "static")
 async def page() -> FileResponse:
     """Return the page."""
     return FileResponse(ROOT / "index.html", media_type="text/html")
+
+
+@router.get("/batch")
+async def batch_page() -> FileResponse:
+    """Return the page for many photos."""
+    return FileResponse(ROOT / "batch.html", media_type="text/html")

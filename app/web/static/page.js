@@ -1,5 +1,6 @@
 // The page's four views (start, working, result, problem) and the way between them.
 
+import "./theme.js";
 import { Stage, crop, decode, release } from "./picture.js";
 import { describe, highlight, numbered } from "./result.js";
 import { Problem, check, copy, tables } from "./service.js";
@@ -222,6 +223,7 @@ function wordsOf({ local, title, detail, params = {} }) {
 
 function tell() {
   if (!known) return;
+  $("many").hidden = !known.limits.batches;
   $("formats").textContent = text("start.formats.limit", { limit: number(known.limits.bytes / MB, 1) });
   const chosen = $("contest").value || known.default;
   $("contest").replaceChildren(...known.contests.map((one) => new Option(one.name[language], one.key, one.key === known.default, one.key === chosen)));
@@ -294,12 +296,6 @@ addEventListener("keydown", (event) => {
 addEventListener("popstate", leave);
 
 for (const button of document.querySelectorAll("[data-language]")) button.onclick = () => switchLanguage(button.dataset.language);
-$("theme").onclick = () => {
-  const root = document.documentElement;
-  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset.theme = dark ? "light" : "dark";
-  localStorage.setItem("theme", root.dataset.theme);
-};
 
 if (history.state) history.replaceState(null, "");
 speak(language);

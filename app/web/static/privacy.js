@@ -1,6 +1,6 @@
 // The page on privacy: its words, and how this installation is set.
 
-import { language, speak, text } from "./words.js";
+import { duration, language, speak, text } from "./words.js";
 
 const answer = await fetch("privacy", { headers: { Accept: "application/json" } });
 const set = answer.ok ? await answer.json() : {};
@@ -14,6 +14,8 @@ function tell(next) {
       element("dd", value ? text("privacy.yes") : text("privacy.no")),
     ]),
   );
+  document.getElementById("batches").hidden = !set.batches;
+  document.getElementById("batches").textContent = text("privacy.batches", { time: duration(set.results_kept_s ?? 0) });
   document.getElementById("contact").textContent = set.contact ?? text("privacy.contact.none");
 }
 

@@ -1,5 +1,7 @@
 // Talks to the service. Addresses are relative, so that the page also works below a path.
 
+const BATCHES = "v1/batches";
+
 /** An error to show: the service's own problem document, or one that the page makes (`local`: keys of texts.*.json). */
 export class Problem extends Error {
   constructor({ title, detail, reference, local, params, retryAfter, again = false }) {
@@ -28,19 +30,49 @@ export function copy(kind, photo, options) {
   return post(`v1/checks/${kind}`, photo, options);
 }
 
-// XMLHttpRequest, because fetch does not tell how much was sent.
-function post(path, photo, { contest, language, signal, sent = () => {} }) {
+function post(path, photo, { contest, language, signal, sent }) {
   const form = new FormData();
   form.append("lang", language);
   if (contest) form.append("contest", contest);
   form.append("photo", photo, "photo"); // the file's name stays here
+  return upload(path, form, { signal, sent });
+}
+
+/** Send [name, file] pairs as a batch, and return it as it stands. `sent` as in `check`. */
+export async function sendBatch(files, { contest, language, crops, signal, sent }) {
+  const form = new FormData();
+  for (const [key, value] of Object.entries({ lang: language, contest, crops })) form.append(key, value);
+  for (const [name, file] of files) form.append("photos", file, name);
+  return JSON.parse(await (await upload(BATCHES, form, { signal, sent })).text());
+}
+
+/** Where a batch, or something of it, is. */
+export function batchAddress(id, part = "") {
+  return `${BATCHES}/${encodeURIComponent(id)}${part}`;
+}
+
+/** How a batch stands; null where there is none. */
+export async function batch(id) {
+  const answer = await fetch(batchAddress(id));
+  if (answer.status === 404) return null;
+  if (!answer.ok) throw new Problem({ local: "unexpected", again: true });
+  return answer.json();
+}
+
+export async function deleteBatch(id) {
+  const answer = await fetch(batchAddress(id), { method: "DELETE" });
+  if (!answer.ok && answer.status !== 404) throw new Problem({ local: "unexpected" });
+}
+
+// XMLHttpRequest, because fetch does not tell how much was sent.
+function upload(path, form, { signal, sent = () => {} }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", path);
     request.responseType = "blob";
     request.upload.onprogress = (event) => sent(event.total ? event.loaded / event.total : 0);
     request.upload.onload = () => sent(1);
-    request.onload = async () => (request.status === 200 ? resolve(request.response) : reject(await problem(request)));
+    request.onload = async () => (request.status < 300 ? resolve(request.response) : reject(await problem(request)));
     request.onerror = () => reject(new Problem({ local: "offline", again: true }));
     signal?.addEventListener("abort", () => {
       request.abort();

@@ -21,6 +21,11 @@ export function number(value, digits = 0) {
   return value.toLocaleString(language, { maximumFractionDigits: digits });
 }
 
+/** Seconds in whole hours or minutes. */
+export function duration(seconds) {
+  return seconds >= 3600 ? text("batch.time.hours", { count: number(seconds / 3600, 1) }) : text("batch.time.minutes", { count: number(seconds / 60, 1) });
+}
+
 /** "1, 2, or 3" in the current language. */
 export function either(values) {
   return new Intl.ListFormat(language, { type: "disjunction" }).format(values.map(String));
