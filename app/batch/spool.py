@@ -101,7 +101,8 @@ class Spool:
     def new(self) -> str:
         """Make the folder of a batch that is yet to come, and return its id, which nobody can guess."""
         name = secrets.token_urlsafe(24)
-        self.photos(name).mkdir(mode=0o700, parents=True)
+        self.place(name).mkdir(mode=0o700)
+        self.photos(name).mkdir(mode=0o700)
         return name
 
     def place(self, batch: str) -> Path:

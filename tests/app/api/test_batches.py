@@ -1,0 +1,564 @@
+"""Batches over HTTP: in this process where that will do, as a command where it is killed or told to stop."""
+
+import http.client
+import io
+import json
+import os
+import signal
+import sqlite3
+import struct
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from app.batch.ledger import Ledger
+from app.batch.pictures import Look
+from app.batch.report import content_security_policy
+from app.batch.run import Processes
+from app.errors import WorkerLost
+from app.keys import new_key
+from app.main import create_app
+from app.schemas import BatchOut, BatchResults, Problem
+from app.settings import Settings
+from app.workers import CheckerSetup, Job
+from gestures import load_contest
+
+PATIENT_S = 120
+
+
+def picture(source, quality=90, side=200):
+    file = io.BytesIO()
+    Image.open(source).convert("RGB").resize((side, side)).save(file, "JPEG", quality=quality)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def photos(samples):
+    return {f"acara/{name}.jpg": picture(samples / f"{name}.jpg") for name in ("peace", "fist", "palm")}
+
+
+@pytest.fixture(scope="module")
+def spool(tmp_path_factory):
+    return tmp_path_factory.mktemp("spool")
+
+
+@pytest.fixture(scope="module")
+def settings(spool):
+    """Bounds small enough to run into; the quick finder, because it is not what is tested."""
+    return Settings(
+        workers=1, finder="mediapipe", check_timeout_s=PATIENT_S, max_wait_s=PATIENT_S,
+        spool=spool, batch_files=40, batch_bytes=20 * 2**20, batch_queue=3,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def service(settings):
+    with TestClient(create_app(settings)) as client:
+        yield client
+
+
+@pytest.fixture
+def batches(service):
+    """What works at batches, which a test may hold up."""
+    return service.app.state.service.batches
+
+
+@pytest.fixture
+def held(batches, monkeypatch):
+    """No photo is taken up until `.set()`."""
+    go = threading.Event()
+    submit = Processes.submit
+
+    def later(self, job):
+        assert go.wait(PATIENT_S)
+        return submit(self, job)
+
+    monkeypatch.setattr(Processes, "submit", later)
+    yield go
+    go.set()
+    wait_until(lambda: not batches.spool.unfinished())
+
+
+def wait_until(true, seconds=PATIENT_S):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def send(client, files, **fields):
+    return client.post("/v1/batches", files=[("photos", (name, data)) for name, data in files.items()], data=fields)
+
+
+def finished(client, answer):
+    assert answer.status_code == 202, answer.text
+    place = answer.headers["location"]
+    wait_until(lambda: client.get(place).json()["state"] in ("done", "failed"))
+    status = client.get(place).json()
+    assert status["state"] == "done", status
+    return place, status
+
+
+def zipped(entries, method=zipfile.ZIP_STORED):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
+def contents_of(count):
+    """An archive's table of so many contents, which takes zipfile seconds to write (PKWARE's APPNOTE, 4.3.12 to 4.3.16)."""
+    entry = struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, 20, 0, 0, 0, 33, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0)
+    table = b"".join(entry + b"%05d.jpg" % number for number in range(count))
+    end64 = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, len(table), 0)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, len(table), 1)
+    return table + end64 + locator + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+
+
+def files_in(folder):
+    return {path for path in folder.rglob("*") if path.is_file()}
+
+
+def refused(answer, kind, status):
+    assert (answer.status_code, answer.json()["type"]) == (status, kind), answer.text
+    problem = Problem.model_validate_json(answer.content)
+    assert "{" not in problem.detail
+    return problem
+
+
+@pytest.fixture(scope="module")
+def done(service, photos):
+    """A batch that is done: three photos and a file that is none."""
+    place, status = finished(service, send(service, photos | {"acara/catatan.jpg": b"hello"}, lang="en", contest="pilpres-2024"))
+    return place, status
+
+
+class TestABatch:
+    def test_is_taken_at_once_and_told_where(self, service, photos, held):
+        answer = send(service, photos)
+        assert answer.status_code == 202
+        status = BatchOut.model_validate_json(answer.content)
+        assert answer.headers["location"] == f"/v1/batches/{status.id}"
+        assert len(status.id) >= 32
+        assert (status.state, status.photos, status.done, status.photos_left) == ("waiting", 3, 0, 3)
+        assert status.results_deleted_at is None
+        assert status.results_kept_s == 24 * 3600
+        for part in ("results", "report.html", "report.csv"):
+            refused(service.get(f"/v1/batches/{status.id}/{part}"), "batch-unfinished", 409)
+
+    def test_counts_every_photo_and_says_when_results_go(self, done):
+        status = BatchOut.model_validate(done[1])
+        assert (status.photos, status.done, status.counts.failed, status.photos_left) == (4, 4, 1, 0)
+        assert sum(status.counts.model_dump().values()) == 4
+        assert (status.results_deleted_at - status.finished_at).total_seconds() == pytest.approx(24 * 3600)
+
+    def test_gives_results_page_by_page(self, service, done):
+        first = service.get(f"{done[0]}/results", params={"limit": 3}).json()
+        rest = service.get(f"{done[0]}/results", params={"offset": first["next"]}).json()
+        for page in (first, rest):
+            BatchResults.model_validate(page)
+        assert (first["total"], first["next"], rest["next"]) == (4, 3, None)
+        by_name = {one["name"]: one for one in first["results"] + rest["results"]}
+        assert list(by_name) == ["acara/catatan.jpg", "acara/fist.jpg", "acara/palm.jpg", "acara/peace.jpg"]
+        assert by_name["acara/catatan.jpg"]["error"]["type"] == "photo-unsupported"
+        assert by_name["acara/peace.jpg"]["contest"] == "pilpres-2024"
+        assert service.get(f"{done[0]}/results", params={"offset": 99}).json()["results"] == []
+        refused(service.get(f"{done[0]}/results", params={"offset": -1}), "request-invalid", 422)
+
+    def test_checks_as_a_single_check_does(self, service, done, photos):
+        alone = service.post("/v1/checks", files={"photo": photos["acara/peace.jpg"]}, data={"contest": "pilpres-2024"}).json()
+        results = service.get(f"{done[0]}/results").json()["results"]
+        together = next(one for one in results if one["name"] == "acara/peace.jpg")
+        assert together | {"name": "", "elapsed_ms": 0} == alone | {"elapsed_ms": 0}
+
+    def test_reports(self, service, done):
+        page = service.get(f"{done[0]}/report.html")
+        assert page.headers["content-type"].startswith("text/html")
+        assert page.headers["cache-control"] == "no-store"
+        policy = page.headers["content-security-policy"]
+        assert policy == f"{content_security_policy()}; frame-ancestors 'none'"
+        assert 'lang="en"' in page.text[:200]
+        book = service.get(f"{done[0]}/report.xlsx")
+        assert book.content.startswith(b"PK")
+        assert "attachment" in book.headers["content-disposition"]
+        assert "acara/peace.jpg" in service.get(f"{done[0]}/report.csv").text
+        assert service.get(f"{done[0]}/report.pdf").status_code == 422
+
+    def test_photos_are_gone_once_checked_and_results_are_there(self, service, spool, done):
+        names = {path.name for path in files_in(spool / done[1]["id"])}
+        assert {"results.jsonl", "report.html", "report.xlsx", "report.csv"} <= names
+        assert not (spool / done[1]["id"] / "photos").exists()
+
+    def test_without_crops_no_pixel_is_kept(self, service, photos):
+        place, status = finished(service, send(service, photos, crops="false"))
+        assert status["crops"] is False
+        assert 'id="pixels-0"' not in service.get(f"{place}/report.html").text
+        service.delete(place)
+
+    def test_deleting(self, service, spool, photos):
+        place, status = finished(service, send(service, photos))
+        assert service.delete(place).status_code == 204
+        assert not (spool / status["id"]).exists()
+        refused(service.get(place), "batch-unknown", 404)
+        refused(service.delete(place), "batch-unknown", 404)
+
+    def test_the_folder_is_nobody_elses_to_read(self, spool, done):
+        assert (spool / done[1]["id"]).stat().st_mode & 0o077 == 0
+
+
+class TestArchives:
+    def test_each_entry_is_a_photo_and_goes_when_it_is_checked(self, service, photos, samples, held, spool):
+        inner = zipped({"b.jpg": photos["acara/fist.jpg"]})
+        answer = send(service, {"acara.zip": zipped(photos | {"dalam.zip": inner, "catatan.txt": b"x"})})
+        assert answer.json()["photos_left"] == 3
+        assert len(files_in(spool / answer.json()["id"] / "photos")) == 3  # and the archive is gone
+        held.set()
+        place, _ = finished(service, answer)
+        results = {one["name"]: one for one in service.get(f"{place}/results").json()["results"]}
+        assert set(results) == {*photos, "dalam.zip"}
+        assert results["dalam.zip"]["error"]["type"] == "archive-nested"
+
+    def test_among_other_files_its_name_comes_first_and_no_two_are_the_same(self, service, photos):
+        peace, fist = photos["acara/peace.jpg"], photos["acara/fist.jpg"]
+        files = [("photos", ("a.zip", zipped({"x.jpg": peace}))), ("photos", ("b.jpg", fist)), ("photos", ("b.jpg", peace))]
+        place, _ = finished(service, service.post("/v1/batches", files=files))
+        assert [one["name"] for one in service.get(f"{place}/results").json()["results"]] == ["a.zip/x.jpg", "b.jpg", "b.jpg (2)"]
+
+    @pytest.mark.parametrize(
+        ("kind", "status", "make"),
+        [
+            ("archive-climbs", 422, lambda: zipped({"../../etc/a.jpg": b"x"})),
+            ("archive-climbs", 422, lambda: zipped({"/etc/a.jpg": b"x"})),
+            ("archive-empty", 422, lambda: zipped({"a.txt": b"x"})),
+            ("archive-damaged", 422, lambda: b"PK\x03\x04" + b"x" * 200),
+            ("archive-too-many", 413, lambda: contents_of(100_000)),
+            ("archive-bomb", 413, lambda: zipped({f"{number}.jpg": bytes(30 * 2**20) for number in range(4)}, zipfile.ZIP_DEFLATED)),
+            ("batch-too-many", 413, lambda: zipped({f"{number}.jpg": b"x" for number in range(41)})),
+            ("batch-too-large", 413, lambda: zipped({f"{number}.jpg": bytes(11 * 2**20) for number in range(2)}, zipfile.ZIP_DEFLATED)),
+        ],
+    )
+    def test_what_is_refused(self, service, spool, kind, status, make):
+        before = files_in(spool)
+        refused(send(service, {"a.zip": make()}), kind, status)
+        assert {path for path in files_in(spool) if "sqlite" not in path.name} <= before
+
+
+class TestRefusals:
+    def test_too_many_files(self, service):
+        refused(send(service, {f"{number}.jpg": b"x" for number in range(41)}), "batch-too-many", 413)
+
+    def test_too_many_bytes(self, service, spool):
+        refused(send(service, {"a.jpg": bytes(21 * 2**20)}), "batch-too-large", 413)
+
+        def body():
+            yield b'--b\r\nContent-Disposition: form-data; name="photos"; filename="a.jpg"\r\n\r\n'
+            for _ in range(21):
+                yield bytes(2**20)
+
+        form = {"Content-Type": "multipart/form-data; boundary=b"}
+        refused(service.post("/v1/batches", content=body(), headers=form), "batch-too-large", 413)
+
+    @pytest.mark.parametrize(
+        ("fields", "kind"),
+        [({"contest": "none"}, "contest-unknown"), ({"lang": "fr"}, "request-invalid"), ({"crops": "x"}, "request-invalid")],
+    )
+    def test_fields(self, service, photos, fields, kind):
+        refused(send(service, photos, **fields), kind, 422)
+
+    def test_no_photos(self, service):
+        refused(service.post("/v1/batches", files={"lang": (None, "id")}), "request-invalid", 422)
+
+    def test_no_form_or_half_of_one(self, service):
+        refused(service.post("/v1/batches", content=b"x"), "media-type-unsupported", 415)
+        form = {"Content-Type": "multipart/form-data; boundary=b"}
+        half = b'--b\r\nContent-Disposition: form-data; name="photos"; filename="a.jpg"\r\n\r\nabc'
+        refused(service.post("/v1/batches", content=half, headers=form), "request-malformed", 400)
+        refused(service.post("/v1/batches", content=b"nothing", headers=form), "request-malformed", 400)
+
+    def test_from_another_page(self, service, photos, done):
+        for ask in (
+            lambda **more: service.post("/v1/batches", files={"photos": b"x"}, **more),
+            lambda **more: service.delete(done[0], **more),
+        ):
+            refused(ask(headers={"Origin": "https://elsewhere.example"}), "origin-refused", 403)
+
+    def test_when_too_many_wait(self, service, photos, held):
+        places = [send(service, photos).headers["location"] for _ in range(3)]
+        answer = send(service, photos)
+        refused(answer, "batch-queue-full", 503)
+        assert int(answer.headers["retry-after"]) >= 5
+        assert service.get(places[2]).json()["ahead"] == 2
+        assert service.delete(places[2]).status_code == 204
+        assert send(service, photos).status_code == 202
+
+    def test_ids_that_are_none(self, service):
+        for name in ("nothing", "..%2f..", "a" * 500):
+            refused(service.get(f"/v1/batches/{name}/results"), "batch-unknown", 404) if "%" not in name else None
+            assert service.get(f"/v1/batches/{name}").status_code == 404
+
+    def test_where_they_are_off(self, client, photos):
+        refused(send(client, photos), "batches-off", 404)
+        assert client.get("/v1/limits").json()["batches"] is None
+        assert client.get("/privacy").json()["results_kept"] is False
+
+    def test_a_spool_that_cannot_be_used_leaves_single_checks_as_they_are(self, settings, service, photos):
+        """Here because another service has it."""
+        with TestClient(create_app(settings)) as second:
+            refused(send(second, photos), "batches-off", 404)
+            assert second.get("/healthz").status_code == 200
+
+
+class TestWhatIsTold:
+    def test_limits_and_privacy(self, service):
+        assert service.get("/v1/limits").json()["batches"] == {"files": 40, "bytes": 20 * 2**20, "kept_s": 24 * 3600}
+        told = service.get("/privacy").json()
+        assert (told["batches"], told["photos_kept"], told["results_kept"], told["results_kept_s"]) == (True, False, True, 24 * 3600)
+
+    def test_the_log_knows_neither_names_nor_ids(self, service, photos, caplog):
+        caplog.set_level("DEBUG")
+        place, status = finished(service, send(service, {"rapat-rahasia.jpg": photos["acara/peace.jpg"]}))
+        service.get(f"{place}/report.csv")
+        lines = "\n".join(
+            f"{record.getMessage()} {getattr(record, 'fields', '')}" for record in caplog.records if record.name.startswith("app")
+        )
+        assert "/v1/batches/{batch}" in lines
+        assert "rahasia" not in lines
+        assert status["id"] not in lines
+
+
+class TestSingleChecksFirst:
+    def test_a_check_overtakes_a_batch(self, service, photos, samples):
+        many = {f"{number}.jpg": picture(samples / "peace.jpg", quality=50 + number) for number in range(30)}
+        place = send(service, many).headers["location"]
+        wait_until(lambda: service.get(place).json()["done"] >= 1)
+        assert service.post("/v1/checks", files={"photo": photos["acara/peace.jpg"]}).status_code == 200
+        assert service.get(place).json()["state"] == "running"
+        assert service.delete(place).status_code == 204
+
+    def test_a_batch_leaves_the_queue_to_single_checks(self, service, photos):
+        pool = service.app.state.service.pool
+        for _ in range(pool.queue_size + 5):
+            pool.submit(Job(photos["acara/fist.jpg"]), later=True)
+        pool.admit()
+        assert pool.waiting == 0
+
+
+class TestKeys:
+    def test_a_key_sees_its_own_batches_only(self, tmp_path, photos):
+        mine, other = new_key("mine"), new_key("other")
+        settings = Settings(workers=1, finder="mediapipe", spool=tmp_path, api_keys=f"{mine[1]},{other[1]}")
+        with TestClient(create_app(settings)) as client:
+            refused(send(client, photos), "key-needed", 401)
+            client.headers["Authorization"] = f"Bearer {mine[0]}"
+            place = send(client, photos).headers["location"]
+            assert client.get(place).status_code == 200
+            client.headers["Authorization"] = f"Bearer {other[0]}"
+            for part in ("", "/events", "/results", "/report.csv"):
+                refused(client.get(place + part), "batch-unknown", 404)
+            refused(client.delete(place), "batch-unknown", 404)
+            client.headers["Authorization"] = f"Bearer {mine[0]}"
+            assert client.delete(place).status_code == 204
+            del client.headers["Authorization"]
+            assert client.get("/batch").status_code == 200
+
+
+class TestRetention:
+    def test_results_are_deleted_when_their_time_is_over(self, tmp_path, photos):
+        with TestClient(create_app(Settings(workers=1, finder="mediapipe", spool=tmp_path, batch_keep_s=1))) as client:
+            place, status = finished(client, send(client, {"a.jpg": b"hello"}))
+            assert status["results_kept_s"] == 1
+            assert status["results_deleted_at"]
+            folder = tmp_path / status["id"]
+            assert (folder / "report.html").exists()
+            wait_until(lambda: client.get(place).status_code == 404, 5)
+            wait_until(lambda: not folder.exists(), 5)
+            with closing(sqlite3.connect(tmp_path / "batches.sqlite")) as db:
+                assert db.execute("SELECT count(*) FROM batches").fetchone() == (0,)
+
+
+# What follows talks to a service as a command, which is killed and told to stop.
+
+
+@contextmanager
+def running(spool, log, **settings):
+    command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--workers", "1"]
+    environment = os.environ | {"JARI_SPOOL": str(spool), "JARI_FINDER": "mediapipe", "JARI_CHECK_TIMEOUT_S": "120"} | settings
+    with log.open("a") as stream:
+        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stream, text=True)
+    address = urlsplit(process.stdout.readline().split(": ")[1].split(" ")[0]).netloc
+    try:
+        wait_until(lambda: answers(address))
+        yield address, process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.wait(60)
+        process.stdout.close()
+
+
+def answers(address):
+    try:
+        return ask(address, "GET", "/healthz")[0] == 200
+    except OSError:
+        return False
+
+
+def ask(address, method, path, body=None, headers=()):
+    request = urllib.request.Request(f"http://{address}{path}", body, dict(headers), method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.loads(answer.read() or b"null")
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read() or b"null")
+
+
+def post(address, files):
+    parts = [
+        f'--b\r\nContent-Disposition: form-data; name="photos"; filename="{name}"\r\n\r\n'.encode() + data + b"\r\n"
+        for name, data in files.items()
+    ]
+    status, batch = ask(address, "POST", "/v1/batches", b"".join(parts) + b"--b--\r\n", {"Content-Type": "multipart/form-data; boundary=b"})
+    assert status == 202, batch
+    return batch["id"]
+
+
+class Follower:
+    """Someone who follows a batch's events."""
+
+    there: ClassVar = []
+
+    def __init__(self, address, batch, last=""):
+        self.connection = http.client.HTTPConnection(address, timeout=60)
+        self.connection.request("GET", f"/v1/batches/{batch}/events", headers={"Last-Event-ID": last})
+        self.answer = self.connection.getresponse()
+        self.there.append(self)
+
+    def events(self):
+        """Yield (event, id, data) until the stream ends."""
+        event = {}
+        for line in self.answer:
+            name, _, value = line.decode().strip().partition(": ")
+            if name:
+                event[name] = value
+            elif "data" in event:
+                yield event["event"], event.get("id", ""), json.loads(event["data"])
+                event = {}
+            else:
+                event = {}
+
+    def leave(self):
+        self.answer.close()
+        self.connection.close()
+
+
+@pytest.fixture
+def _followers_leave():
+    yield
+    while Follower.there:
+        Follower.there.pop().leave()
+
+
+@pytest.fixture(scope="module")
+def many(samples):
+    names = ("peace", "fist", "palm", "ok", "like")
+    return {f"{name}-{quality}.jpg": picture(samples / f"{name}.jpg", quality) for name in names for quality in range(60, 68)}
+
+
+def state(address, batch):
+    return ask(address, "GET", f"/v1/batches/{batch}")[1]
+
+
+def without_time(results):
+    return [one | {"elapsed_ms": 0} for one in results]
+
+
+@pytest.mark.usefixtures("_followers_leave")
+class TestKilledAndStopped:
+    def test_it_goes_on_after_each(self, tmp_path, many):
+        """One batch: killed with two followers, gone on with, told to stop, gone on with to its end; and the same undisturbed."""
+        spool, log = tmp_path / "spool", tmp_path / "log"
+        with running(spool, log) as (address, process):
+            batch = post(address, many)
+            followers = [Follower(address, batch), Follower(address, batch)]
+            leaver = Follower(address, batch)
+            next(leaver.events())
+            leaver.leave()
+            for follower in followers:
+                for event, last, now in follower.events():  # noqa: B007 - what the last one heard last
+                    assert event == "progress"
+                    if now["done"] >= 5:
+                        break
+            assert now["remaining_s"] is not None
+            process.kill()
+            process.wait(60)
+        left = len(files_in(spool / batch / "photos"))
+        assert 0 < left <= len(many) - 5
+
+        with running(spool, log) as (address, process):
+            wait_until(lambda: state(address, batch)["done"] > len(many) - left + 3)
+            # As a browser does by itself; it is told how things stand now.
+            follower = Follower(address, batch, last)
+            stream = follower.events()
+            assert next(stream)[2]["done"] > 5
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            list(stream)  # followers are let go
+            assert process.wait(60) in (0, -signal.SIGTERM)
+            assert time.monotonic() - began < 15
+        assert 0 < len(files_in(spool / batch / "photos")) < left
+        assert '"bug"' not in log.read_text()
+
+        with running(spool, log) as (address, _):
+            *_, (event, last, final) = Follower(address, batch, last).events()
+            assert (event, final["state"], final["done"]) == ("progress", "done", len(many))
+            assert Follower(address, batch, last).answer.status == 204
+            disturbed = ask(address, "GET", f"/v1/batches/{batch}/results?limit=500")[1]["results"]
+            with closing(sqlite3.connect(spool / batch / "ledger.sqlite")) as ledger:
+                assert ledger.execute("SELECT count(*) FROM found").fetchone() == (len(many),)
+            again = post(address, many)
+            wait_until(lambda: state(address, again)["state"] == "done")
+            undisturbed = ask(address, "GET", f"/v1/batches/{again}/results?limit=500")[1]["results"]
+            assert sorted(one["name"] for one in disturbed) == sorted(many)
+            assert without_time(disturbed) == without_time(undisturbed)
+
+            # Deleted while it runs: whoever follows it is told, and nothing is left.
+            third = post(address, many)
+            stream = Follower(address, third).events()
+            for _, _, now in stream:
+                if now["done"]:
+                    break
+            assert ask(address, "DELETE", f"/v1/batches/{third}")[0] == 204
+            assert not (spool / third).exists()
+            assert [event for event, _, _ in stream][-1] == "deleted"
+            assert ask(address, "GET", f"/v1/batches/{third}/events")[0] == 404
+            assert ask(address, "GET", "/readyz")[0] == 200
+        assert '"bug"' not in log.read_text()
+        assert "peace" not in log.read_text()
+
+    def test_what_was_found_outlives_a_change_of_settings(self, service, tmp_path, photos, batches):
+        """Photos are gone once they were looked at, so what was found in them cannot be found anew; a changed contest is applied to it."""
+        setup, contest = CheckerSetup("mediapipe"), load_contest("default")
+        found = service.app.state.service.pool.submit(Look(photos["acara/peace.jpg"])).result(PATIENT_S)
+        with Ledger(tmp_path, setup, contest) as ledger:
+            ledger.begin(spooled=True)
+            for name, digest in (("a.jpg", b"a"), ("b.jpg", b"b")):
+                ledger.list(name, digest)
+            ledger.keep(b"a", found)
+            ledger.keep_trouble(b"b", WorkerLost())
+        with Ledger(tmp_path, replace(setup, finder="search"), load_contest("pilpres-2024")) as ledger:
+            ledger.begin(spooled=True)
+            assert [row.result.get("contest") for row in ledger.rows()] == ["pilpres-2024", None]
+            assert (ledger.level(b"a"), ledger.level(b"b")) == ("review", "failed")
