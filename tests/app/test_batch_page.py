@@ -1,0 +1,177 @@
+"""The page for many photos in a real browser: one service, one batch from the choice to its deletion, at phone and desk size."""
+
+import re
+from io import BytesIO
+from urllib.parse import urlsplit
+
+import pytest
+from PIL import Image
+
+sync_api = pytest.importorskip("playwright.sync_api")
+
+PATIENT_MS = 120_000
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+SIZES = {
+    "phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2},
+    "desk": {"viewport": {"width": 1280, "height": 800}},
+}
+
+
+@pytest.fixture(scope="module")
+def address(serve, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("batches")
+    with serve(folder / "log", JARI_SPOOL=str(folder / "spool"), JARI_FINDER="mediapipe", JARI_BATCH_FILES="20") as (address, _):
+        yield f"{address}batch"
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def photos(samples):
+    """Enough that they are not done before they are looked at."""
+    made = []
+    for name in ("peace", "fist", "palm", "ok"):
+        for quality in range(60, 64):
+            file = BytesIO()
+            Image.open(samples / f"{name}.jpg").resize((200, 200)).save(file, "JPEG", quality=quality)
+            made.append({"name": f"{name}-{quality}.jpg", "mimeType": "image/jpeg", "buffer": file.getvalue()})
+    return made
+
+
+@pytest.fixture
+def complaints():
+    return []
+
+
+@pytest.fixture
+def open_page(browser, address, complaints):
+    """Opens the page; whatever is asked of other hosts, or complained of, fails the test."""
+    contexts, asked = [], []
+
+    def open_(size="desk", at=""):
+        context = browser.new_context(locale="id-ID", color_scheme="light", **SIZES[size])
+        context.set_default_timeout(PATIENT_MS)
+        contexts.append(context)
+        context.on("request", lambda request: asked.append(request.url))
+        context.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+        context.on("weberror", lambda error: complaints.append(str(error.error)))
+        page = context.new_page()
+        page.goto(at or address)
+        page.wait_for_selector("body[data-ready]")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert {urlsplit(url).netloc for url in asked if not url.startswith(("blob:", "data:"))} == {urlsplit(address).netloc}
+
+
+def fits(page):
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    small = page.evaluate(
+        """() => [...document.querySelectorAll("button, select, .foot a, .check, a.button, a.touch")].filter((one) => one.offsetParent)
+            .filter((one) => one.getBoundingClientRect().height < 44 || one.getBoundingClientRect().width < 44)
+            .map((one) => one.outerHTML.slice(0, 80))"""
+    )
+    assert small == []
+
+
+def view(page, name):
+    page.wait_for_selector(f"#{name}:not([hidden])")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_from_the_choice_to_the_deletion(open_page, photos, complaints, size):
+    page = open_page(size)
+    fits(page)
+    assert "24 jam" in page.locator("#kept").inner_text()
+    page.set_input_files("#files", [*photos, {"name": "catatan.txt", "mimeType": "text/plain", "buffer": b"x"}])
+    assert page.locator("#chosen-count").inner_text().startswith("16 berkas dipilih")
+    assert "1 berkas lain" in page.locator("#chosen-skipped").inner_text()
+    assert page.evaluate("() => document.activeElement.id") == "begin"
+    fits(page)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#progress:text-matches('^[1-9][0-9]* dari 16 foto')")
+    assert page.get_by_role("progressbar").get_attribute("value")
+    fits(page)
+
+    # Another page with the same address follows the same batch.
+    place = page.url
+    assert re.fullmatch(r".*/batch#[\w-]{32}", place)
+    other = open_page(size, place)
+    for one in (page, other):
+        view(one, "done")
+        assert one.get_by_role("heading", level=1).inner_text() == "16 foto selesai diperiksa"
+        assert sum(int(count) for count in one.locator("#done .tiles strong").all_inner_texts()) == 16
+    assert "dihapus otomatis pada" in page.locator("#deleted-at").inner_text()
+    fits(page)
+
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Buka laporan").click()
+    report = opened.value
+    report.locator("[data-hand], .hand, button").first.wait_for()
+    assert report.locator("body").get_attribute("class") != "loading"
+    assert "16 foto" in report.locator("body").inner_text()
+    for name, ending in (("Unduh Excel (XLSX)", ".xlsx"), ("Unduh CSV", ".csv")):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=name).click()
+        assert download.value.suggested_filename.endswith(ending)
+
+    page.get_by_role("button", name="English").click()
+    assert page.get_by_role("heading", level=1).inner_text() == "16 photos have been checked"
+    page.get_by_role("button", name="Delete now").click()
+    page.keyboard.press("Escape")
+    assert page.locator("#done").is_visible()
+    page.get_by_role("button", name="Delete now").click()
+    page.get_by_role("button", name="Yes, delete").click()
+    view(page, "start")
+    assert complaints == []
+    page.goto(place)
+    view(page, "problem")
+    assert page.get_by_role("heading", level=1).inner_text() == "This batch is gone"
+
+
+def test_a_folder_a_deletion_elsewhere_and_too_many(open_page, photos, complaints, tmp_path):
+    folder = tmp_path / "acara"
+    (folder / "hari-1").mkdir(parents=True)
+    for photo in photos:
+        (folder / "hari-1" / photo["name"]).write_bytes(photo["buffer"])
+    page = open_page()
+    page.set_input_files("#folder", folder)
+    with page.expect_request("**/v1/batches") as sent:
+        page.get_by_role("button", name="Mulai periksa").click()
+    assert b"acara/hari-1/peace-60.jpg" in (sent.value.post_data_buffer or b"acara/hari-1/peace-60.jpg")
+    page.wait_for_selector("#progress:text-matches('dari 16 foto')")
+    other = open_page(at=page.url)
+    page.get_by_role("button", name="Batalkan dan hapus").click()
+    page.get_by_role("button", name="Ya, hapus").click()
+    view(page, "start")
+    view(other, "problem")
+    assert other.get_by_role("heading", level=1).inner_text() == "Kumpulan foto ini tidak ada lagi"
+    assert [one for one in complaints if "404" not in one] == []
+
+    page.set_input_files("#files", [photo | {"name": f"{number}-{photo['name']}"} for number in (1, 2) for photo in photos])
+    page.get_by_role("button", name="Mulai periksa").click()
+    view(page, "problem")
+    assert "batasnya 20 berkas" in page.locator("#problem-detail").inner_text()
+
+
+def test_dropping_and_the_way_from_the_page_for_one_photo(open_page, address):
+    page = open_page(at=address.removesuffix("batch") + "batch?lang=en")
+    page.evaluate(
+        """async () => {
+            const data = new DataTransfer();
+            data.items.add(new File([await (await fetch("static/samples/peace.jpg")).blob()], "foto.jpg"));
+            document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+        }"""
+    )
+    page.wait_for_selector("#chosen-count:text-matches('^1 files chosen')")
+    page.get_by_role("link", name="Check a single photo").click()
+    page.get_by_role("link", name="Many photos at once").click()
+    page.wait_for_selector("body[data-ready]")
