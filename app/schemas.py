@@ -205,7 +205,10 @@ class BatchResults(Schema):
     total: int = Field(description="Photos in the batch.", examples=[240])
     offset: int = Field(description="Photos before these.", examples=[0])
     next: int | None = Field(description="The `offset` to go on with, or null after the last.", examples=[100])
-    results: list[CheckedPhoto | FailedPhoto] = Field(description="Checked photos, and those that could not be checked, by name.")
+    results: list[CheckedPhoto | FailedPhoto] = Field(
+        description="Checked photos, and those that could not be checked, by name.",
+        examples=[[{"schema": 1, "name": "a.jpg", "error": {"type": "photo-damaged", "title": "…", "detail": "…"}}]],
+    )
 
 
 class StageOut(Schema):

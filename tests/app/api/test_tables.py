@@ -33,4 +33,10 @@ class TestPoses:
 
 class TestLimits:
     def test_are_those_of_the_settings(self, client):
-        assert client.get("/v1/limits").json() == {"bytes": 26_214_400, "pixels": 50_000_000, "side": 20_000, "least_side": 32}
+        assert client.get("/v1/limits").json() == {
+            "bytes": 26_214_400,
+            "pixels": 50_000_000,
+            "side": 20_000,
+            "least_side": 32,
+            "batches": None,
+        }
