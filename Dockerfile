@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# The image of the service: the locked dependencies, the application, no compiler, no shell user, nothing to write.
+# The image of the service: the locked dependencies, the application, no compiler, no shell user, nothing to write but the spool of batches.
 #
 #   docker build --tag jari-netral .
 #   docker run --rm --publish 127.0.0.1:8080:8080 --env JARI_ALLOW_OPEN=true --read-only --tmpfs /tmp --cap-drop ALL jari-netral
@@ -34,9 +34,10 @@ FROM ${PYTHON_IMAGE}
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libgl1 libglib2.0-0 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin jari
+    && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin jari \
+    && install --directory --owner jari --mode 700 /var/lib/jari
 COPY --from=environment /opt/jari /opt/jari
-ENV PATH=/opt/jari/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp
+ENV PATH=/opt/jari/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp JARI_SPOOL=/var/lib/jari
 USER jari
 WORKDIR /tmp
 # The hand model must be the one that every stated figure was measured with, and OpenCV must find its libraries.

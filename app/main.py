@@ -33,7 +33,8 @@ log = logging.getLogger(__name__)
 
 DESCRIPTION = """Tells, before a photo is posted, whether a hand pose in it could be read as a candidate's number.
 
-Advice, not a finding. Photos are processed in memory and not kept; no face is recognised. Where an installation asks for keys
+Advice, not a finding. Photos are processed in memory and not kept, but for those of batches, which wait on the
+disk until each was checked; no face is recognised. Where an installation asks for keys
 (`GET /privacy` says so), send one as `Authorization: Bearer KEY`."""
 
 

@@ -142,7 +142,9 @@ async def events(
     """Tell of a batch's progress, from what it is now, or from the next change where `Last-Event-ID` is what it is now."""
     if status.batch.finished and last_event_id == _event_id(status):
         return Response(status_code=204)  # upon which browsers stop asking
-    return StreamingResponse(_progress(service, status, owner, language(request), last_event_id), media_type="text/event-stream")
+    stream = _progress(service, status, owner, language(request), last_event_id)
+    headers = {"X-Accel-Buffering": "no"}  # nginx would wait for more
+    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
 
 @router.get("/{batch}/results", response_model=BatchResults, responses=UNFINISHED, summary="Results, page by page")
