@@ -4,6 +4,7 @@ import asyncio
 import errno
 import json
 import re
+import sqlite3
 from collections.abc import AsyncIterator
 from itertools import islice
 from pathlib import Path
@@ -110,8 +111,8 @@ async def create(request: Request, service: ServiceDep, owner: OwnerDep, respons
             form = await read_form(request, folder, batches.limits.files)
             contest, lang, crops = _fields(request, service, form)
             status = await asyncio.to_thread(batches.add, batch, form.files, owner=owner, contest=contest, lang=lang, crops=crops)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except (OSError, sqlite3.OperationalError) as error:
+        if isinstance(error, sqlite3.Error) or error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise BatchRefused("spool-full") from None
         raise
     response.headers["Location"] = f"{request.scope.get('root_path', '')}{router.prefix}/{batch}"

@@ -1,5 +1,6 @@
 """Batches over HTTP: in this process where that will do, as a command where it is killed or told to stop."""
 
+import errno
 import http.client
 import io
 import json
@@ -304,6 +305,15 @@ class TestRefusals:
         assert service.delete(places[2]).status_code == 204
         assert send(service, photos).status_code == 202
 
+    def test_a_full_disk(self, service, photos, spool, monkeypatch):
+        def full(*args):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        before = set(spool.iterdir())
+        monkeypatch.setattr("app.batch.jobs.unpack", full)
+        refused(send(service, photos), "spool-full", 503)
+        assert set(spool.iterdir()) == before
+
     def test_ids_that_are_none(self, service):
         for name in ("nothing", "..%2f..", "a" * 500):
             refused(service.get(f"/v1/batches/{name}/results"), "batch-unknown", 404) if "%" not in name else None
@@ -474,7 +484,7 @@ def _followers_leave():
 @pytest.fixture(scope="module")
 def many(samples):
     names = ("peace", "fist", "palm", "ok", "like")
-    return {f"{name}-{quality}.jpg": picture(samples / f"{name}.jpg", quality) for name in names for quality in range(60, 68)}
+    return {f"{name}-{quality}.jpg": picture(samples / f"{name}.jpg", quality) for name in names for quality in range(60, 66)}
 
 
 def state(address, batch):
