@@ -35,12 +35,12 @@ KINDS = {
 }
 _POLICY = re.compile(rb'<meta http-equiv="Content-Security-Policy" content="([^"]+)">')
 
-CALLER = ("key-needed", "too-many-requests", "batches-off", "internal-error")
+CALLER = ("key-needed", "too-many-requests", "batches-off", "request-invalid", "internal-error")
 UNKNOWN = responses(*CALLER, "batch-unknown")
-UNFINISHED = responses(*CALLER, "batch-unknown", "batch-unfinished", "request-invalid")
+UNFINISHED = responses(*CALLER, "batch-unknown", "batch-unfinished")
 DELETED = responses(*CALLER, "origin-refused", "batch-unknown")
 REFUSED = responses(
-    *CALLER, "origin-refused", "request-malformed", "upload-slow", "media-type-unsupported", "request-invalid", "contest-unknown",
+    *CALLER, "origin-refused", "request-malformed", "upload-slow", "media-type-unsupported", "contest-unknown",
     "batch-too-many", "batch-too-large", "archive-too-many", "archive-bomb", "archive-damaged", "archive-empty", "archive-climbs",
     "batch-queue-full", "spool-full",
 )  # fmt: skip
