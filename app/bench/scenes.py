@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
+from math import inf
 from pathlib import Path
 
 import cv2
@@ -140,7 +141,7 @@ def _draw(size: float, most: int, rng: np.random.Generator, *, photos: bool) -> 
 @cache
 def _finder() -> SearchFinder:
     """The finder that tells where the hands of a small source picture are."""
-    return SearchFinder(settings=SearchSettings(zooms=(0.5, 0.7, 1, 2)))
+    return SearchFinder(settings=SearchSettings(zooms=(0.5, 0.7, 1, 2), least_gain=inf))
 
 
 @cache

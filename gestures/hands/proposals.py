@@ -92,8 +92,10 @@ TILE_SIDES = (2.0, 3.2, 5.0, 8.0)
 # So many of the likeliest proposals are planned for; a group photo of 50 megapixels has about as many.
 MOST_PROPOSALS = 800
 
-# A palm found lies within so many hands of its proposal's middle, and is so wide, in hands.
+# A palm found lies within so many hands of its proposal's middle, and is so wide, in hands. One of which the palm detector is less sure is
+# looked for again: seen better, it shows the landmark network where the hand is.
 NEAR = 0.5
+CERTAIN = 0.5
 PALM_WIDTHS = (0.2, 1.2)
 
 
@@ -112,36 +114,47 @@ class Plan:
         self._fires = _fires(self._centres, self._sides, proposals)
         self._left = proposals.chances.copy()
         self._gains = self._fires @ self._left
-        self._best = 0
+        self._moves = 0
 
     def next(self) -> Region | None:
         """Return the next tile, or None at the end."""
         if not len(self._gains):
             return None
-        self._best = int(self._gains.argmax())
-        if self._gains[self._best] < self._least_gain:
+        best = int(self._gains.argmax())
+        if self._gains[best] < self._least_gain:
             return None
-        x, y = self._centres[self._best]
-        return Region(float(x), float(y), float(self._sides[self._best]), 0.0)
+        x, y = self._centres[best]
+        tile = Region(float(x), float(y), float(self._sides[best]), 0.0)
+        self._move(best)
+        return tile
 
-    def saw(self, palms: Palms) -> None:
-        """Take note of what the palm detector found in the tile that `next` gave, in pixels of the photo."""
-        shown = np.flatnonzero(self._fires[self._best])
-        fires, left = self._fires[self._best, shown], self._left[shown]
+    def saw(self, tile: Region, palms: Palms) -> None:
+        """Take note of what the palm detector found in a tile, in pixels of the photo."""
+        if not len(self._gains):
+            return
+        fires = _fires(np.array([[tile.x, tile.y]], np.float32), np.array([tile.side], np.float32), self._proposals)[0]
+        shown = np.flatnonzero(fires)
+        fires, left = fires[shown], self._left[shown]
         less = left * (1 - fires) / (1 - left * fires)
-        found = self._found(palms, shown)
-        less[found] = 0
+        less[self._found(palms, shown)] = 0
         self._left[shown] = less
         self._gains -= self._fires[:, shown] @ (left - less)
-        self._gains[self._best] = 0  # the same look would show the same again
+
+    def _move(self, number: int) -> None:
+        """Move a tile that is looked at, since the same look would show the same again: by an eighth of its side, each time elsewhere."""
+        self._moves += 1
+        angle = self._moves * np.pi * (3 - 5**0.5)
+        self._centres[number] += self._sides[number] / 8 * np.array([np.cos(angle), np.sin(angle)], np.float32)
+        self._fires[number] = _fires(self._centres[[number]], self._sides[[number]], self._proposals)[0]
+        self._gains[number] = self._fires[number] @ self._left
 
     def _found(self, palms: Palms, which: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """(which,) bool: whether one of the palms is the proposal's hand."""
+        """(which,) bool: whether one of the palms is the proposal's hand, and a certain one."""
         centres, sizes = self._proposals.centres[which, None], self._proposals.sizes[which, None]
         middles, widths = (palms.boxes[:, :2] + palms.boxes[:, 2:]) / 2, palms.boxes[:, 2] - palms.boxes[:, 0]
         near = np.linalg.norm(centres - middles, axis=2) < NEAR * sizes
         alike = (widths > PALM_WIDTHS[0] * sizes) & (widths < PALM_WIDTHS[1] * sizes)
-        result: NDArray[np.bool_] = (near & alike).any(axis=1)
+        result: NDArray[np.bool_] = (near & alike & (palms.scores >= CERTAIN)).any(axis=1)
         return result
 
 

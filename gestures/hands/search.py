@@ -8,6 +8,8 @@ more in a mirror; and hands that were found twice are dropped by the distance of
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
+from math import inf
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -36,11 +38,12 @@ from gestures.photo import Photo
 class SearchSettings:
     """How thoroughly to search.
 
-    zooms: sides of the tiles, as the photo's long side divided by each; below 1 the tile is larger than the photo. None: tiles are laid
-        only where the proposal network says that hands could be.
+    zooms: sides of the tiles that are looked at in any case, as the photo's long side divided by each; below 1 the tile is larger than the
+        photo. Further tiles are laid where the proposal network says that hands could be.
     overlap: share of a tile that the next one of the same zoom covers again.
     least_tile: pixels; the palm detector sees a hand that fills a tenth of a tile, and one below 15 pixels cannot be read.
-    least_chance: proposals with a lower one are not covered. least_gain: hands, on average, that a further tile must be expected to add.
+    least_chance: proposals with a lower one are not covered. least_gain: hands, on average, that a further tile must be expected to add;
+        infinite: there are none.
     palm_threshold: palms with a lower score are not looked at. A low one costs landmark passes, a high one hands. Tiles that hold the
         whole photo are few, and what they see is large: there half of it is enough.
     presence_threshold: hands of which the landmark network is less sure, on the mean of its looks after the first, are dropped.
@@ -48,7 +51,7 @@ class SearchSettings:
         those landmarks (it sees 99 % of near hands instead of 91-94 %), a third time at its mirror image (fewer false alarms).
     """
 
-    zooms: tuple[float, ...] | None = None
+    zooms: tuple[float, ...] = (1, 2)
     overlap: float = 1 / 3
     least_tile: int = 150
     least_chance: float = 0.01
@@ -59,7 +62,7 @@ class SearchSettings:
 
 
 # Every tile that a hand could need; what the proposals are taught by, and measured against.
-EXHAUSTIVE = SearchSettings(zooms=(0.5, 0.7, 1, 2, 4, 8, 12))
+EXHAUSTIVE = SearchSettings(zooms=(0.5, 0.7, 1, 2, 4, 8, 12), least_gain=inf)
 
 
 def grid(width: int, height: int, settings: SearchSettings) -> Iterator[Region]:
@@ -73,7 +76,7 @@ def grid(width: int, height: int, settings: SearchSettings) -> Iterator[Region]:
 def _sides(longest: int, settings: SearchSettings) -> Iterator[float]:
     """The sides of the tiles, in pixels of the photo, largest first: none below the least, none hardly smaller than the one before."""
     last = float("inf")
-    for zoom in settings.zooms or ():
+    for zoom in settings.zooms:
         side = longest / zoom if zoom <= 1 else max(longest / zoom, settings.least_tile)
         if side < last / 1.35:
             yield side
@@ -111,14 +114,12 @@ class SearchFinder:
 
     def find_palms(self, pyramid: Pyramid) -> Palms:
         """Return the palms of the whole photo, each once, the surest first, in pixels of the photo."""
-        if self._settings.zooms is not None:
-            height, width = pyramid.pixels.shape[:2]
-            parts = [self._look_for_palms(pyramid, tile) for tile in grid(width, height, self._settings)]
-        else:
-            plan, parts = Plan(self._proposals.propose(pyramid, self._settings.least_chance), self._settings.least_gain), []
-            while tile := plan.next():
-                parts.append(self._look_for_palms(pyramid, tile))
-                plan.saw(parts[-1])
+        height, width = pyramid.pixels.shape[:2]
+        plan = Plan(self._proposals.propose(pyramid, self._settings.least_chance), self._settings.least_gain)
+        parts = []
+        for tile in chain(grid(width, height, self._settings), iter(plan.next, None)):
+            parts.append(self._look_for_palms(pyramid, tile))
+            plan.saw(tile, parts[-1])
         return suppress(Palms.merged(parts))
 
     def _look_for_palms(self, pyramid: Pyramid, tile: Region) -> Palms:

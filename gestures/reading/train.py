@@ -154,7 +154,7 @@ def collect_all(photos: Path, rendered: Path, cache: Path) -> list[TrainingHand]
         file = cache / f"{source}.npz"
         if not file.exists():
             folder = root if source == "rendered" else root / source
-            settings = SearchSettings(zooms=(0.6, 1)) if source in ("hagrid_crops", "rendered") else SearchSettings()
+            settings = SearchSettings(zooms=(0.6, 1), least_gain=np.inf) if source in ("hagrid_crops", "rendered") else SearchSettings()
             _save(file, list(collect(root, source, _pictures(folder, most), settings, looks)))
         hands += _load(file)
     return hands

@@ -34,16 +34,17 @@ class TestPlan:
         assert tile is not None
         assert abs(tile.x - 100) + abs(tile.y - 100) < 40
         assert 0.1 < 40 / tile.side < 0.6
-        plan.saw(palms((102, 110, 20)))
+        plan.saw(tile, palms((102, 110, 20)))
         assert plan.next() is None
 
     def test_a_likely_hand_not_found_is_looked_for_in_other_tiles_and_given_up_at_last(self) -> None:
         plan = Plan(proposals((100, 100, 40, 0.9)), 0.03)
-        sides = []
+        places = []
         while tile := plan.next():
-            sides.append(tile.side)
-            plan.saw(palms((300, 300, 20), (100, 100, 200)))  # elsewhere, and far too large
-        assert len(sides) == len(set(sides)) > 1
+            places.append((tile.x, tile.y, tile.side))
+            plan.saw(tile, palms((300, 300, 20), (100, 100, 200)))  # elsewhere, and far too large
+        assert 1 < len(places) < 12
+        assert len(set(places)) == len(places)
 
     def test_an_unlikely_hand_is_worth_no_tile_but_several_are(self) -> None:
         assert Plan(proposals((100, 100, 40, 0.02)), 0.03).next() is None
@@ -51,8 +52,9 @@ class TestPlan:
 
     def test_hands_near_each_other_share_a_tile(self) -> None:
         plan = Plan(proposals((100, 100, 40, 0.8), (160, 100, 40, 0.8)), 0.03)
-        plan.next()
-        plan.saw(palms((100, 100, 20), (160, 100, 20)))
+        tile = plan.next()
+        assert tile is not None
+        plan.saw(tile, palms((100, 100, 20), (160, 100, 20)))
         assert plan.next() is None
 
 
