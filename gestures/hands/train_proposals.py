@@ -128,11 +128,11 @@ def _corner(place: float, length: float, span: float, rng: np.random.Generator) 
 
 
 def paste(into: Example, others: list[Example], rng: np.random.Generator) -> Example:
-    """Paste another picture, its hand 4 to 160 pixels wide, with hard or soft edges; hands that it covers are gone."""
+    """Paste another picture, its hand 4 to 90 pixels wide, with hard or soft edges; hands that it covers are gone."""
     other = others[rng.integers(len(others))]
-    zoom = np.exp(rng.uniform(np.log(4), np.log(160))) / other.boxes[:, 2:].max()
+    zoom = np.exp(rng.uniform(np.log(4), np.log(90))) / other.boxes[:, 2:].max()
     height, width = (max(2, round(length * zoom)) for length in other.pixels.shape[:2])
-    if max(height, width) > 1.3 * SIDE:
+    if max(height, width) > 0.8 * SIDE:
         return into
     left, top = (int(rng.integers(-length // 3, SIDE - length * 2 // 3)) for length in (width, height))
     small = cv2.resize(other.pixels, (width, height), interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR)
@@ -295,7 +295,7 @@ def batches(examples: list[Example], pastable: list[list[Example]], seed: int) -
         pictures, maps = [], []
         for number in rng.choice(len(examples), BATCH, p=weights / weights.sum()):
             shown = piece(examples[number], rng)
-            for _ in range(rng.integers(1, 5) if rng.random() < 0.7 else 0):
+            for _ in range(rng.integers(1, 5) if rng.random() < 0.6 else 0):
                 shown = paste(shown, pastable[int(rng.random() < 0.4)], rng)
             pictures.append(in_other_light(shown.pixels, rng))
             maps.append(wanted(shown))
