@@ -38,7 +38,8 @@ def test_every_phrase_is_used(root, phrases):
     code = "".join(path.read_text(encoding="utf-8") for path in (root / "app").rglob("*.py"))
     for key in phrases:
         key = key.split(".")[0]
-        trial = f"def {key.removeprefix('doctor-')}("  # `jari doctor` names what it tried after the function that tried it
+        # `jari doctor` names what it tried, and what mends it, after the function that tried it.
+        trial = f"def {key.removeprefix('doctor-').removeprefix('mend-')}("
         assert re.search(rf"""["']{re.escape(key)}["']""", code) or trial in code, f"{key} is not used"
 
 
