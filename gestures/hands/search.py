@@ -51,7 +51,7 @@ class SearchSettings:
         those landmarks (it sees 99 % of near hands instead of 91-94 %), a third time at its mirror image (fewer false alarms).
     """
 
-    zooms: tuple[float, ...] = (1, 2)
+    zooms: tuple[float, ...] = (0.5, 0.7, 1, 2)
     overlap: float = 1 / 3
     least_tile: int = 150
     least_chance: float = 0.01
