@@ -40,3 +40,15 @@ def chromium() -> str:
         if path := shutil.which(name):
             return path
     pytest.skip("needs Chromium: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    """A running Chromium, driven by Playwright."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    # No sandbox, because tests often run as root; nothing that would look for updates.
+    args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=args)
+        yield browser
+        browser.close()

@@ -7,10 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from PIL import Image
 
-sync_api = pytest.importorskip("playwright.sync_api")
-
 PATIENT_MS = 40_000
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 SIZES = {
     "phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2},
     "desk": {"viewport": {"width": 1280, "height": 800}},
@@ -22,14 +19,6 @@ def address(serve, tmp_path_factory):
     folder = tmp_path_factory.mktemp("batches")
     with serve(folder / "log", JARI_SPOOL=str(folder / "spool"), JARI_FINDER="mediapipe", JARI_BATCH_FILES="60") as (address, _):
         yield f"{address}batch"
-
-
-@pytest.fixture(scope="module")
-def browser(chromium):
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,6 @@ from starlette.testclient import TestClient
 from app.main import create_app
 from app.settings import Settings
 
-sync_api = pytest.importorskip("playwright.sync_api")
-
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-
 # A page that sends a photo as a form, which needs no permission of the other side, in the two ways that a browser knows.
 EVIL = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">
 <form method="post" enctype="multipart/form-data" target="out"><input name="photo" value="x"></form><iframe name="out"></iframe>
@@ -55,13 +51,10 @@ def evil():
 
 
 @pytest.fixture(scope="module")
-def page(chromium):
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGS)
-        page = browser.new_page(locale="id-ID", viewport={"width": 390, "height": 844})
-        page.set_default_timeout(60_000)
-        yield page
-        browser.close()
+def page(browser):
+    page = browser.new_page(locale="id-ID", viewport={"width": 390, "height": 844})
+    page.set_default_timeout(60_000)
+    return page
 
 
 def refused(server: str) -> int:

@@ -10,21 +10,9 @@ import pytest
 from app.batch.report import write_reports
 from app.batch.rows import Row
 
-sync_api = pytest.importorskip("playwright.sync_api")
-
 PATIENT_MS = 60_000
-# No sandbox, because tests often run as root; nothing that would look for updates.
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 DESK = {"viewport": {"width": 1280, "height": 800}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
-
-
-@pytest.fixture(scope="module")
-def browser(chromium):
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
