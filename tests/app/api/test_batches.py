@@ -483,8 +483,9 @@ def _followers_leave():
 
 @pytest.fixture(scope="module")
 def many(samples):
+    """So many that a fast machine, too, is still at work when the service is told to stop for the second time."""
     names = ("peace", "fist", "palm", "ok", "like")
-    return {f"{name}-{quality}.jpg": picture(samples / f"{name}.jpg", quality) for name in names for quality in range(60, 66)}
+    return {f"{name}-{quality}.jpg": picture(samples / f"{name}.jpg", quality) for name in names for quality in range(60, 80)}
 
 
 def state(address, batch):

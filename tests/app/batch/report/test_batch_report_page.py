@@ -127,6 +127,7 @@ class TestGrid:
         assert page.locator("#reasons dt").inner_text() == "gagal.jpg"
         assert page.locator("#reasons dd").inner_text() == "Foto rusak Simpan ulang fotonya."
         page.locator("#clear summary").click()
+        page.wait_for_selector("#clear li")  # the list is made once the browser says that it was opened, which is a little later
         assert page.locator("#clear li").count() == 2
 
 
