@@ -16,7 +16,7 @@ import threading
 import time
 from collections import Counter, deque
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from multiprocessing.connection import Connection
@@ -36,6 +36,9 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 Copy = Literal["annotated", "redacted"]
 PictureFormat = Literal["jpeg", "webp"]
+
+# The Checkers of this process.
+_HERE = ExitStack()
 
 START_S = 120  # what a process may take to load libraries and model
 
@@ -358,9 +361,16 @@ def _limit_memory(mib: int) -> None:
 
 @cache
 def _checker(setup: CheckerSetup) -> Checker:
-    return Checker(finder=setup.finder, contest=setup.contest, limits=setup.limits, model=setup.model, thresholds=setup.thresholds)
+    checker = Checker(finder=setup.finder, contest=setup.contest, limits=setup.limits, model=setup.model, thresholds=setup.thresholds)
+    return _HERE.enter_context(checker)
 
 
 def check_here(setup: CheckerSetup, job: Work[R]) -> R:
     """Do a job in this process, with the one Checker that it keeps for the setup. Raises a `GesturesError`."""
     return job.run(_checker(setup), setup.limits)
+
+
+def close_here() -> None:
+    """Release the Checkers of `check_here`. Left to the interpreter's end, MediaPipe's may complain that it can no longer be closed."""
+    _checker.cache_clear()
+    _HERE.close()

@@ -10,7 +10,7 @@ from typing import Any
 from app.errors import Lang
 from app.terminal.sources import Source
 from app.terminal.words import problem
-from app.workers import CheckerPool, CheckerSetup, CheckResult, Job, check_here
+from app.workers import CheckerPool, CheckerSetup, CheckResult, Job, check_here, close_here
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ def check_all(
     With more than one job, photos are checked in worker processes; one that takes longer than `timeout_s` seconds is stopped.
     """
     with ExitStack() as stack:
+        stack.callback(close_here)
         pool = stack.enter_context(CheckerPool(setup, workers=jobs, queue_size=jobs, timeout_s=timeout_s)) if jobs > 1 else None
         # As many wait as are being checked: no process idles, and memory stays bounded.
         room = 2 * jobs - 1 if pool else 0
