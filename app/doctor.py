@@ -1,14 +1,18 @@
 """`jari doctor`: tries each thing that the service needs on this machine, in the way that the service does."""
 
 import json
+import shutil
+import sqlite3
 import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 
 from app.api.service import SELF_CHECK, SELF_CHECK_NUMBER
+from app.batch.spool import FILE, Spool
 from app.settings import Settings
 from app.terminal.listening import listening
 from app.terminal.words import TerminalError
@@ -60,9 +64,50 @@ def heic(settings: Settings) -> str:
 
 def folder(settings: Settings) -> str:
     """Libraries find a folder for temporary files."""
-    with tempfile.TemporaryFile() as file:
-        file.write(b"jari")
+    try:
+        with tempfile.TemporaryFile() as file:
+            file.write(b"jari")
+    except OSError as error:
+        raise TerminalError("place-unusable", path=tempfile.tempdir or "TMPDIR", reason=error.strerror) from None
     return tempfile.gettempdir()
+
+
+def spool(settings: Settings) -> str:
+    """Batches can wait on the disk: folder and database can be written to, and the largest batch fits, as sent and unpacked."""
+    if settings.spool is None:
+        return "off"
+    path = settings.spool.absolute()
+    try:
+        in_use = _try_spool(path, settings)
+        free = shutil.disk_usage(_nearest(path)).free
+    except (OSError, sqlite3.Error) as error:
+        raise TerminalError("place-unusable", path=path, reason=getattr(error, "strerror", None) or error) from None
+    if free < 2 * settings.batch_bytes:
+        raise TerminalError("place-small", path=path, free=free // 2**20, need=2 * settings.batch_bytes // 2**20)
+    return f"{path}, {free / 2**30:.1f} GiB{' ✓ Jari Netral' if in_use else ''}"
+
+
+def _try_spool(path: Path, settings: Settings) -> bool:
+    """Open the spool; whether the running service has it open. One that is not there yet is made beside its place, and goes again: it
+    must belong to the service's user, not to whoever looks.
+    """
+    if not (path / FILE).exists():
+        with tempfile.TemporaryDirectory(prefix=".jari-", dir=_nearest(path)) as trial:
+            Spool(Path(trial)).close()
+        return False
+    tempfile.TemporaryFile(dir=path).close()
+    try:
+        Spool(path).close()
+    except BlockingIOError:
+        if not _is_running(settings):
+            raise
+        return True
+    return False
+
+
+def _nearest(path: Path) -> Path:
+    """The path, or as much of it as is there."""
+    return next(one for one in (path, *path.parents) if one.exists())
 
 
 def port(settings: Settings) -> str:
@@ -100,4 +145,4 @@ def workers(settings: Settings) -> str:
     return f"{settings.workers} ({time.perf_counter() - began:.1f} s)"
 
 
-TRIALS: tuple[Callable[[Settings], str], ...] = (model, contest, heic, folder, port, workers)
+TRIALS: tuple[Callable[[Settings], str], ...] = (model, contest, heic, folder, spool, port, workers)

@@ -13,6 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -79,18 +80,18 @@ class Spool:
         self.folder = folder
         self._guard = threading.Lock()
         self._lock = os.open(folder / f"{FILE}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
+        with ExitStack() as undo:
+            undo.callback(os.close, self._lock)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._db = sqlite3.connect(folder / FILE, check_same_thread=False)
+            undo.callback(self._db.close)
             self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if version == 0:
                 self._db.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;")
             elif version != _VERSION:
                 raise OSError("written by another version")
-        except BaseException:
-            os.close(self._lock)
-            raise
+            undo.pop_all()
 
     def close(self) -> None:
         """Let others have the folder."""

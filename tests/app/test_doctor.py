@@ -1,16 +1,50 @@
 import json
 import socket
 import threading
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from click.testing import CliRunner
 
+from app.batch.spool import FILE, Spool
 from app.cli import cli
-from app.doctor import TRIALS, contest, examine, folder, heic, model, port
+from app.doctor import TRIALS, contest, examine, folder, heic, model, port, spool
 from app.settings import Settings
-from app.terminal.words import TerminalError, word
+from app.terminal.words import TerminalError, problem, word
 from gestures import GesturesError
+
+
+class Health(HTTPServer):
+    """Has a port as the service would, and says that it is well while it is `answering`; else it says something else."""
+
+    well = False
+
+    @contextmanager
+    def answering(self):
+        self.well = True
+        yield
+        self.well = False
+
+
+class _Answer(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"status": "ok" if self.server.well else "another program"}).encode())
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def health():
+    with Health(("127.0.0.1", 0), _Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
 
 
 @pytest.fixture
@@ -70,8 +104,43 @@ class TestTrials:
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
         assert folder(Settings()) == str(tmp_path)
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
-        with pytest.raises(OSError, match="missing"):
+        with pytest.raises(TerminalError, match="missing"):
             folder(Settings())
+
+    def test_a_spool_that_is_yet_to_be_made_is_tried_and_not_made(self, tmp_path):
+        said = spool(Settings(spool=tmp_path / "state" / "jari", batch_bytes=1))
+        assert said.startswith(f"{tmp_path}/state/jari, ")
+        assert "GiB" in said
+        assert list(tmp_path.iterdir()) == []
+
+    def test_without_batches(self):
+        assert spool(Settings(spool=None)) == "off"
+
+    def test_a_spool_without_room_for_a_batch(self, tmp_path):
+        with pytest.raises(TerminalError) as small:
+            spool(Settings(spool=tmp_path, batch_bytes=2**60))
+        assert small.value.type == "place-small"
+        assert small.value.params["need"] == 2**41
+
+    def test_a_spool_in_a_place_that_cannot_be_written(self):
+        with pytest.raises(TerminalError, match="/proc/jari") as unusable:
+            spool(Settings(spool="/proc/jari", batch_bytes=1))
+        assert unusable.value.type == "place-unusable"
+        assert "Errno" not in problem(unusable.value, "en").detail
+
+    def test_a_spool_whose_database_is_none(self, tmp_path):
+        (tmp_path / FILE).write_bytes(b"not a database, but long enough to be looked at as one" * 100)
+        with pytest.raises(TerminalError, match="not a database"):
+            spool(Settings(spool=tmp_path, batch_bytes=1))
+
+    def test_a_spool_that_a_service_has(self, tmp_path, health):
+        settings = Settings(spool=tmp_path, batch_bytes=1, port=health.server_port)
+        with closing(Spool(tmp_path)):
+            with health.answering():
+                assert "Jari Netral" in spool(settings)
+            with pytest.raises(TerminalError, match="place-unusable"):  # by something else than the service that is asked for
+                spool(settings)
+        assert "Jari Netral" not in spool(settings)
 
     def test_a_port_that_another_program_has(self):
         with socket.create_server(("127.0.0.1", 0)) as other:
@@ -80,21 +149,9 @@ class TestTrials:
             with pytest.raises(TerminalError, match="port-taken"):
                 port(Settings(port=number))
 
-    def test_a_port_that_the_service_has(self):
-        class Health(BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(json.dumps({"status": "ok"}).encode())
-
-            def log_message(self, *args):
-                pass
-
-        with HTTPServer(("127.0.0.1", 0), Health) as running:
-            thread = threading.Thread(target=running.handle_request)
-            thread.start()
-            assert "Jari Netral" in port(Settings(port=running.server_port))
-            thread.join()
+    def test_a_port_that_the_service_has(self, health):
+        with health.answering():
+            assert "Jari Netral" in port(Settings(port=health.server_port))
 
     def test_an_address_that_is_open_to_all(self, free_port):
         with pytest.raises(TerminalError, match="open-refused"):
