@@ -1,5 +1,6 @@
 """Figures for Prometheus at GET /metrics. No label holds anything of a person or a photo: routes are patterns, keys are integrations."""
 
+from collections import Counter as Counts
 from collections.abc import Iterator
 from typing import Any, TypedDict
 
@@ -10,6 +11,8 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from app.about import head_sha256, model_sha256, versions
+from app.batch.jobs import Batches
+from app.errors import BatchRefused
 from app.settings import Settings
 from app.workers import CheckerPool
 
@@ -30,14 +33,15 @@ class Answered(TypedDict):
 
 
 class Metrics:
-    """Counts what the service does; the queue is looked at when somebody asks."""
+    """Counts what the service does; queue and batches are looked at when somebody asks."""
 
     content_type = CONTENT_TYPE_LATEST
 
-    def __init__(self, settings: Settings, pool: CheckerPool) -> None:
+    def __init__(self, settings: Settings, pool: CheckerPool, batches: Batches) -> None:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         registry.register(_Workers(pool))
+        registry.register(_Batches(batches))
         self._requests = Counter("jari_requests", "Requests, by the route's pattern.", ["method", "route", "status"], registry=registry)
         self._request_s = Histogram(
             "jari_request_seconds", "Time from a request to the end of its answer.", ["route"], buckets=SECONDS, registry=registry
@@ -86,7 +90,34 @@ class _Workers(Collector):
         yield GaugeMetricFamily("jari_queue_size", "Photos that may wait.", self.pool.queue_size)
         yield GaugeMetricFamily("jari_checks_running", "Photos that are being checked.", self.pool.running)
         yield GaugeMetricFamily("jari_workers", "Worker processes.", self.pool.workers)
-        restarts = CounterMetricFamily("jari_worker_restarts", "Workers that were ended or lost, and replaced.", labels=["reason"])
-        for reason, count in self.pool.restarts.items():
-            restarts.add_metric([reason], count)
-        yield restarts
+        yield _counted("jari_worker_restarts", "Workers that were ended or lost, and replaced.", "reason", self.pool.restarts)
+
+
+class _Batches(Collector):
+    """The batches as they are when asked; nothing where there are none."""
+
+    def __init__(self, batches: Batches) -> None:
+        self.batches = batches
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the figures of batches and their spool."""
+        try:
+            now = self.batches.figures()
+        except BatchRefused:
+            return
+        unfinished = GaugeMetricFamily("jari_batches_unfinished", "Batches that wait or are worked at.", labels=["state"])
+        unfinished.add_metric(["waiting"], now.waiting)
+        unfinished.add_metric(["running"], now.running)
+        yield unfinished
+        yield _counted("jari_batches_ended", "Batches, by what became of them.", "outcome", self.batches.ended)
+        yield _counted("jari_batch_photos", "Photos of batches, by what came of them.", "level", self.batches.checked)
+        yield GaugeMetricFamily("jari_spool_photos", "Photos of batches that are still on the disk.", now.photos)
+        yield GaugeMetricFamily("jari_spool_bytes", "Bytes of the spool: photos, results, reports.", now.bytes)
+        yield GaugeMetricFamily("jari_spool_free_bytes", "Bytes that are left on the disk of the spool.", now.free)
+
+
+def _counted(name: str, words: str, label: str, counts: Counts[str]) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, words, labels=[label])
+    for value, count in counts.items():
+        family.add_metric([value], count)
+    return family

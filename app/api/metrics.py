@@ -10,6 +10,6 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/metrics")
-async def metrics(service: ServiceDep) -> Response:
+def metrics(service: ServiceDep) -> Response:  # in a thread, because the spool is looked at
     """Return all figures."""
     return Response(service.metrics.text(), media_type=Metrics.content_type)

@@ -35,7 +35,7 @@ class Service:
         self.settings = settings
         self.pool = pool
         self.batches = Batches(settings, pool, setup, self.contest_named)
-        self.metrics = Metrics(settings, pool)
+        self.metrics = Metrics(settings, pool, self.batches)
         self.traces = Traces(settings)
         self.keys = KeyRing(per_minute=settings.rate_limit)
         self.load()

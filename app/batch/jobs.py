@@ -5,18 +5,21 @@ or killed, the service goes on with the photos that are still there.
 """
 
 import logging
+import shutil
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 from app.batch.files import write_files
-from app.batch.ledger import Ledger
+from app.batch.ledger import Ledger, Level
 from app.batch.run import Processes, Progress, Run
-from app.batch.spool import Batch, BatchLimits, Spool, unpack
+from app.batch.spool import UNFINISHED, Batch, BatchLimits, Spool, unpack
 from app.errors import BatchQueueFull, BatchRefused, Lang, ServiceError, problem_kinds
 from app.settings import Settings
 from app.terminal.words import TerminalError
@@ -48,6 +51,17 @@ class Status:
     remaining_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """All batches as they are now: how many wait and are worked at, photos and bytes in the spool, and bytes left on its disk."""
+
+    waiting: int
+    running: int
+    photos: int
+    bytes: int
+    free: int
+
+
 class Batches:
     """Takes batches, works at them, and deletes them when their time is over. For any thread.
 
@@ -57,6 +71,8 @@ class Batches:
     def __init__(self, settings: Settings, pool: CheckerPool, setup: CheckerSetup, contest_named: Callable[[str], Contest]) -> None:
         self.limits = BatchLimits(settings.batch_files, settings.batch_bytes, settings.limits.bytes)
         self.keep_s = settings.batch_keep_s
+        self.ended: Counter[str] = Counter(done=0, failed=0, deleted=0)  # batches, since the start, by what became of them
+        self.checked: Counter[str] = Counter(dict.fromkeys(get_args(Level), 0))  # their photos
         self.leaving = False  # set by a signal's handler, which must not wait for a lock
         self._folder = settings.spool
         self._queue = settings.batch_queue
@@ -113,6 +129,15 @@ class Batches:
             self._spool.close()
             self._spool = None
 
+    def figures(self) -> Figures:
+        """Look at the spool. Raises `BatchRefused` where batches are off."""
+        spool = self.spool
+        photos, size = spool.size()
+        with self._changed:
+            current = self._current and self._current[0]
+            waiting = [batch for batch in spool.unfinished() if batch.id != current]
+        return Figures(len(waiting), int(current is not None), photos, size, shutil.disk_usage(spool.folder).free)
+
     def admit(self) -> None:
         """Raise `BatchQueueFull` where no further batch is taken now."""
         if len(self.spool.unfinished()) + len(self._receiving) >= self._queue:
@@ -161,8 +186,9 @@ class Batches:
 
     def delete(self, batch: str, owner: str | None) -> None:
         """Delete a batch and all that came of it, also while it is worked at. Raises `BatchRefused`."""
-        self.find(batch, owner)
+        unfinished = self.find(batch, owner).batch.state in UNFINISHED
         self.spool.forget(batch)
+        self.ended["deleted"] += unfinished
         with self._changed:
             if self._current and self._current[0] == batch:
                 self._current[1].cancel()
@@ -215,6 +241,7 @@ class Batches:
                 self._current, self._progress = (batch.id, run), Progress()
             counted = -COUNT_S
             for progress in run:
+                self.checked.update(progress.since(self._progress))
                 self._progress = progress
                 if time.monotonic() - counted >= COUNT_S:
                     counted = time.monotonic()
@@ -229,6 +256,7 @@ class Batches:
     def _finish(self, spool: Spool, batch: Batch) -> None:
         now = time.time()
         spool.update(replace(batch, finished=now, expires=now + self.keep_s))
+        self.ended[batch.state] += 1
 
     def _sweep(self) -> None:
         """Delete what has expired. Runs in a thread."""

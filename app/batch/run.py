@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, get_args
 
 from app.batch.ledger import Ledger, Level
 from app.batch.pictures import Found, Look
@@ -73,6 +73,11 @@ class Progress:
     def done(self) -> int:
         """Photos that are done."""
         return self.clear + self.review + self.unclear + self.failed
+
+    def since(self, before: "Progress") -> dict[Level, int]:
+        """What came of the photos that were done since then."""
+        levels: tuple[Level, ...] = get_args(Level)
+        return {level: getattr(self, level) - getattr(before, level) for level in levels}
 
     @property
     def rate(self) -> float:

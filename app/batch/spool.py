@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -142,6 +142,12 @@ class Spool:
             (count,) = self._db.execute("SELECT count(*) FROM photos WHERE batch = ? AND refused IS NULL", (batch,)).fetchone()
             return int(count)
 
+    def size(self) -> tuple[int, int]:
+        """Return how many photos of all batches are still on the disk, and the bytes of all that is there."""
+        with self._guard:
+            (photos,) = self._db.execute("SELECT count(*) FROM photos WHERE refused IS NULL").fetchone()
+        return int(photos), _bytes_in(self.folder)
+
     def drop(self, batch: str, photo: Photo) -> None:
         """Delete a photo that was checked."""
         (self.photos(batch) / str(photo.number)).unlink(missing_ok=True)
@@ -249,3 +255,13 @@ def _read(path: Path, refused: str | None, most: int) -> bytes:
             return file.read(most)
     except OSError as error:
         raise TerminalError("file-unreadable", reason=error.strerror) from None
+
+
+def _bytes_in(folder: Path) -> int:
+    """The bytes of the files at any depth; of those that go meanwhile, whatever was seen of them."""
+    size = 0
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                size += _bytes_in(Path(entry)) if entry.is_dir(follow_symlinks=False) else entry.stat(follow_symlinks=False).st_size
+    return size

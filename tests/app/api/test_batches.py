@@ -5,6 +5,7 @@ import http.client
 import io
 import json
 import os
+import re
 import signal
 import sqlite3
 import struct
@@ -347,6 +348,51 @@ class TestWhatIsTold:
         assert "/v1/batches/{batch}" in lines
         assert "rahasia" not in lines
         assert status["id"] not in lines
+
+
+class TestFigures:
+    def test_batches_as_they_are_and_what_became_of_them(self, service, photos, held):
+        def figures():
+            lines = [line.rpartition(" ") for line in service.get("/metrics").text.splitlines()]
+            return {name: float(value) for name, _, value in lines if re.match("jari_(batch|spool)", name)}
+
+        before = figures()
+        sent = {f"rapat-{number}.jpg": data for number, data in enumerate(photos.values())} | {"catatan.jpg": b"hello"}
+        places = [send(service, sent) for _ in range(3)]
+        wait_until(lambda: figures()['jari_batches_unfinished{state="running"}'] == 1)  # taken up, though held at its first photo
+        now = figures()
+        assert now['jari_batches_unfinished{state="waiting"}'] == 2
+        assert now["jari_spool_photos"] == before["jari_spool_photos"] + 3 * len(sent)
+        size = sum(map(len, sent.values()))
+        assert now["jari_spool_bytes"] >= before["jari_spool_bytes"] + 3 * size
+        assert now["jari_spool_free_bytes"] > 0
+        assert service.delete(places[2].headers["location"]).status_code == 204
+        held.set()
+        for answer in places[:2]:
+            finished(service, answer)
+        done = 'jari_batches_ended_total{outcome="done"}'
+        wait_until(lambda: figures()[done] == before[done] + 2)  # a batch is counted once it is told to be done
+        after = figures()
+        grown = {name: after[name] - before[name] for name in after if after[name] != before[name] and "bytes" not in name}
+        assert grown.pop(done) == 2
+        assert grown.pop('jari_batches_ended_total{outcome="deleted"}') == 1
+        assert grown.pop('jari_batch_photos_total{level="failed"}') == 2
+        assert sum(grown.values()) == 2 * len(photos)
+        assert all("jari_batch_photos_total" in name for name in grown)
+        assert "rapat" not in service.get("/metrics").text
+
+    def test_one_that_fails(self, service, photos, batches, monkeypatch):
+        def broken(*args, **options):
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr("app.batch.jobs.write_files", broken)
+        failed = batches.ended["failed"]
+        place = send(service, photos).headers["location"]
+        wait_until(lambda: service.get(place).json()["state"] == "failed")
+        wait_until(lambda: batches.ended["failed"] == failed + 1)
+
+    def test_without_batches_there_are_none(self, client):
+        assert "jari_spool" not in client.get("/metrics").text
 
 
 class TestSingleChecksFirst:
