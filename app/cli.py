@@ -213,9 +213,9 @@ def _workers(setup: "CheckerSetup", settings: "Settings", cluster: str | None) -
     from app.workers import CheckerPool
 
     if cluster:
-        from app.batch.cluster import Cluster
+        from app.batch.cluster import Bounds, Cluster
 
-        with Cluster(cluster, setup) as workers:
+        with Cluster(cluster, setup, Bounds(settings.check_timeout_s, settings.worker_memory)) as workers:
             yield workers
     else:
         with CheckerPool(

@@ -1,40 +1,56 @@
 """The same run on the workers of a Dask cluster that exists already.
 
-Each worker needs this package installed. Its process loads the networks once, and looks at one photo at a time however many threads it
-has. Dask gives a lost worker's photos to others by itself; one that loses several workers is given up as `WorkerLost`. Photos travel
-with their tasks, so that none is lost with the worker that has it.
+Each worker needs this package installed. It keeps a process of its own, as the service does, which loads the networks once and looks at one
+photo at a time however many threads the worker has: a photo that takes too long, too much memory, or its process along is told as such,
+and costs nobody the worker. Dask gives a lost worker's photos to others by itself; one that loses several workers is given up as
+`WorkerLost`. Photos travel with their tasks, so that none is lost with the worker that has it.
 """
 
-import threading
+import multiprocessing
 import time
 from concurrent.futures import CancelledError, Future
-from functools import partial
+from dataclasses import dataclass
+from functools import cache, partial
+from multiprocessing.util import Finalize
 from types import TracebackType
 from typing import Self
 
 from app.batch.pictures import Found
 from app.errors import WorkerLost
 from app.terminal.words import TerminalError
-from app.workers import CheckerSetup, Work, check_here
+from app.workers import CheckerPool, CheckerSetup, Work
 
 # Seconds for the scheduler to answer, and those between two looks at how many workers there are.
 PATIENCE_S = 10
 LOOK_S = 5
 
-# A Checker is for one thread at a time.
-_ONE_AT_A_TIME = threading.Lock()
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a photo may take: seconds, and MiB of memory, of which 0 is no limit."""
+
+    seconds: float = 20
+    memory_mib: int = 0
 
 
-def look(setup: CheckerSetup, job: Work[Found]) -> Found:
+def look(setup: CheckerSetup, bounds: Bounds, job: Work[Found]) -> Found:
     """Do a job in a worker of the cluster."""
-    with _ONE_AT_A_TIME:
-        return check_here(setup, job)
+    return _pool(setup, bounds).submit(job, later=True).result()
+
+
+@cache
+def _pool(setup: CheckerSetup, bounds: Bounds) -> CheckerPool:
+    # Dask's nannies forbid their workers to have processes, lest those be left behind. Ours end when their worker does.
+    multiprocessing.current_process().daemon = False
+    pool = CheckerPool(setup, timeout_s=bounds.seconds, memory_mib=bounds.memory_mib)
+    Finalize(None, pool.close, exitpriority=1)  # before the worker waits for what processes it has
+    return pool
 
 
 class Cluster:
     """`app.batch.run.Workers` on the cluster whose scheduler is at `address`."""
 
-    def __init__(self, address: str, setup: CheckerSetup) -> None:
+    def __init__(self, address: str, setup: CheckerSetup, bounds: Bounds = Bounds()) -> None:
         """Raises `TerminalError` where Dask is not installed, no scheduler answers, or it has no workers."""
         try:
             import dask
@@ -48,7 +64,7 @@ class Cluster:
         except Exception as error:
             raise TerminalError("cluster-unreachable", address=address, reason=type(error).__name__) from None
         self._executor = self._client.get_executor(pure=False)
-        self._setup = setup
+        self._look = partial(look, setup, bounds)
         self._counted = -float("inf")
         if not self._count():
             self.close()
@@ -65,7 +81,7 @@ class Cluster:
         """The future gives what was found, or the error that the photo met."""
         future: Future[Found] = Future()
         future.set_running_or_notify_cancel()
-        self._executor.submit(look, self._setup, job).add_done_callback(partial(_hand_over, future))
+        self._executor.submit(self._look, job).add_done_callback(partial(_hand_over, future))
         return future
 
     def close(self) -> None:

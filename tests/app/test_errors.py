@@ -1,8 +1,9 @@
+import pickle
 import string
 
 import pytest
 
-from app.errors import QueueFull, RequestError, ServiceError, describe, problem_kinds, status_of
+from app.errors import ArchiveRefused, CheckTimeout, QueueFull, RequestError, ServiceError, WorkerLost, describe, problem_kinds, status_of
 from gestures.errors import ContestError, DamagedPhoto, GesturesError, ModelError, PhotoError
 
 
@@ -54,6 +55,11 @@ class TestDescribe:
     def test_status(self):
         assert status_of(QueueFull(seconds=1)) == 503
         assert status_of(RequestError("not-found")) == 404
+
+    @pytest.mark.parametrize("error", [CheckTimeout(seconds="20"), WorkerLost(), ArchiveRefused("archive-nested")])
+    def test_travels_between_processes(self, error):
+        there = pickle.loads(pickle.dumps(error))
+        assert (type(there), there.type, there.params, str(there)) == (type(error), error.type, error.params, str(error))
 
     def test_reads_well_in_a_traceback(self):
         assert str(QueueFull(seconds=7)).startswith("The queue is full: ")

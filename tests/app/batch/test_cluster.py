@@ -1,5 +1,6 @@
 """A batch on a real Dask scheduler with two real workers, all on this machine."""
 
+import multiprocessing
 import re
 import signal
 import sqlite3
@@ -10,16 +11,19 @@ from contextlib import closing
 
 import pytest
 
-from app.batch.cluster import Cluster
+from app.batch.cluster import Bounds, Cluster
+from app.batch.pictures import Look
+from app.errors import CheckTimeout
 from app.terminal.words import TerminalError
 from app.workers import CheckerSetup
 
 PHOTOS = 40
+PATIENT_S = 120
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A scheduler's address, and its two workers."""
+    """A scheduler's address, and its two workers: one that stands alone, and one with Dask's nanny, as it usually is."""
     distributed = pytest.importorskip("distributed", reason='needs Dask: pip install "jari-netral[cluster]"')
     dask = [sys.executable, "-m", "dask"]
     place = ["--host", "127.0.0.1", "--no-dashboard"]
@@ -28,15 +32,16 @@ def cluster():
         scheduler = subprocess.Popen([*dask, "scheduler", *place, "--port", "0"], stderr=subprocess.PIPE, text=True)
         processes.append(scheduler)
         address = next(found[0] for line in scheduler.stderr if (found := re.search(r"tcp://127\.0\.0\.1:\d+", line)))
-        worker = [*dask, "worker", address, *place, "--no-nanny", "--nthreads", "1"]
-        processes += [subprocess.Popen(worker, stderr=subprocess.DEVNULL) for _ in range(2)]
+        worker = [*dask, "worker", address, *place, "--nthreads", "1"]
+        processes += [subprocess.Popen([*worker, *more], stderr=subprocess.DEVNULL) for more in (["--no-nanny"], [])]
         with distributed.Client(address, set_as_default=False) as client:
             client.wait_for_workers(2, timeout=120)
         yield address, processes[1:]
     finally:
-        for process in processes:
+        processes[-1].terminate()  # the nanny, which ends its worker while there is a scheduler to take leave of
+        processes[-1].wait(60)
+        for process in processes[:-1]:
             process.kill()
-        for process in processes:
             process.wait(60)
         scheduler.stderr.close()
 
@@ -50,10 +55,10 @@ def done_in(out):
 
 
 def loaded():
-    """In a worker: how often its process made a Checker."""
-    from app.workers import _checker
+    """In a worker: how many processes it has, and how often it had to make one."""
+    from app.batch.cluster import _pool
 
-    return _checker.cache_info().misses
+    return len(multiprocessing.active_children()), _pool.cache_info().misses
 
 
 @pytest.mark.deep
@@ -74,11 +79,24 @@ def test_a_lost_worker_costs_time_and_no_photo(cluster, tmp_path, make_photos, r
     _, err = run.communicate(timeout=300)
     assert err == ""
     with distributed.Client(address, set_as_default=False) as client:
-        assert list(client.run(loaded).values()) == [1]  # the worker that is left loaded the networks once
+        assert list(client.run(loaded).values()) == [(1, 1)]  # the worker that is left loaded the networks once
     here = run_batch(folder, "--out", tmp_path / "here")
     assert run.returncode == here.returncode
     assert results(tmp_path / "cluster") == results(tmp_path / "here")
     assert len(results(tmp_path / "here")) == PHOTOS
+
+
+@pytest.mark.filterwarnings("default")  # Dask's own
+def test_a_photo_that_takes_too_long_costs_no_worker(cluster, samples):
+    group, fist = (Look((samples / f"{name}.jpg").read_bytes()) for name in ("group", "fist"))
+    setup = CheckerSetup(finder="mediapipe")
+    with Cluster(cluster[0], setup, Bounds(seconds=0.05)) as workers:
+        for late in [workers.submit(group), workers.submit(group)]:
+            assert isinstance(late.exception(PATIENT_S), CheckTimeout)
+    with Cluster(cluster[0], setup, Bounds(PATIENT_S)) as workers:
+        assert workers.room == 4
+        for future in [workers.submit(fist), workers.submit(fist)]:
+            assert future.result(PATIENT_S).findings["hands"]
 
 
 def test_a_cluster_that_is_not_there_says_so(monkeypatch):
