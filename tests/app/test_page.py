@@ -173,6 +173,18 @@ class TestPhotos:
         result(page)
         assert page.locator(".card").count() >= 12
         fits(page)
+        # What is said of each pose's lists would fill the page: what goes beyond a few is folded.
+        notes = "li.pose-on-list, li.lists-disagree"
+        assert page.locator(notes).count() >= 4
+        assert page.locator(notes).locator("visible=true").count() == 2
+        assert page.locator("#messages > .initial-advice").is_visible()
+        folded = page.locator(".folded summary")
+        assert folded.inner_text() == f"{page.locator(notes).count() - 2} catatan lain tentang daftar imbauan"
+        folded.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".folded details[open]")
+        assert page.locator(notes).locator("visible=true").count() == page.locator(notes).count()
+        fits(page)
         page.locator(".card-main").nth(3).click()
         page.wait_for_timeout(500)
         shot(page, "-picked")

@@ -5,6 +5,8 @@ import { either, language, text } from "./words.js";
 
 const STRENGTHS = ["official", "common", "possible"];
 const KINDS = ["flagged", "unclear", "fine"];
+const OF_LISTS = ["pose-on-list", "lists-disagree"]; // said of each pose, and a photo of many hands has many
+const FEW = 2; // of those are shown, and what goes beyond is folded
 
 const $ = (id) => document.getElementById(id);
 
@@ -27,7 +29,7 @@ export function describe(result, shown, picked) {
   $("chips").replaceChildren(...strengths.filter(([, some]) => some.length).map(([strength, some]) => chips(strength, some)));
 
   const said = result.messages.filter((message) => message.key !== "safe-poses"); // those are shown as pictures
-  $("messages").replaceChildren(...said.map(message));
+  $("messages").replaceChildren(...messages(said));
   $("instead").hidden = said.length === result.messages.length;
 
   const kinds = new Set(shown.map(([hand]) => kind(hand)));
@@ -63,8 +65,25 @@ function chips(strength, codes) {
   return item;
 }
 
+/** An item for each message; those of lists that go beyond a few, where that is more than one, folded in the place of the first of them. */
+function messages(said) {
+  const beyond = said.filter(({ key }) => OF_LISTS.includes(key)).slice(FEW);
+  if (beyond.length < 2) return said.map(message);
+  return said.flatMap((one) => (one === beyond[0] ? [folded(beyond)] : beyond.includes(one) ? [] : [message(one)]));
+}
+
 function message({ key, text: words }) {
   return element("li", key, words[language]);
+}
+
+function folded(some) {
+  const list = element("ul");
+  list.append(...some.map(message));
+  const details = element("details");
+  details.append(element("summary", "", text("messages.more", { count: some.length })), list);
+  const item = element("li", "folded");
+  item.append(details);
+  return item;
 }
 
 function card(hand, place, ballot, picked) {
