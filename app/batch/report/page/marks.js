@@ -20,10 +20,13 @@ function markOf(hand) {
 /** Change a hand's mark. False where the browser does not keep it. */
 function mark(hand, change) {
   marks = recallMarks() ?? marks; // what was marked in another tab stays
-  const next = { ...markOf(hand), ...change };
+  put(hand, { ...markOf(hand), ...change });
+  return keep(MARKS, JSON.stringify(marks));
+}
+
+function put(hand, next) {
   if (next.reviewed || next.note) marks[hand.key] = next;
   else delete marks[hand.key];
-  return keep(MARKS, JSON.stringify(marks));
 }
 
 /** The marked hands as a file: "json" or "csv". */
@@ -39,6 +42,42 @@ function exported(format) {
   if (format === "json") return JSON.stringify({ batch: shared.batch, made: new Date().toISOString(), hands: rows }, null, 1);
   const lines = [Object.keys(rows[0] ?? {}), ...rows.map((row) => Object.values(row))];
   return "\ufeff" + lines.map((cells) => cells.map(csvCell).join(",") + "\n").join("");
+}
+
+/**
+ * Add the marks of a file that was exported as JSON, perhaps in another browser, to those that are here: nothing is lost, and the same file
+ * may come twice. { taken, unknown: hands of each kind, kept }, or null where the file is no such file.
+ */
+function imported(written) {
+  const rows = rowsOf(written);
+  if (!rows) return null;
+  const known = new Map(hands.map((hand) => [whereOf(hand.photo.name, hand.box), hand]));
+  const found = rows.map((row) => [known.get(whereOf(row.photo, row)), row]).filter(([hand]) => hand);
+  marks = recallMarks() ?? marks;
+  for (const [hand, row] of found) put(hand, merged(markOf(hand), row));
+  return { taken: found.length, unknown: rows.length - found.length, kept: keep(MARKS, JSON.stringify(marks)) };
+}
+
+function rowsOf(written) {
+  try {
+    return JSON.parse(written).hands.filter((row) => typeof row.photo === "string");
+  } catch {
+    return null;
+  }
+}
+
+function whereOf(photo, { x, y, width, height }) {
+  return JSON.stringify([photo, x, y, width, height]);
+}
+
+/** The mark that is here with that of a row: the earlier review, and both notes. */
+function merged(mine, row) {
+  const times = [mine.reviewed, row.reviewed].filter((time) => !Number.isNaN(Date.parse(time)));
+  const note = String(row.note ?? "").trim();
+  return {
+    reviewed: times.sort((one, other) => Date.parse(one) - Date.parse(other))[0] ?? null,
+    note: mine.note.includes(note) ? mine.note : [mine.note, note].filter((one) => one).join("\n"),
+  };
 }
 
 /** Quoted where needed; what a spreadsheet would take for a formula begins with an apostrophe. */

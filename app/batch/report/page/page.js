@@ -182,6 +182,24 @@ for (const button of document.querySelectorAll("[data-export]"))
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   };
 
+$("import").onclick = () => $("import-file").click();
+$("import-file").onchange = async ({ target }) => {
+  const result = imported(await target.files[0].text());
+  target.value = ""; // so that the same file can be chosen again
+  if (result) {
+    progress();
+    list();
+  }
+  $("imported").textContent = result ? told(result) : text("import.wrong");
+};
+
+function told({ taken, unknown, kept }) {
+  const words = [text("import.done", { count: number(taken) })];
+  if (unknown) words.push(text("import.unknown", { count: number(unknown) }));
+  if (!kept) words.push(text("mark.not-kept"));
+  return words.join(" ");
+}
+
 /** Everything that matches, with its crops: what goes on paper. */
 function complete() {
   extend(listed.length);

@@ -58,6 +58,12 @@ def view(page, place=0):
     page.wait_for_selector("#viewer[open]")
 
 
+def leave(page):
+    """Close the viewer, and wait for what the page does once the browser says that it is closed: keep the note, go to the tile."""
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".tile:focus")
+
+
 class TestGrid:
     def test_hands_that_need_a_look(self, page):
         assert page.locator("#counts strong").all_inner_texts() == ["3", "1", "2", "1"]
@@ -158,7 +164,7 @@ class TestViewer:
         page.get_by_role("textbox", name="Catatan").fill("=sudah diklarifikasi")
         page.get_by_role("button", name="Sudah ditinjau, lanjut").click()
         assert page.locator("#photo-name").inner_text().endswith("harmed = 1'>.jpg")
-        page.keyboard.press("Escape")
+        leave(page)
         assert page.locator("#reviewed").inner_text() == "1 dari 4 tangan sudah ditinjau"
         assert not any(name in page.evaluate("() => JSON.stringify(localStorage)") for name in ("2024", "script", "jpg"))
 
@@ -185,8 +191,52 @@ class TestViewer:
 
         view(page)
         page.get_by_role("button", name="Tandai belum ditinjau").click()
-        page.keyboard.press("Escape")
+        leave(page)
         assert page.locator("#reviewed").inner_text() == "0 dari 4 tangan sudah ditinjau"
+
+    def test_notes_are_taken_to_another_browser(self, page, visit, reports, batch, tmp_path):
+        """Two people have looked through the report: what one noted is added to what the other did, and nothing is lost."""
+        for note in ("satu", "dua"):
+            view(page, ("satu", "dua").index(note))
+            page.get_by_role("textbox", name="Catatan").fill(note)
+            leave(page)
+        view(page, 2)
+        page.get_by_role("button", name="Sudah ditinjau, lanjut").click()
+        leave(page)
+        with page.expect_download() as download:
+            page.get_by_role("button", name="JSON").click()
+        file = tmp_path / "catatan.json"
+        download.value.save_as(file)
+
+        other = visit(reports)
+        view(other)
+        other.get_by_role("textbox", name="Catatan").fill("lain")
+        other.get_by_role("button", name="Sudah ditinjau, lanjut").click()
+        leave(other)
+        for _ in range(2):  # the same file may come twice
+            with other.expect_file_chooser() as chooser:
+                other.get_by_role("button", name="Tambahkan catatan dari berkas").press("Enter")
+            chooser.value.set_files(file)
+            other.wait_for_selector("#imported:not(:empty)")
+            assert other.locator("#imported").inner_text() == "Tanda dan catatan untuk 3 tangan sudah ditambahkan."
+            assert other.locator(".tile-note").all_text_contents() == ["lain\nsatu", "dua"]
+            assert other.locator("#reviewed").inner_text() == "2 dari 4 tangan sudah ditinjau"
+            other.reload()
+            other.wait_for_selector(".tile-note")
+
+        # Of hands that are not here, and what is no such file.
+        rows = json.loads(file.read_text(encoding="utf-8"))
+        rows["hands"][0]["photo"] = "lain.jpg"
+        rows["hands"][1] |= {"note": "<img src=x onerror='window.harmed = 1'>", "reviewed": "kapan-kapan"}
+        other.set_input_files("#import-file", {"name": "a.json", "mimeType": "application/json", "buffer": json.dumps(rows).encode()})
+        other.wait_for_selector("#imported:text-matches('1 lainnya')")
+        assert other.locator(".tile-note").nth(1).text_content() == "dua\n<img src=x onerror='window.harmed = 1'>"
+        assert other.evaluate("() => window.harmed") is None
+        for wrong in (b"hello", b"[]", b'{"hands": 3}', b'{"hands": [null]}', b"null"):
+            other.set_input_files("#import-file", {"name": "a.json", "mimeType": "application/json", "buffer": wrong})
+            other.wait_for_selector("#imported:text-matches('Tidak ada yang ditambahkan')")
+            other.evaluate("() => { document.querySelector('#imported').textContent = ''; }")
+        assert other.locator("#reviewed").inner_text() == "2 dari 4 tangan sudah ditinjau"
 
     def test_notes_belong_to_their_batch(self, page, visit, batch, tmp_path):
         view(page)
@@ -204,7 +254,7 @@ class TestViewer:
         page.keyboard.press("ArrowRight")
         page.keyboard.press("Enter")
         assert page.locator("#place").inner_text() == "4 dari 4"
-        page.keyboard.press("Escape")
+        leave(page)
         assert page.locator("#viewer[open]").count() == 0
         assert page.locator(".tile:focus").get_attribute("data-place") == "3"
         assert page.locator(".tile.reviewed").get_attribute("data-place") == "2"
