@@ -97,7 +97,7 @@ def test_from_the_choice_to_the_deletion(open_page, photos, complaints, size):
     for one in (page, other):
         view(one, "done")
         assert one.get_by_role("heading", level=1).inner_text() == "16 foto selesai diperiksa"
-        assert sum(int(count) for count in one.locator("#done .tiles strong").all_inner_texts()) == 16
+        assert sum(int(count) for count in one.locator("#done .tallies strong").all_inner_texts()) == 16
     assert "dihapus otomatis pada" in page.locator("#deleted-at").inner_text()
     fits(page)
 

@@ -70,7 +70,7 @@ function tellProgress() {
       $("deleted-at").textContent = text("batch.deleted-at", { time });
     }
   }
-  for (const tiles of document.querySelectorAll("[data-tiles]")) tiles.replaceChildren(...(state ? LEVELS.map(tile) : []));
+  for (const tallies of document.querySelectorAll("[data-tallies]")) tallies.replaceChildren(...(state ? LEVELS.map(tally) : []));
 }
 
 function progress() {
@@ -83,7 +83,7 @@ function remaining(seconds) {
   return text("batch.remaining.minutes", { count: number(seconds / 60) });
 }
 
-function tile(level) {
+function tally(level) {
   const item = document.createElement("li");
   item.className = { review: "flagged", clear: "fine" }[level] ?? level;
   const count = Object.assign(document.createElement("strong"), { textContent: number(state.counts[level]) });

@@ -74,6 +74,11 @@ class TestGrid:
         assert tile.locator(".tile-sure").inner_text().endswith("%")
         page.wait_for_function("() => [...document.querySelectorAll('.tile img')].every((image) => image.naturalWidth > 20)")
 
+    def test_a_tile_fills_its_place(self, page):
+        """The service's own styles come first, and what they call by the same name would put a second frame round it."""
+        place, tile = page.locator("#tiles > li").first.bounding_box(), page.locator(".tile").first.bounding_box()
+        assert (place["x"], place["width"]) == (tile["x"], tile["width"])
+
     def test_crops_are_not_enlarged(self, page):
         assert page.locator(".tile img").first.evaluate("(image) => getComputedStyle(image).objectFit") == "scale-down"
 
