@@ -361,7 +361,8 @@ def _limit_memory(mib: int) -> None:
 
 @cache
 def _checker(setup: CheckerSetup) -> Checker:
-    checker = Checker(finder=setup.finder, contest=setup.contest, limits=setup.limits, model=setup.model, thresholds=setup.thresholds)
+    # One thread: the others of the machine's cores are for the other workers.
+    checker = Checker(setup.finder, setup.contest, setup.limits, setup.model, setup.thresholds, threads=1)
     return _HERE.enter_context(checker)
 
 

@@ -1,5 +1,6 @@
 """The straight line from a photo's bytes to advice, in order, and nothing else."""
 
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -33,12 +34,16 @@ class Checker:
         limits: Limits = Limits(),  # noqa: B008
         model: Path | None = None,
         thresholds: Thresholds = Thresholds(),  # noqa: B008
+        threads: int | None = None,
     ) -> None:
-        """`finder`: one of ours by name, or any `HandFinder`. `model`: another copy of hand_landmarker.task. Raises `GesturesError`."""
+        """`finder`: one of ours by name, or any `HandFinder`. `model`: another copy of hand_landmarker.task. `threads`: on which the
+        networks of the finder `search` run, by default one a core, at most four, which is soonest done with a photo; several at once get
+        more photos done with one thread each. Raises `GesturesError`.
+        """
         self._contest = _rules(contest)
         self._limits = limits
         self._thresholds = thresholds
-        self._finder = _finder(finder, model) if isinstance(finder, str) else finder
+        self._finder = _finder(finder, model, threads or _cores()) if isinstance(finder, str) else finder
 
     def check(self, data: bytes, *, name: str = "", contest: Contest | str | Path | None = None) -> Advice:
         """Check a photo's bytes. Raises a `GesturesError` rather than call a photo clear that was not looked at."""
@@ -73,10 +78,16 @@ def _rules(contest: Contest | str | Path) -> Contest:
     return contest if isinstance(contest, Contest) else load_contest(contest)
 
 
-def _finder(name: FinderName, model: Path | None) -> HandFinder:
+def _cores() -> int:
+    """How many cores this process may use, at most four: networks this small gain nothing from more."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, 4)
+
+
+def _finder(name: FinderName, model: Path | None, threads: int) -> HandFinder:
     if name == "mediapipe":
         # Only where it is asked for: MediaPipe doubles the time to start, and runs programs of the system to look for a sound library.
         from gestures.hands.landmarker import LandmarkerFinder
 
         return LandmarkerFinder(model)
-    return SearchFinder(model)
+    return SearchFinder(model, threads=threads)

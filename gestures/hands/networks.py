@@ -81,10 +81,10 @@ def _anchors() -> Floats:
 
 
 class Network:
-    """A LiteRT model with one picture in and several tensors out, on one thread."""
+    """A LiteRT model with one picture in and several tensors out, on so many threads; the result does not depend on how many."""
 
-    def __init__(self, model: bytes) -> None:
-        self._interpreter = Interpreter(model_content=model, num_threads=1)
+    def __init__(self, model: bytes, threads: int = 1) -> None:
+        self._interpreter = Interpreter(model_content=model, num_threads=threads)
         self._interpreter.allocate_tensors()
         (detail,) = self._interpreter.get_input_details()
         self._input, self._shape = detail["index"], tuple(detail["shape"])
@@ -115,8 +115,8 @@ class Network:
 class PalmDetector:
     """The palm detector: a picture of 192×192 pixels in, palms in its pixels out."""
 
-    def __init__(self, model: bytes) -> None:
-        self._network = Network(model)
+    def __init__(self, model: bytes, threads: int = 1) -> None:
+        self._network = Network(model, threads)
         self._anchors = _anchors() * PALM_INPUT
 
     def detect(self, picture: Pixels, threshold: float) -> Palms:
@@ -135,9 +135,9 @@ class PalmDetector:
 class LandmarkNetwork:
     """The landmark network: a turned square of a photo in, 21 landmarks out."""
 
-    def __init__(self, model: bytes) -> None:
+    def __init__(self, model: bytes, threads: int = 1) -> None:
         model, self._embedding = _with_embedding(model)
-        self._network = Network(model)
+        self._network = Network(model, threads)
 
     def run(self, pyramid: "Pyramid", region: Region, *, mirrored: bool = False) -> Look:
         """Find the landmarks of the one hand that the region is laid around; `mirrored`, by looking at it in a mirror."""

@@ -48,8 +48,8 @@ class Proposals:
 class ProposalNetwork:
     """The network of proposals.tflite."""
 
-    def __init__(self) -> None:
-        self._network = Network((files("gestures.hands") / "proposals.tflite").read_bytes())
+    def __init__(self, threads: int = 1) -> None:
+        self._network = Network((files("gestures.hands") / "proposals.tflite").read_bytes(), threads)
 
     def propose(self, pyramid: Pyramid, least_chance: float) -> Proposals:
         """Return where a hand is at least so likely, the peaks of each map only."""
@@ -86,8 +86,13 @@ FIRES = (0.02, 0.16, 0.36, 0.5, 0.6, 0.68, 0.74, 0.72, 0.64, 0.4, 0.04)
 INSIDE = (-0.4, -0.1, 0.1, 0.3, 0.6)
 INSIDE_FACTOR = (0.02, 0.25, 0.6, 0.85, 1.0)
 
+# Such a share of the hands is hard to see, in dim light or noise, in this tile as in the next: on these the palm detector fires as on
+# others to this power, seldom where the hand has not the size in the tile that it sees best. Tiles too large must not talk a hand away.
+HARD = 0.3
+HARDER = 4
+
 # Sides of the tiles that are tried around every proposal, in hands.
-TILE_SIDES = (2.0, 3.2, 5.0, 8.0)
+TILE_SIDES = (1.6, 2.3, 3.4, 5.0, 8.0)
 
 # So many of the likeliest proposals are planned for; a group photo of 50 megapixels has about as many.
 MOST_PROPOSALS = 800
@@ -112,9 +117,8 @@ class Plan:
         self._sides = (proposals.sizes[:, None] * np.array(TILE_SIDES, np.float32)).ravel()
         self._centres = np.repeat(proposals.centres, len(TILE_SIDES), axis=0)
         self._fires = _fires(self._centres, self._sides, proposals)
-        self._left = proposals.chances.copy()
-        self._gains = self._fires @ self._left
-        self._moves = 0
+        self._left = np.outer([1 - HARD, HARD], proposals.chances).astype(np.float32)
+        self._gains = _expected(self._fires, self._left)
 
     def next(self) -> Region | None:
         """Return the next tile, or None at the end."""
@@ -125,28 +129,20 @@ class Plan:
             return None
         x, y = self._centres[best]
         tile = Region(float(x), float(y), float(self._sides[best]), 0.0)
-        self._move(best)
+        self._gains[best] = -np.inf  # the same look would show the same again
         return tile
 
     def saw(self, tile: Region, palms: Palms) -> None:
         """Take note of what the palm detector found in a tile, in pixels of the photo."""
         if not len(self._gains):
             return
-        fires = _fires(np.array([[tile.x, tile.y]], np.float32), np.array([tile.side], np.float32), self._proposals)[0]
-        shown = np.flatnonzero(fires)
-        fires, left = fires[shown], self._left[shown]
-        less = left * (1 - fires) / (1 - left * fires)
-        less[self._found(palms, shown)] = 0
-        self._left[shown] = less
-        self._gains -= self._fires[:, shown] @ (left - less)
-
-    def _move(self, number: int) -> None:
-        """Move a tile that is looked at, since the same look would show the same again: by an eighth of its side, each time elsewhere."""
-        self._moves += 1
-        angle = self._moves * np.pi * (3 - 5**0.5)
-        self._centres[number] += self._sides[number] / 8 * np.array([np.cos(angle), np.sin(angle)], np.float32)
-        self._fires[number] = _fires(self._centres[[number]], self._sides[[number]], self._proposals)[0]
-        self._gains[number] = self._fires[number] @ self._left
+        fires = _fires(np.array([[tile.x, tile.y]], np.float32), np.array([tile.side], np.float32), self._proposals)[:, 0]
+        shown = np.flatnonzero(fires[0])
+        fires, left = fires[:, shown], self._left[:, shown]
+        less = left * (1 - fires) / (1 - (left * fires).sum(axis=0))
+        less[:, self._found(palms, shown)] = 0
+        self._left[:, shown] = less
+        self._gains -= _expected(self._fires[:, :, shown], left - less)
 
     def _found(self, palms: Palms, which: NDArray[np.intp]) -> NDArray[np.bool_]:
         """(which,) bool: whether one of the palms is the proposal's hand, and a certain one."""
@@ -159,11 +155,18 @@ class Plan:
 
 
 def _fires(centres: Floats, sides: Floats, proposals: Proposals) -> Floats:
-    """(tiles, proposals) float32: how likely the palm detector fires on each proposal's hand in each tile."""
+    """(2, tiles, proposals) float32: how likely the palm detector fires on each proposal's hand in each tile, if that is easy to see, and
+    if it is hard to.
+    """
     shares = proposals.sizes / sides[:, None]
     apart = np.abs(centres[:, None] - proposals.centres).max(axis=2)
     inside = (sides[:, None] / 2 - apart) / proposals.sizes
     fires = np.interp(np.log(shares), np.log(SHARES), FIRES, left=0, right=0)
     fires *= np.interp(inside, INSIDE, INSIDE_FACTOR, left=0)
-    result: Floats = fires.astype(np.float32)
-    return result
+    return np.stack([fires, fires**HARDER]).astype(np.float32)
+
+
+def _expected(fires: Floats, chances: Floats) -> Floats:
+    """(tiles,) float32: on how many hands the palm detector fires on average. fires: (2, tiles, proposals), chances: (2, proposals)."""
+    expected: Floats = (fires @ chances[:, :, None]).sum(axis=0)[:, 0]
+    return expected

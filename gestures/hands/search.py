@@ -40,6 +40,7 @@ class SearchSettings:
 
     zooms: sides of the tiles that are looked at in any case, as the photo's long side divided by each; below 1 the tile is larger than the
         photo. Further tiles are laid where the proposal network says that hands could be.
+    zooms_in_doubt: more of them, looked at while no palm is certain: people alone in a photo mostly hold their hand near the camera.
     overlap: share of a tile that the next one of the same zoom covers again.
     least_tile: pixels; the palm detector sees a hand that fills a tenth of a tile, and one below 15 pixels cannot be read.
     least_chance: proposals with a lower one are not covered. least_gain: hands, on average, that a further tile must be expected to add;
@@ -51,7 +52,8 @@ class SearchSettings:
         those landmarks (it sees 99 % of near hands instead of 91-94 %), a third time at its mirror image (fewer false alarms).
     """
 
-    zooms: tuple[float, ...] = (0.5, 0.7, 1, 2)
+    zooms: tuple[float, ...] = (0.7,)
+    zooms_in_doubt: tuple[float, ...] = (1, 0.5)
     overlap: float = 1 / 3
     least_tile: int = 150
     least_chance: float = 0.01
@@ -62,11 +64,11 @@ class SearchSettings:
 
 
 # Every tile that a hand could need; what the proposals are taught by, and measured against.
-EXHAUSTIVE = SearchSettings(zooms=(0.5, 0.7, 1, 2, 4, 8, 12), least_gain=inf)
+EXHAUSTIVE = SearchSettings(zooms=(0.5, 0.7, 1, 2, 4, 8, 12), zooms_in_doubt=(), least_gain=inf)
 
 
 def grid(width: int, height: int, settings: SearchSettings) -> Iterator[Region]:
-    """Lay overlapping tiles over a photo at every zoom."""
+    """Lay overlapping tiles over a photo at every zoom that is looked at in any case."""
     for side in _sides(max(width, height), settings):
         for y in _centres(height, side, settings.overlap):
             for x in _centres(width, side, settings.overlap):
@@ -96,11 +98,11 @@ class SearchFinder:
 
     name = "search"
 
-    def __init__(self, model: Path | None = None, settings: SearchSettings = SearchSettings()) -> None:
+    def __init__(self, model: Path | None = None, settings: SearchSettings = SearchSettings(), threads: int = 1) -> None:
         bundle = load_bundle(model)
-        self._palms = PalmDetector(bundle.palm_detector)
-        self._proposals = ProposalNetwork()
-        self.landmark_network = LandmarkNetwork(bundle.landmark_network)
+        self._palms = PalmDetector(bundle.palm_detector, threads)
+        self._proposals = ProposalNetwork(threads)
+        self.landmark_network = LandmarkNetwork(bundle.landmark_network, threads)
         self._settings = settings
         self._closed = False
 
@@ -116,8 +118,14 @@ class SearchFinder:
         """Return the palms of the whole photo, each once, the surest first, in pixels of the photo."""
         height, width = pyramid.pixels.shape[:2]
         plan = Plan(self._proposals.propose(pyramid, self._settings.least_chance), self._settings.least_gain)
-        parts = []
-        for tile in chain(grid(width, height, self._settings), iter(plan.next, None)):
+        parts: list[Palms] = []
+
+        def in_doubt() -> Iterator[Region]:
+            for zoom in self._settings.zooms_in_doubt:
+                if not any((part.scores >= CERTAIN).any() for part in parts):
+                    yield Region(width / 2, height / 2, max(width, height) / zoom, 0.0)
+
+        for tile in chain(grid(width, height, self._settings), in_doubt(), iter(plan.next, None)):
             parts.append(self._look_for_palms(pyramid, tile))
             plan.saw(tile, parts[-1])
         return suppress(Palms.merged(parts))
@@ -130,14 +138,18 @@ class SearchFinder:
 
     def look_at(self, pyramid: Pyramid, palms: Palms) -> list[Hand]:
         """Run the landmark network over palms; what is no hand, or a hand found already, is dropped."""
-        hands = [self._look(pyramid, *palm) for palm in zip(palms.boxes, palms.keypoints, palms.scores, strict=True)]
-        return drop_duplicates([hand for hand in hands if hand is not None])
+        hands: list[Hand] = []
+        for box, keypoints, score in zip(palms.boxes, palms.keypoints, palms.scores, strict=True):
+            if not any(_is_palm_of(keypoints, hand) for hand in hands):
+                hand = self._look(pyramid, box, keypoints, score, hands)
+                hands += [hand] if hand else []
+        return drop_duplicates(hands)
 
-    def _look(self, pyramid: Pyramid, box: Floats, keypoints: Floats, score: float) -> Hand | None:
+    def _look(self, pyramid: Pyramid, box: Floats, keypoints: Floats, score: float, known: list[Hand]) -> Hand | None:
         """Look at a palm; then, through a square laid around the landmarks, at the hand itself and at its mirror image."""
         looks = [self.landmark_network.run(pyramid, palm_region(keypoints, box))]
         if self._settings.looks > 1:
-            if looks[0].presence < HOPELESS:
+            if looks[0].presence < HOPELESS or any(_distance(looks[0].landmarks, hand.landmarks) <= DUPLICATE_DISTANCE for hand in known):
                 return None
             region = landmark_region(looks[0].landmarks)
             looks.append(self.landmark_network.run(pyramid, region))
@@ -194,11 +206,18 @@ def suppress(palms: Palms, threshold: float = 0.3) -> Palms:
     return Palms(np.array(boxes, np.float32), np.array(keypoints, np.float32), np.array(scores, np.float32))
 
 
+# The landmarks that the palm detector's keypoints are: wrist, knuckles, and the thumb's first two joints.
+PALM_LANDMARKS = [0, 5, 9, 13, 17, 1, 2]
+
+# A palm of which no tile is surer leaves it in doubt whether the hand of somebody alone in the photo was found.
+CERTAIN = 0.8
+
 # A palm's square often cuts fingers off, so the first look need not be sure of a hand; below this it never is.
 HOPELESS = 0.1
 
 # Two hands whose landmarks lie, on average, closer than this share of the smaller one's size are one hand found twice.
 DUPLICATE_DISTANCE = 0.25
+SAME_PALM = 0.15
 
 # A less sure hand that lies with so much of its box in another's, and is so much smaller, is a knuckle or a fingertip of that one.
 PIECE_INSIDE = 0.85
@@ -222,6 +241,11 @@ def _same(hand: Hand, surer: Hand) -> bool:
     wide, high = min(x + width, x0 + width0) - max(x, x0), min(y + height, y0 + height0) - max(y, y0)
     inside = max(wide, 0) * max(high, 0) >= PIECE_INSIDE * width * height
     return inside and hand.size < PIECE_SIZE * surer.size
+
+
+def _is_palm_of(keypoints: Floats, hand: Hand) -> bool:
+    """Whether a palm is that of a hand found already: its keypoints lie on the hand's, on average, nearer than a share of its size."""
+    return float(np.linalg.norm(keypoints - hand.landmarks[PALM_LANDMARKS, :2], axis=1).mean()) <= SAME_PALM * hand.size
 
 
 def _distance(one: Points, other: Points) -> float:

@@ -149,13 +149,34 @@ def paste(into: Example, others: list[Example], rng: np.random.Generator) -> Exa
     return Example(into.name, pixels, np.concatenate([into.boxes[~hidden], pasted]), np.concatenate([into.sure[~hidden], other.sure]))
 
 
+def side_by_side(four: list[Example]) -> Example:
+    """Put four pieces into one, each at half its size, as in a collage: people close to each other, each in a light of their own."""
+    pixels = np.empty((SIDE, SIDE, 3), np.uint8)
+    boxes, half = [], SIDE // 2
+    for one, left, top in zip(four, (0, half, 0, half), (0, 0, half, half), strict=True):
+        pixels[top : top + half, left : left + half] = cv2.resize(one.pixels, (half, half), interpolation=cv2.INTER_AREA)
+        middles = one.boxes[:, :2] + one.boxes[:, 2:] / 2
+        # What lies outside its piece must not seem to lie in the next.
+        outside = ~np.all((middles > 0) & (middles < SIDE), axis=1)
+        moved = one.boxes / 2 + np.array([left, top, 0, 0], np.float32)
+        moved[outside] = -SIDE
+        boxes.append(moved)
+    return Example(four[0].name, pixels, np.concatenate(boxes), np.concatenate([one.sure for one in four]))
+
+
 def in_other_light(pixels: Pixels, rng: np.random.Generator) -> Floats:
-    """Return the picture in other light, a tenth of them without colour, (3, side, side) float32 0..1."""
+    """Return the picture in other light, some of them dim or glaring, a tenth without colour, a quarter with the noise of a small camera,
+    (3, side, side) float32 0..1.
+    """
     if rng.random() < 0.1:
         pixels = np.repeat(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2).astype(np.uint8)
-    gamma, gains = np.exp(rng.normal(0, 0.25)), np.exp(rng.normal(0, 0.12, 3) + rng.normal(0, 0.15))
+    spread = 0.5 if rng.random() < 0.4 else 0.2
+    gamma, gains = np.exp(rng.normal(0, spread)), np.exp(rng.normal(0, 0.12, 3) + rng.normal(0, spread / 1.5))
     curves = np.clip(np.linspace(0, 1, 256)[:, None] ** gamma * gains, 0, 1).astype(np.float32)
-    return np.stack([curves[pixels[..., channel], channel] for channel in range(3)])
+    lit = np.stack([curves[pixels[..., channel], channel] for channel in range(3)])
+    if rng.random() < 0.25:
+        lit = np.clip(lit + rng.normal(0, rng.uniform(0.01, 0.08), lit.shape), 0, 1).astype(np.float32)
+    return lit
 
 
 def wanted(example: Example) -> list[tuple[Floats, Floats]]:
@@ -295,6 +316,9 @@ def batches(examples: list[Example], pastable: list[list[Example]], seed: int) -
         pictures, maps = [], []
         for number in rng.choice(len(examples), BATCH, p=weights / weights.sum()):
             shown = piece(examples[number], rng)
+            if rng.random() < 0.25:
+                more = rng.choice(len(pastable[0]), 3)
+                shown = side_by_side([shown, *(piece(pastable[0][one], rng) for one in more)])
             for _ in range(rng.integers(1, 5) if rng.random() < 0.6 else 0):
                 shown = paste(shown, pastable[int(rng.random() < 0.4)], rng)
             pictures.append(in_other_light(shown.pixels, rng))
