@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
-from math import inf
 from pathlib import Path
 
 import cv2
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gestures.hands.search import SearchFinder, SearchSettings
+from gestures.hands.search import SearchFinder, tiles_at
 from gestures.photo import open_photo
 
 Pixels = NDArray[np.uint8]
@@ -141,7 +140,7 @@ def _draw(size: float, most: int, rng: np.random.Generator, *, photos: bool) -> 
 @cache
 def _finder() -> SearchFinder:
     """The finder that tells where the hands of a small source picture are."""
-    return SearchFinder(settings=SearchSettings(zooms=(0.5, 0.7, 1, 2), least_gain=inf))
+    return SearchFinder(settings=tiles_at(0.5, 0.7, 1, 2))
 
 
 @cache

@@ -63,8 +63,13 @@ class SearchSettings:
     looks: int = 3
 
 
+def tiles_at(*zooms: float) -> SearchSettings:
+    """Settings for a search at these zooms and nowhere else, whatever is found or likely."""
+    return SearchSettings(zooms=zooms, zooms_in_doubt=(), least_gain=inf)
+
+
 # Every tile that a hand could need; what the proposals are taught by, and measured against.
-EXHAUSTIVE = SearchSettings(zooms=(0.5, 0.7, 1, 2, 4, 8, 12), zooms_in_doubt=(), least_gain=inf)
+EXHAUSTIVE = tiles_at(0.5, 0.7, 1, 2, 4, 8, 12)
 
 
 def grid(width: int, height: int, settings: SearchSettings) -> Iterator[Region]:

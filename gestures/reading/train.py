@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from gestures.hands.finder import Hand, Look
 from gestures.hands.networks import LANDMARK_INPUT, LandmarkNetwork, Pyramid, Region, landmark_region
-from gestures.hands.search import SearchFinder, SearchSettings
+from gestures.hands.search import SearchFinder, SearchSettings, tiles_at
 from gestures.photo import Photo, open_photo
 from gestures.reading.features import context, finger_features, in_picture, looks_geometry
 from gestures.reading.fingers import FINGERS, LETTERS
@@ -154,7 +154,7 @@ def collect_all(photos: Path, rendered: Path, cache: Path) -> list[TrainingHand]
         file = cache / f"{source}.npz"
         if not file.exists():
             folder = root if source == "rendered" else root / source
-            settings = SearchSettings(zooms=(0.6, 1), least_gain=np.inf) if source in ("hagrid_crops", "rendered") else SearchSettings()
+            settings = tiles_at(0.6, 1) if source in ("hagrid_crops", "rendered") else SearchSettings()
             _save(file, list(collect(root, source, _pictures(folder, most), settings, looks)))
         hands += _load(file)
     return hands

@@ -1,6 +1,6 @@
 """Both finders on the same pictures, the tiles of the search, and what must never pass for "no hands"."""
 
-from math import inf
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,10 @@ from gestures.hands.bundle import load_bundle
 from gestures.hands.finder import Hand
 from gestures.hands.landmarker import LandmarkerFinder
 from gestures.hands.networks import PalmDetector, Palms, Pyramid, Region
-from gestures.hands.search import SearchFinder, SearchSettings, drop_duplicates, grid, suppress
+from gestures.hands.search import SearchFinder, drop_duplicates, grid, suppress, tiles_at
 
 SAMPLES = Path(__file__).parents[2] / "samples"
-ONE_TILE = SearchSettings(zooms=(1,), least_gain=inf, palm_threshold=0.5, presence_threshold=0.5, looks=1)
+ONE_TILE = replace(tiles_at(1), palm_threshold=0.5, presence_threshold=0.5, looks=1)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_exhaustive_tiles_cover_the_photo_at_every_zoom(size: tuple[int, int]) -
     width, height = size
     for zoom in (0.5, 1, 2, 4):
         covered = np.zeros((height, width), bool)
-        for tile in grid(width, height, SearchSettings(zooms=(zoom,), least_gain=inf, least_tile=1)):
+        for tile in grid(width, height, replace(tiles_at(zoom), least_tile=1)):
             assert tile.side == max(size) / zoom
             x0, y0 = (round(value - tile.side / 2) for value in (tile.x, tile.y))
             x1, y1 = (round(value + tile.side / 2) for value in (tile.x, tile.y))

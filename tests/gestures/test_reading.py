@@ -3,7 +3,6 @@
 import json
 import time
 from dataclasses import replace
-from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 
 from gestures import Checker, Hand, Photo, open_photo, pose_table
 from gestures.hands.landmarker import LandmarkerFinder
-from gestures.hands.search import SearchFinder, SearchSettings
+from gestures.hands.search import SearchFinder, tiles_at
 from gestures.reading.features import context, finger_features, geometry
 from gestures.reading.fingers import LETTERS, Fingers, State
 from gestures.reading.head import PARTS, evidence, load_head
@@ -24,7 +23,7 @@ SINGLE = [key for key, row in pose_table().items() if row.extended is not None a
 @pytest.fixture(scope="module")
 def found(samples: Path) -> dict[str, list[Hand]]:
     names = ["peace", "ok", "fist", "ily_metal", "like", "at_rest"]
-    with SearchFinder(settings=SearchSettings(zooms=(0.667, 1), least_gain=inf)) as finder:
+    with SearchFinder(settings=tiles_at(0.667, 1)) as finder:
         return {name: finder.find(open_photo((samples / f"{name}.jpg").read_bytes())) for name in names}
 
 
@@ -103,7 +102,7 @@ class TestHead:
     def test_left_and_right_read_the_same(self, samples: Path) -> None:
         photo = open_photo((samples / "three3.jpg").read_bytes())
         mirrored = Photo(np.ascontiguousarray(photo.pixels[:, ::-1]))
-        with SearchFinder(settings=SearchSettings(zooms=(1,), least_gain=inf)) as finder:
+        with SearchFinder(settings=tiles_at(1)) as finder:
             one, other = (read_hands(finder.find(picture))[0] for picture in (photo, mirrored))
         assert one.pose == other.pose == "three3"
         np.testing.assert_allclose(one.fingers.extended, other.fingers.extended, atol=0.1)
@@ -178,7 +177,7 @@ class TestFigures:
         truth = {"ily": "ily_metal", "L": "thumb_index", "call_me": "call"}
         files = [path for pose in truth for path in sorted((shared / "rendered" / "small").glob(f"{pose}__[0-6].jpg"))]
         right = 0
-        with SearchFinder(settings=SearchSettings(zooms=(0.667, 1), least_gain=inf)) as finder:
+        with SearchFinder(settings=tiles_at(0.667, 1)) as finder:
             for path in files:
                 posed = read_hands(finder.find(open_photo(path.read_bytes())))
                 right += bool(posed) and max(posed, key=lambda one: one.score).best_pose == truth[path.name.split("__")[0]]
