@@ -8,7 +8,8 @@ import signal
 import socket
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
@@ -59,6 +60,36 @@ def document(connection):
     return answer
 
 
+def wait_until(true, seconds=PATIENT_S):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+@contextmanager
+def halted(service):
+    """Let the worker processes of a service stand still."""
+    threads = Path(f"/proc/{service}/task").glob("*/children")  # any of them may have started a process
+    workers = [int(one) for thread in threads for one in thread.read_text().split()]
+    assert workers
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for worker in workers:
+            os.kill(worker, signal.SIGCONT)
+
+
+def nobody_gets_in(address):
+    try:
+        with connect(address):
+            return False
+    except OSError:
+        return True
+
+
 def problem(answer):
     head, _, body = answer.partition(b"\r\n\r\n")
     assert b"content-type: application/problem+json" in head.lower()
@@ -85,8 +116,8 @@ def drip(connection, data):
 
 class TestSlowCallers:
     def test_who_says_nothing_is_left(self, hurried):
+        began = time.monotonic()
         with connect(hurried) as connection:
-            began = time.monotonic()
             assert received(connection) == b""
             assert PATIENCE_S * 0.9 < time.monotonic() - began < PATIENCE_S + 5
 
@@ -156,21 +187,18 @@ class TestConnections:
             body, _ = problem(received(connection))
             assert (body["status"], body["type"]) == (400, "http-error")
 
-    def test_too_many_are_told_when_to_come_back(self, hurried):
-        open_ = [socket.create_connection((urlsplit(hurried).hostname, urlsplit(hurried).port)) for _ in range(connections.MOST)]
+    def test_too_many_are_told_when_to_come_back(self, server):
+        """Of a service that leaves them time enough to be there all at once."""
+        open_ = [socket.create_connection((urlsplit(server).hostname, urlsplit(server).port)) for _ in range(connections.MOST)]
         try:
-            with connect(hurried) as connection:
+            with connect(server) as connection:
                 body, head = problem(received(connection))
                 assert (body["status"], body["type"]) == (503, "too-many-connections")
                 assert "retry-after: 5" in head
         finally:
             for connection in open_:
                 connection.close()
-        for _ in range(100):
-            if httpx2.get(f"{hurried}healthz").status_code == 200:
-                return
-            time.sleep(0.1)
-        raise AssertionError("the service did not come back")
+        wait_until(lambda: httpx2.get(f"{server}healthz", timeout=PATIENT_S).status_code == 200)
 
 
 class TestQueue:
@@ -184,8 +212,8 @@ class TestQueue:
             body, head = problem(document(second))
             assert (body["status"], body["type"]) == (503, "queue-full")
             assert int(re.search(r"retry-after: (\d+)", head)[1]) >= 1
-        time.sleep(0.3)
-        assert httpx2.post(f"{hurried}v1/checks", files={"photo": peace}, timeout=PATIENT_S).status_code == 200
+        # There is room again as soon as the service has noticed that they hung up.
+        wait_until(lambda: httpx2.post(f"{hurried}v1/checks", files={"photo": peace}, timeout=PATIENT_S).status_code == 200)
 
     def test_no_body_is_read_for_a_full_queue(self):
         app = create_app(Settings(workers=1))
@@ -226,28 +254,30 @@ class TestQueue:
         assert all(answer.json()["type"] == QueueFull.type and answer.headers["retry-after"] for answer in refused)
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are found in /proc")
 class TestStopping:
     def test_what_was_accepted_is_finished(self, serve, tmp_path, peace):
         """The signal goes to every process, as a service manager sends it."""
         with serve(tmp_path / "log") as (address, process):
-            httpx2.get(f"{address}readyz", timeout=PATIENT_S)
+            assert httpx2.get(f"{address}readyz", timeout=PATIENT_S).status_code == 200
             answers = []
 
             def post():
                 answers.append(httpx2.post(f"{address}v1/checks", files={"photo": peace}, timeout=PATIENT_S).status_code)
 
+            def accepted():
+                figures = httpx2.get(f"{address}metrics", timeout=PATIENT_S).text
+                return "jari_checks_running 1.0" in figures and "jari_queue_waiting 2.0" in figures
+
             senders = [threading.Thread(target=post) for _ in range(3)]
-            for sender in senders:
-                sender.start()
-            while "jari_queue_waiting 2.0" not in httpx2.get(f"{address}metrics").text and len(answers) < 1:
-                time.sleep(0.01)
-            os.killpg(process.pid, signal.SIGTERM)
-            while process.poll() is None:
-                try:
-                    with connect(address):
-                        time.sleep(0.01)
-                except OSError:
-                    break  # nobody new gets in
+            with halted(process.pid):  # so that all three are there when the signal comes, however fast or slow the machine is
+                for sender in senders:
+                    sender.start()
+                wait_until(accepted)
+                os.killpg(process.pid, signal.SIGTERM)
+                wait_until(lambda: nobody_gets_in(address))
+                assert answers == []
+                assert process.poll() is None
             for sender in senders:
                 sender.join()
             assert process.wait(30) in (0, -signal.SIGTERM)
