@@ -8,6 +8,7 @@ from gestures.hands.finder import Hand
 from gestures.reading.fingers import Fingers, PosedHand, State
 from gestures.reading.head import load_head
 from gestures.reading.poses import best_pose, pose_table
+from gestures.reading.two_hands import HEART, hearts
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,12 @@ def read_hands(hands: list[Hand], thresholds: Thresholds = Thresholds()) -> list
     poses = [best_pose(one) for one in fingers]
     raw = np.array([one.posing * fit if pose_table()[pose].readings else 0.0 for one, (pose, fit) in zip(fingers, poses, strict=True)])
     scores = head.scores(raw, np.array([hand.share for hand in hands]))
-    return [
+    posed = [
         _posed(hand, one, pose, float(score), thresholds) for hand, one, (pose, _), score in zip(hands, fingers, poses, scores, strict=True)
     ]
+    for index, sure in hearts(hands).items():
+        posed[index] = PosedHand(hands[index], fingers[index], State.POSING, HEART, sure, HEART, sure)
+    return posed
 
 
 def _posed(hand: Hand, fingers: Fingers, pose: str, score: float, thresholds: Thresholds) -> PosedHand:

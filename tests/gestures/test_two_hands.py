@@ -1,0 +1,62 @@
+"""Hearts of two hands: real ones, and ones laid together from one hand and its mirror image."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gestures import Checker, Hand, Level, open_photo
+from gestures.hands.search import SearchFinder, tiles_at
+from gestures.reading.fingers import State
+from gestures.reading.reader import read_hands
+from gestures.reading.two_hands import hearts
+
+
+@pytest.fixture(scope="module")
+def hands(samples: Path) -> dict[str, Hand]:
+    with SearchFinder(settings=tiles_at(0.667, 1)) as finder:
+        return {name: finder.find(open_photo((samples / f"{name}.jpg").read_bytes()))[0] for name in ("thumb_index", "ok")}
+
+
+def across(hand: Hand, away: float = 0) -> Hand:
+    """The hand in a mirror that stands on the tips of thumb and index finger, and so many pixels further away."""
+    thumb, index = hand.landmarks[4, :2], hand.landmarks[8, :2]
+    along = (index - thumb) / np.linalg.norm(index - thumb)
+    points = hand.landmarks[:, :2] - thumb
+    moved = hand.landmarks.copy()
+    moved[:, :2] = thumb + 2 * np.outer(points @ along, along) - points
+    outwards = moved[0, :2] - hand.landmarks[0, :2]
+    moved[:, :2] += away * outwards / np.linalg.norm(outwards)
+    return replace(hand, landmarks=moved, side="left" if hand.side == "right" else "right")
+
+
+def test_tips_that_touch_make_a_heart(hands):
+    one = hands["thumb_index"]
+    assert hearts([one, across(one)]) == {0: one.presence, 1: one.presence}
+    posed = read_hands([one, across(one)])
+    assert [(hand.state, hand.pose) for hand in posed] == [(State.POSING, "hand_heart")] * 2
+
+
+def test_two_hands_apart_make_none(hands):
+    one = hands["thumb_index"]
+    assert hearts([one, across(one, away=one.size)]) == {}
+    assert [hand.pose for hand in read_hands([one, across(one, away=one.size)])] == ["thumb_index", "thumb_index"]
+
+
+def test_rings_that_touch_make_none(hands):
+    assert hearts([hands["ok"], across(hands["ok"])]) == {}
+
+
+def test_what_is_hardly_a_hand_makes_none(hands):
+    one = hands["thumb_index"]
+    assert hearts([one, replace(across(one), presence=0.6)]) == {}
+
+
+@pytest.mark.parametrize("name", ["hand_heart", "hand_heart2"])
+def test_photos_of_hearts_are_clear(shared: Path, name: str):
+    with Checker() as checker:
+        advice = checker.check((shared / "photos" / "hagrid_v2_reference" / f"{name}.png").read_bytes())
+    assert [hand.posed.pose for hand in advice.hands] == ["hand_heart", "hand_heart"]
+    assert advice.level is Level.CLEAR
+    assert {stance.stance for hand in advice.hands for stance in hand.lists} == {"safe"}
