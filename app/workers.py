@@ -151,7 +151,16 @@ class CheckerPool:
                 for keeper in self._keepers:
                     keeper.start()
             self._changed.notify()
+        future.add_done_callback(self._leave)
         return future
+
+    def _leave(self, future: Future[Any]) -> None:
+        """Take a check that was cancelled off its queue, so that it stands in nobody's way while the processes are busy."""
+        if future.cancelled():
+            with self._changed:
+                self._waiting, self._later = (
+                    deque(entry for entry in queue if entry[0] is not future) for queue in (self._waiting, self._later)
+                )
 
     def admit(self) -> None:
         """Raise `QueueFull` where a photo would not be taken now."""

@@ -2,11 +2,12 @@
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,30 @@ def server(tmp_path_factory) -> Iterator[str]:
 def serve():
     """`jari serve` with settings of the test's own: `with serve(log, JARI_…="…") as (address, process):`."""
     return serving
+
+
+@pytest.fixture(scope="session")
+def halted():
+    """Makes a service's workers stand still: `with halted(process.pid):`."""
+    if not list(Path("/proc/self/task").glob("*/children")):
+        pytest.skip("needs a system that lists a process's children in /proc")
+    return halting
+
+
+@contextmanager
+def halting(service: int) -> Iterator[None]:
+    """Let the worker processes of a service stand still, so that what comes meanwhile is still there, on a fast machine and a slow one."""
+    threads = Path(f"/proc/{service}/task").glob("*/children")  # any of them may have started a process
+    workers = [int(one) for thread in threads for one in thread.read_text().split()]
+    assert workers
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for worker in workers:
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGCONT)
 
 
 @contextmanager

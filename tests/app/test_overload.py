@@ -8,8 +8,7 @@ import signal
 import socket
 import threading
 import time
-from contextlib import closing, contextmanager
-from pathlib import Path
+from contextlib import ExitStack, closing
 from urllib.parse import urlsplit
 
 import httpx2
@@ -67,19 +66,10 @@ def wait_until(true, seconds=PATIENT_S):
         time.sleep(0.02)
 
 
-@contextmanager
-def halted(service):
-    """Let the worker processes of a service stand still."""
-    threads = Path(f"/proc/{service}/task").glob("*/children")  # any of them may have started a process
-    workers = [int(one) for thread in threads for one in thread.read_text().split()]
-    assert workers
-    for worker in workers:
-        os.kill(worker, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for worker in workers:
-            os.kill(worker, signal.SIGCONT)
+def queue(address):
+    """Photos that are checked, and that wait."""
+    figures = httpx2.get(f"{address}metrics", timeout=PATIENT_S).text
+    return tuple(int(float(re.search(rf"^{name} (.*)$", figures, re.M)[1])) for name in ("jari_checks_running", "jari_queue_waiting"))
 
 
 def nobody_gets_in(address):
@@ -232,6 +222,18 @@ class TestQueue:
         assert sent[0]["status"] == 503
         assert int(dict(sent[0]["headers"])[b"retry-after"]) >= 1
 
+    def test_who_hangs_up_leaves_the_queue(self, serve, halted, tmp_path, peace):
+        part = HEAD % (len(PART) + len(peace) + 9) + PART + peace + b"\r\n--b--\r\n"
+        with serve(tmp_path / "log") as (address, process):
+            assert httpx2.get(f"{address}readyz", timeout=PATIENT_S).status_code == 200
+            with halted(process.pid):
+                with ExitStack() as stack:
+                    for _ in range(5):
+                        stack.enter_context(connect(address)).sendall(part)
+                    wait_until(lambda: queue(address) == (1, 4))
+                wait_until(lambda: queue(address) == (1, 0))
+            assert httpx2.post(f"{address}v1/checks", files={"photo": peace}, timeout=PATIENT_S).status_code == 200
+
     def test_what_has_waited_too_long_is_given_up(self, group):
         """However wrong the forecast was, nobody waits longer than is promised."""
         from starlette.testclient import TestClient
@@ -254,9 +256,8 @@ class TestQueue:
         assert all(answer.json()["type"] == QueueFull.type and answer.headers["retry-after"] for answer in refused)
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are found in /proc")
 class TestStopping:
-    def test_what_was_accepted_is_finished(self, serve, tmp_path, peace):
+    def test_what_was_accepted_is_finished(self, serve, halted, tmp_path, peace):
         """The signal goes to every process, as a service manager sends it."""
         with serve(tmp_path / "log") as (address, process):
             assert httpx2.get(f"{address}readyz", timeout=PATIENT_S).status_code == 200
@@ -265,15 +266,11 @@ class TestStopping:
             def post():
                 answers.append(httpx2.post(f"{address}v1/checks", files={"photo": peace}, timeout=PATIENT_S).status_code)
 
-            def accepted():
-                figures = httpx2.get(f"{address}metrics", timeout=PATIENT_S).text
-                return "jari_checks_running 1.0" in figures and "jari_queue_waiting 2.0" in figures
-
             senders = [threading.Thread(target=post) for _ in range(3)]
             with halted(process.pid):  # so that all three are there when the signal comes, however fast or slow the machine is
                 for sender in senders:
                     sender.start()
-                wait_until(accepted)
+                wait_until(lambda: queue(address) == (1, 2))
                 os.killpg(process.pid, signal.SIGTERM)
                 wait_until(lambda: nobody_gets_in(address))
                 assert answers == []

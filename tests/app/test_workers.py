@@ -115,6 +115,7 @@ class TestBounds:
         running, waiting = fresh_pool.submit(Job(peace)), fresh_pool.submit(Job(peace))
         wait_until(lambda: fresh_pool.running)
         assert waiting.cancel()
+        assert fresh_pool.waiting == 0  # its place is free at once
         assert not running.cancel()
         assert 2 in numbers(running.result())
 

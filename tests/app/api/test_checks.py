@@ -236,27 +236,6 @@ class TestOverload:
             body = problem(send(client, group))
             assert (body["status"], body["type"]) == (422, "photo-timeout")
 
-    def test_who_hangs_up_leaves_the_queue(self, server, group, peace):
-        """Five large photos are sent and given up at once; the one behind them does not wait for all of them."""
-        address = urlsplit(server)
-        head = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="x"\r\n\r\n'
-        body = head + group + b"\r\n--x--\r\n"
-        for _ in range(5):
-            with socket.create_connection((address.hostname, address.port)) as connection:
-                start = f"POST {CHECKS} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: {len(body)}\r\n"
-                connection.sendall(f"{start}Content-Type: multipart/form-data; boundary=x\r\n\r\n".encode() + body)
-                time.sleep(0.3)
-        time.sleep(1)
-        import httpx2
-
-        began = time.monotonic()
-        answer = httpx2.post(f"{server}v1/checks", files={"photo": peace}, timeout=PATIENT_S)
-        waited = time.monotonic() - began
-        assert answer.status_code == 200
-        began = time.monotonic()
-        httpx2.post(f"{server}v1/checks", files={"photo": group}, timeout=PATIENT_S)
-        assert waited < 2.5 * (time.monotonic() - began)
-
 
 class TestLog:
     def test_has_a_line_a_request_without_names(self, client, peace, caplog):
