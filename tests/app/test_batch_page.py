@@ -15,15 +15,19 @@ SIZES = {
 
 
 @pytest.fixture(scope="module")
-def address(serve, tmp_path_factory):
+def service(serve, tmp_path_factory):
     folder = tmp_path_factory.mktemp("batches")
-    with serve(folder / "log", JARI_SPOOL=str(folder / "spool"), JARI_FINDER="mediapipe", JARI_BATCH_FILES="60") as (address, _):
-        yield f"{address}batch"
+    with serve(folder / "log", JARI_SPOOL=str(folder / "spool"), JARI_FINDER="mediapipe", JARI_BATCH_FILES="60") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def address(service):
+    return f"{service[0]}batch"
 
 
 @pytest.fixture(scope="module")
 def photos(samples):
-    """More than are done while a page opens."""
     made = []
     for name in ("peace", "fist", "palm", "ok"):
         for quality in range(60, 75):
@@ -104,8 +108,7 @@ def test_from_the_choice_to_the_deletion(open_page, photos, complaints, size):
     with page.context.expect_page() as opened:
         page.get_by_role("link", name="Buka laporan").click()
     report = opened.value
-    report.locator("[data-hand], .hand, button").first.wait_for()
-    assert report.locator("body").get_attribute("class") != "loading"
+    report.wait_for_selector("#found:not(:empty)")  # made once all is there
     assert "16 foto" in report.locator("body").inner_text()
     for name, ending in (("Unduh Excel (XLSX)", ".xlsx"), ("Unduh CSV", ".csv")):
         with page.expect_download() as download:
@@ -126,22 +129,24 @@ def test_from_the_choice_to_the_deletion(open_page, photos, complaints, size):
     assert page.get_by_role("heading", level=1).inner_text() == "This batch is gone"
 
 
-def test_a_folder_a_deletion_elsewhere_and_too_many(open_page, photos, complaints, tmp_path):
+def test_a_folder_a_deletion_elsewhere_and_too_many(open_page, photos, complaints, tmp_path, service, halted):
     folder = tmp_path / "acara"
     (folder / "hari-1").mkdir(parents=True)
     for photo in photos:
         (folder / "hari-1" / photo["name"]).write_bytes(photo["buffer"])
     page = open_page()
     page.set_input_files("#folder", folder)
-    with page.expect_request("**/v1/batches") as sent:
-        page.get_by_role("button", name="Mulai periksa").click()
-    assert b"acara/hari-1/peace-60.jpg" in (sent.value.post_data_buffer or b"acara/hari-1/peace-60.jpg")
-    page.wait_for_selector("#progress:text-matches('dari 60 foto')")
-    other = open_page(at=page.url)
-    page.get_by_role("button", name="Batalkan dan hapus").click()
-    page.get_by_role("button", name="Ya, hapus").click()
-    view(page, "start")
-    view(other, "problem")
+    with halted(service[1].pid):  # it is not over before it is deleted
+        with page.expect_request("**/v1/batches") as sent:
+            page.get_by_role("button", name="Mulai periksa").click()
+        assert b"acara/hari-1/peace-60.jpg" in (sent.value.post_data_buffer or b"acara/hari-1/peace-60.jpg")
+        page.wait_for_selector("#progress:text-matches('dari 60 foto')")
+        other = open_page(at=page.url)
+        view(other, "working")
+        page.get_by_role("button", name="Batalkan dan hapus").click()
+        page.get_by_role("button", name="Ya, hapus").click()
+        view(page, "start")
+        view(other, "problem")
     assert other.get_by_role("heading", level=1).inner_text() == "Kumpulan foto ini tidak ada lagi"
     assert [one for one in complaints if "404" not in one] == []
 
