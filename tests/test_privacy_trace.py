@@ -3,6 +3,7 @@
 Needs strace, and the right to trace one's own processes.
 """
 
+import json
 import os
 import re
 import shutil
@@ -105,12 +106,25 @@ def photo(samples, tmp_path_factory) -> Path:
     return path
 
 
-def post(address: str, photo: Path) -> bytes:
-    body = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="x.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+def post(address: str, photo: Path, field: str = "photo") -> bytes:
+    body = f'--b\r\nContent-Disposition: form-data; name="{field}"; filename="x.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'.encode()
     body += photo.read_bytes() + b"\r\n--b--\r\n"
     request = urllib.request.Request(address, body, {"Content-Type": "multipart/form-data; boundary=b"})
     with urllib.request.urlopen(request, timeout=120) as answer:
         return answer.read()
+
+
+def ask(address: str, method: str = "GET") -> bytes:
+    with urllib.request.urlopen(urllib.request.Request(address, method=method), timeout=120) as answer:
+        return answer.read()
+
+
+def a_batch_to_its_deletion(address: str, photo: Path) -> None:
+    batch = f"{address}/{json.loads(post(address, photo, 'photos'))['id']}"
+    assert b'"state":"done"' in ask(f"{batch}/events")  # a stream that ends when the batch does
+    for part in ("results", "report.html", "report.xlsx", "report.csv"):
+        assert ask(f"{batch}/{part}")
+    ask(batch, "DELETE")
 
 
 def upload_by_the_page(chromium: str, address: str, photo: Path) -> None:
@@ -134,9 +148,10 @@ def looking_for_sound(finder: str, home: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("finder", ["search", "mediapipe"])
-def test_the_service_opens_no_socket_but_its_listener_and_writes_nothing(finder, photo, tmp_path, chromium):
-    log = tmp_path / "trace"
-    env = quiet(tmp_path / "home", JARI_FINDER=finder)
+def test_the_service_opens_no_socket_but_its_listener_and_writes_to_nothing_but_its_spool(finder, photo, tmp_path, chromium):
+    """With one finder, the service has a spool and is sent a batch too; with the other it has none, and writes nothing."""
+    log, spool = tmp_path / "trace", tmp_path / "spool"
+    env = quiet(tmp_path / "home", JARI_FINDER=finder) | ({"JARI_SPOOL": str(spool)} if finder == "search" else {})
     command = traced(log, *JARI, "serve", "--port", "0", "--workers", "1")
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True) as run:
         try:
@@ -154,6 +169,8 @@ def test_the_service_opens_no_socket_but_its_listener_and_writes_nothing(finder,
             assert post(address[0] + "v1/checks/redacted", photo)
             if finder == "search":
                 upload_by_the_page(chromium, address[0], photo)
+                assert {path.name.partition("-")[0] for path in spool.iterdir()} == {"batches.sqlite", "batches.sqlite.lock"}
+                a_batch_to_its_deletion(address[0] + "v1/batches", photo)
         finally:
             os.killpg(run.pid, signal.SIGINT)  # strace itself takes no notice
             try:
@@ -166,7 +183,7 @@ def test_the_service_opens_no_socket_but_its_listener_and_writes_nothing(finder,
     assert bound.startswith("bind(")
     assert f"htons({address[1] if bound.count('htons(0)') == 0 else 0})" in bound
     assert 'inet_addr("127.0.0.1")' in bound
-    assert written(log, *looking_for_sound(finder, tmp_path / "home")) == []
+    assert written(log, *looking_for_sound(finder, tmp_path / "home"), *([spool] if finder == "search" else [])) == []
 
 
 def run_traced(tmp_path: Path, *command: str | Path) -> tuple[str, Path]:
