@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
@@ -93,9 +94,10 @@ def halted():
 @contextmanager
 def halting(service: int) -> Iterator[None]:
     """Let the worker processes of a service stand still, so that what comes meanwhile is still there, on a fast machine and a slow one."""
-    threads = Path(f"/proc/{service}/task").glob("*/children")  # any of them may have started a process
-    workers = [int(one) for thread in threads for one in thread.read_text().split()]
-    assert workers
+    end = time.monotonic() + PATIENT_S
+    while not (workers := _workers(service)):  # which it starts soon after itself
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
     for worker in workers:
         os.kill(worker, signal.SIGSTOP)
     try:
@@ -104,6 +106,12 @@ def halting(service: int) -> Iterator[None]:
         for worker in workers:
             with suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGCONT)
+
+
+def _workers(service: int) -> list[int]:
+    threads = Path(f"/proc/{service}/task").glob("*/children")  # any of them may have started a process
+    children = [int(one) for thread in threads for one in thread.read_text().split()]
+    return [one for one in children if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
 
 
 @contextmanager
@@ -144,8 +152,6 @@ def lawful() -> Callable[[Any], str]:
 
 
 def _wait_for(process: subprocess.Popen[bytes], port: int) -> None:
-    import time
-
     for _ in range(10 * PATIENT_S):
         assert process.poll() is None, "the service ended"
         with socket.socket() as probe:
