@@ -225,28 +225,27 @@ HOPELESS = 0.1
 DUPLICATE_DISTANCE = 0.25
 SAME_PALM = 0.15
 
-# A less sure hand that lies with so much of its box in another's, and is so much smaller, is a knuckle or a fingertip of that one.
+# A hand that lies with so much of its box in another's, and is so much smaller, is a knuckle or a fingertip of that one, unless the landmark
+# network is so much surer of it.
 PIECE_INSIDE = 0.85
 PIECE_SIZE = 0.8
+PIECE_PRESENCE = 0.1
 
 
 def drop_duplicates(hands: list[Hand]) -> list[Hand]:
-    """Keep each hand once: the one that the landmark network and the palm detector are surest of together."""
+    """Keep each hand once, the one that the landmark network and the palm detector are surest of together, and no pieces of hands."""
     kept: list[Hand] = []
     for hand in sorted(hands, key=lambda hand: -hand.presence * hand.palm_score):
-        if not any(_same(hand, other) for other in kept):
+        if not any(_distance(hand.landmarks, other.landmarks) <= DUPLICATE_DISTANCE for other in kept):
             kept.append(hand)
-    return kept
+    return [hand for hand in kept if not any(_is_piece(hand, other) for other in kept)]
 
 
-def _same(hand: Hand, surer: Hand) -> bool:
-    """Whether a hand is one found already: its landmarks lie on the other's, or it is a piece of it."""
-    if _distance(hand.landmarks, surer.landmarks) <= DUPLICATE_DISTANCE:
-        return True
-    (x, y, width, height), (x0, y0, width0, height0) = hand.box, surer.box
+def _is_piece(hand: Hand, whole: Hand) -> bool:
+    (x, y, width, height), (x0, y0, width0, height0) = hand.box, whole.box
     wide, high = min(x + width, x0 + width0) - max(x, x0), min(y + height, y0 + height0) - max(y, y0)
     inside = max(wide, 0) * max(high, 0) >= PIECE_INSIDE * width * height
-    return inside and hand.size < PIECE_SIZE * surer.size
+    return inside and hand.size < PIECE_SIZE * whole.size and whole.presence > hand.presence - PIECE_PRESENCE
 
 
 def _is_palm_of(keypoints: Floats, hand: Hand) -> bool:
