@@ -225,8 +225,8 @@ HOPELESS = 0.1
 DUPLICATE_DISTANCE = 0.25
 SAME_PALM = 0.15
 
-# A hand that lies with so much of its box in another's, and is so much smaller, is a knuckle or a fingertip of that one, unless the landmark
-# network is so much surer of it.
+# A hand that lies with so much of its box in another's, and is so much smaller, is a knuckle or a fingertip of that one, unless the
+# landmark network is so much surer of it.
 PIECE_INSIDE = 0.85
 PIECE_SIZE = 0.8
 PIECE_PRESENCE = 0.1
