@@ -15,6 +15,7 @@ from gestures.hands.finder import Hand
 from gestures.people import pairs
 from gestures.reading.fingers import FINGERS, LETTERS, PosedHand, State
 from gestures.reading.poses import Name, Reading, pose_table
+from gestures.reading.two_hands import HEART
 from gestures.words import both, joined, long_date, text
 
 __all__ = ["Advice", "AdvisedHand", "Level", "ListStance", "Message", "advise", "error_text", "text"]
@@ -227,6 +228,8 @@ def _why(posed: PosedHand) -> Name:
     """Say in words what was seen in a hand."""
     if posed.state is not State.POSING or posed.pose is None:
         return both("why-rest" if posed.state is State.REST else "why-unclear")
+    if posed.pose == HEART:
+        return both("why-heart")
     row = pose_table()[posed.pose]
     if row.ring:
         return both("why-ring")

@@ -59,4 +59,5 @@ def test_photos_of_hearts_are_clear(shared: Path, name: str):
         advice = checker.check((shared / "photos" / "hagrid_v2_reference" / f"{name}.png").read_bytes())
     assert [hand.posed.pose for hand in advice.hands] == ["hand_heart", "hand_heart"]
     assert advice.level is Level.CLEAR
+    assert "telunjuk" in advice.hands[0].why.id
     assert {stance.stance for hand in advice.hands for stance in hand.lists} == {"safe"}
