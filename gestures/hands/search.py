@@ -128,7 +128,7 @@ class SearchFinder:
 
         def in_doubt() -> Iterator[Region]:
             for zoom in self._settings.zooms_in_doubt:
-                if not any((part.scores >= CERTAIN).any() for part in parts):
+                if not any((part.scores >= CERTAIN_PALM).any() for part in parts):
                     yield Region(width / 2, height / 2, max(width, height) / zoom, 0.0)
 
         for tile in chain(grid(width, height, self._settings), in_doubt(), iter(plan.next, None)):
@@ -216,7 +216,7 @@ def suppress(palms: Palms, threshold: float = 0.3) -> Palms:
 PALM_LANDMARKS = [0, 5, 9, 13, 17, 1, 2]
 
 # A palm of which no tile is surer leaves it in doubt whether the hand of somebody alone in the photo was found.
-CERTAIN = 0.8
+CERTAIN_PALM = 0.8
 
 # A palm's square often cuts fingers off, so the first look need not be sure of a hand; below this it never is.
 HOPELESS = 0.1
