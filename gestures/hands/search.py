@@ -131,7 +131,12 @@ class SearchFinder:
                 if not any((part.scores >= CERTAIN_PALM).any() for part in parts):
                     yield Region(width / 2, height / 2, max(width, height) / zoom, 0.0)
 
-        for tile in chain(grid(width, height, self._settings), in_doubt(), iter(plan.next, None)):
+        def likely() -> Iterator[Region]:
+            most = sum(1 for _ in grid(width, height, EXHAUSTIVE))  # a search that is led must not be longer than one that is not
+            while len(parts) < most and (tile := plan.next()):
+                yield tile
+
+        for tile in chain(grid(width, height, self._settings), in_doubt(), likely()):
             parts.append(self._look_for_palms(pyramid, tile))
             plan.saw(tile, parts[-1])
         return suppress(Palms.merged(parts))
