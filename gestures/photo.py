@@ -7,6 +7,7 @@ from datetime import datetime
 from io import BytesIO
 
 import numpy as np
+import simplejpeg  # type: ignore[import-untyped]  # ships no types
 from numpy.typing import NDArray
 from pi_heif import register_heif_opener  # type: ignore[import-untyped]  # ships no types
 from PIL import ExifTags, Image
@@ -83,10 +84,12 @@ def open_photo(data: bytes, limits: Limits = Limits()) -> Photo:
         try:
             with Image.open(BytesIO(data), formats=FORMATS) as image:
                 _check_size(image, limits)
-                image.load()
-                _check_size(image, limits)  # a HEIC may turn out another size than its header said
+                pixels = _jpeg(data, image)
+                if pixels is None:
+                    image.load()
+                    _check_size(image, limits)  # a HEIC may turn out another size than its header said
+                    pixels = _pixels(image)
                 orientation, taken_at = _exif(image)
-                pixels = _pixels(image)
         except (PhotoError, MemoryError):
             raise
         except Image.DecompressionBombError:
@@ -131,6 +134,20 @@ def _exif(image: Image.Image) -> tuple[int, datetime | None]:
     except Exception:
         taken_at = None
     return orientation if orientation in range(1, 9) else 1, taken_at
+
+
+def _jpeg(data: bytes, image: Image.Image) -> NDArray[np.uint8] | None:
+    """Decode a JPEG straight to three bytes a pixel: the same pixels as Pillow's, in less than half the memory and time.
+
+    None where the picture is no JPEG, or has colours or flaws that Pillow is to judge.
+    """
+    if image.format not in ("JPEG", "MPO") or image.mode not in ("RGB", "L"):
+        return None
+    try:
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, "RGB")
+    except ValueError:
+        return None
+    return pixels if pixels.shape[:2] == image.size[::-1] else None
 
 
 def _pixels(image: Image.Image) -> NDArray[np.uint8]:
