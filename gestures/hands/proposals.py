@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gestures.hands.networks import Floats, Network, Palms, Pixels, Pyramid, Region
+from gestures.hands.networks import SMALL_PALM_INPUT, Floats, Network, Palms, Pixels, Pyramid, Region
 
 # The network's maps: photo pixels of its input a cell, and the least hand, in the same pixels, that the map is for; each is for the
 # octave from there, the last for all larger hands.
@@ -78,21 +78,22 @@ def _input(pyramid: Pyramid, shrink: float) -> Pixels:
     return cv2.copyMakeBorder(small, 0, bottom, 0, right, cv2.BORDER_CONSTANT).astype(np.uint8, copy=False)
 
 
-# How often the palm detector fires on a hand, by the hand's size as a share of the tile's side, and by how far from the tile's edge its
-# middle lies, in hands (0 and less: on or beyond the edge); the second is a factor on the first. Measured on 8,000 pairs of hand and tile,
-# and taken a fifth lower: a hand that is hard to see in one tile is so in the next.
-SHARES = (0.02, 0.04, 0.065, 0.1, 0.15, 0.2, 0.3, 0.5, 0.65, 0.9, 1.2)
-FIRES = (0.02, 0.16, 0.36, 0.5, 0.6, 0.68, 0.74, 0.72, 0.64, 0.4, 0.04)
-INSIDE = (-0.4, -0.1, 0.1, 0.3, 0.6)
-INSIDE_FACTOR = (0.02, 0.25, 0.6, 0.85, 1.0)
+# How often the palm detector fires on a hand, by the hand's size in the picture that it is shown, in pixels, and by how far from that
+# picture's edge the hand's middle lies, in hands (0 and less: on or beyond the edge); the second is a factor on the first. Measured on
+# 8,000 pairs of hand and tile, sizes and middles as proposed, and taken a fifth lower: a hand that is hard to see in one tile is so in the
+# next.
+PIXELS = (7, 10, 13, 15, 18, 22, 26, 37, 62, 74, 87, 107, 125, 173, 230)
+FIRES = (0.02, 0.08, 0.25, 0.4, 0.5, 0.66, 0.73, 0.76, 0.75, 0.73, 0.66, 0.56, 0.5, 0.3, 0.04)
+INSIDE = (-0.3, 0.0, 0.15, 0.3, 0.45, 0.6, 0.9)
+INSIDE_FACTOR = (0.02, 0.25, 0.4, 0.7, 0.8, 0.9, 1.0)
 
 # Such a share of the hands is hard to see, in dim light or noise, in this tile as in the next: on these the palm detector fires as on
 # others to this power, seldom where the hand has not the size in the tile that it sees best. Tiles too large must not talk a hand away.
 HARD = 0.3
 HARDER = 4
 
-# Sides of the tiles that are tried around every proposal, in hands.
-TILE_SIDES = (1.6, 2.3, 3.4, 5.0, 8.0)
+# Sides of the tiles that are tried around every proposal, in hands; they are shown to the palm detector at SMALL_PALM_INPUT.
+TILE_SIDES = (1.4, 2.0, 2.8, 4.0, 5.6)
 
 # So many of the likeliest proposals are planned for; a group photo of 50 megapixels has about as many.
 MOST_PROPOSALS = 800
@@ -116,7 +117,7 @@ class Plan:
         self._proposals, self._least_gain = proposals, least_gain
         self._sides = (proposals.sizes[:, None] * np.array(TILE_SIDES, np.float32)).ravel()
         self._centres = np.repeat(proposals.centres, len(TILE_SIDES), axis=0)
-        self._fires = _fires(self._centres, self._sides, proposals)
+        self._fires = _fires(self._centres, self._sides, SMALL_PALM_INPUT, proposals)
         self._left = np.outer([1 - HARD, HARD], proposals.chances).astype(np.float32)
         self._gains = _expected(self._fires, self._left)
 
@@ -132,11 +133,11 @@ class Plan:
         self._gains[best] = -np.inf  # the same look would show the same again
         return tile
 
-    def saw(self, tile: Region, palms: Palms) -> None:
-        """Take note of what the palm detector found in a tile, in pixels of the photo."""
+    def saw(self, tile: Region, side: int, palms: Palms) -> None:
+        """Take note of what the palm detector found, in pixels of the photo, in a tile that it was shown at side² pixels."""
         if not len(self._gains):
             return
-        fires = _fires(np.array([[tile.x, tile.y]], np.float32), np.array([tile.side], np.float32), self._proposals)[:, 0]
+        fires = _fires(np.array([[tile.x, tile.y]], np.float32), np.array([tile.side], np.float32), side, self._proposals)[:, 0]
         shown = np.flatnonzero(fires[0])
         fires, left = fires[:, shown], self._left[:, shown]
         less = left * (1 - fires) / (1 - (left * fires).sum(axis=0))
@@ -154,14 +155,14 @@ class Plan:
         return result
 
 
-def _fires(centres: Floats, sides: Floats, proposals: Proposals) -> Floats:
-    """(2, tiles, proposals) float32: how likely the palm detector fires on each proposal's hand in each tile, if that is easy to see, and
-    if it is hard to.
+def _fires(centres: Floats, sides: Floats, shown: int, proposals: Proposals) -> Floats:
+    """(2, tiles, proposals) float32: how likely the palm detector fires on each proposal's hand in each tile, shown at so many pixels a
+    side, if that hand is easy to see, and if it is hard to.
     """
-    shares = proposals.sizes / sides[:, None]
+    pixels = proposals.sizes / sides[:, None] * shown
     apart = np.abs(centres[:, None] - proposals.centres).max(axis=2)
     inside = (sides[:, None] / 2 - apart) / proposals.sizes
-    fires = np.interp(np.log(shares), np.log(SHARES), FIRES, left=0, right=0)
+    fires = np.interp(np.log(pixels), np.log(PIXELS), FIRES, left=0, right=0)
     fires *= np.interp(inside, INSIDE, INSIDE_FACTOR, left=0)
     return np.stack([fires, fires**HARDER]).astype(np.float32)
 

@@ -7,9 +7,9 @@ import pytest
 
 from gestures import open_photo
 from gestures.hands.litert import ModelWriter
-from gestures.hands.networks import Network, Palms, Pyramid
+from gestures.hands.networks import PALM_INPUT, SMALL_PALM_INPUT, Network, Palms, Pyramid
 from gestures.hands.proposals import Plan, ProposalNetwork, Proposals
-from gestures.hands.search import EXHAUSTIVE, SearchFinder, grid
+from gestures.hands.search import EXHAUSTIVE, SMALL_TILES, SearchFinder, grid
 
 
 def proposals(*rows: tuple[float, float, float, float]) -> Proposals:
@@ -33,8 +33,8 @@ class TestPlan:
         tile = plan.next()
         assert tile is not None
         assert abs(tile.x - 100) + abs(tile.y - 100) < 40
-        assert 0.1 < 40 / tile.side < 0.6
-        plan.saw(tile, palms((102, 110, 20)))
+        assert 0.2 < 40 / tile.side < 1.2
+        plan.saw(tile, SMALL_PALM_INPUT, palms((102, 110, 20)))
         assert plan.next() is None
 
     def test_a_likely_hand_not_found_is_looked_for_in_other_tiles_and_given_up_at_last(self) -> None:
@@ -42,7 +42,7 @@ class TestPlan:
         places = []
         while tile := plan.next():
             places.append((tile.x, tile.y, tile.side))
-            plan.saw(tile, palms((300, 300, 20), (100, 100, 200)))  # elsewhere, and far too large
+            plan.saw(tile, SMALL_PALM_INPUT, palms((300, 300, 20), (100, 100, 200)))  # elsewhere, and far too large
         assert 1 < len(places) < 12
         assert len(set(places)) == len(places)
 
@@ -54,7 +54,7 @@ class TestPlan:
         plan = Plan(proposals((100, 100, 40, 0.8), (160, 100, 40, 0.8)), 0.03)
         tile = plan.next()
         assert tile is not None
-        plan.saw(tile, palms((100, 100, 20), (160, 100, 20)))
+        plan.saw(tile, SMALL_PALM_INPUT, palms((100, 100, 20), (160, 100, 20)))
         assert plan.next() is None
 
 
@@ -73,13 +73,14 @@ class TestNetwork:
         looked: list[float] = []
         with SearchFinder() as search, SearchFinder(settings=EXHAUSTIVE) as exhaustive:
             look, all_hands = search._look_for_palms, exhaustive.find(photo)
-            search._look_for_palms = lambda pyramid, tile: (looked.append(tile.side), look(pyramid, tile))[1]  # type: ignore[method-assign]
+            search._look_for_palms = lambda pyramid, tile, of: (looked.append(of.side), look(pyramid, tile, of))[1]  # type: ignore[method-assign]
             hands = search.find(photo)
         sure = [hand.landmarks for hand in all_hands if hand.presence > 0.9 and hand.size > 50]
         assert len(sure) >= 15
         for landmarks in sure:
             assert min(np.abs(landmarks - hand.landmarks).mean() for hand in hands) < 15
-        assert len(looked) < len(list(grid(photo.width, photo.height, EXHAUSTIVE))) / 2
+        large = [side for side in looked if side == PALM_INPUT]
+        assert len(large) + (len(looked) - len(large)) / SMALL_TILES < len(list(grid(photo.width, photo.height, EXHAUSTIVE))) / 2
 
     @pytest.mark.parametrize("size", [(1, 1), (1, 900), (700, 3), (65, 64)])
     def test_takes_photos_of_any_shape(self, size: tuple[int, int]) -> None:
