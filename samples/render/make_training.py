@@ -17,7 +17,7 @@ from body import Arm, unit
 from mathutils import Matrix
 from poses import COMBOS, PLAIN, sample
 
-SKINS = {"caucasian": ("light", "pale", "tan"), "asian": ("light", "tan", "tan", "brown"), "african": ("brown", "dark")}
+SKINS = {"caucasian": ("light", "pale", "tan"), "asian": ("light", "tan", "tan", "brown"), "african": ("brown", "dark", "dark")}
 RARE = ("ily_metal", "thumb_index", "little_finger", "three_mrp", "three3", "finger_heart", "middle_finger", "three_gun", "call", "ok")
 MORE = ("dislike", "ok", "finger_heart", "ok_loose", "fist", "rest", "rest", "hold", "hold")
 COMBOS_A_ROUND = 4
@@ -35,10 +35,10 @@ def keys(rng):
 
 
 def look(key, pose, arm, wrist, rng):
-    """A direction to see it from: the palm mostly, sides, some backs; any turn in the picture."""
+    """A direction to see it from: the palm mostly, sides, some backs; any turn in the picture. Sides are what is read worst."""
     upright = scene.Placed(arm, pose, wrist=wrist)
     chance = rng.random()
-    if chance < 0.64:
+    if chance < 0.55:
         side, yaw = "palm", rng.normal(0, 24)
     elif chance < 0.80:
         side, yaw = "side", rng.choice([-1, 1]) * rng.uniform(45, 110)
@@ -130,6 +130,7 @@ def render(key, path, rng):
         "view": seen,
         "turned": [round(yaw), round(pitch), round(roll)],
         "side": side,
+        "tone": tone,
         "landmarks": marks.tolist(),
         "world": np.round(hand.marks - hand.marks.mean(0), 4).tolist(),
     }
