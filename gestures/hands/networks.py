@@ -199,10 +199,12 @@ def _with_embedding(model: bytes) -> tuple[bytes, str]:
 
 
 class Pyramid:
-    """A photo at full size and at halved sizes, made when first asked for, so that a small crop of a large photo is not aliased."""
+    """A photo at full size, and at a quarter, an eighth, … of its sides, made when first asked for, so that a small crop of a large photo
+    is not aliased. Half its sides is made around a crop only: of a whole photo of 50 megapixels, it would take 38 MB.
+    """
 
     def __init__(self, pixels: Pixels) -> None:
-        self._levels = [pixels]
+        self._levels = {0: pixels}
 
     @property
     def pixels(self) -> Pixels:
@@ -211,29 +213,48 @@ class Pyramid:
 
     def crop(self, to_photo: NDArray[np.float64], side: int) -> Pixels:
         """Return the (side, side, 3) picture that the unit square covers in the photo; black outside the photo, as MediaPipe has it."""
-        shrink = float(np.hypot(to_photo[0, 0], to_photo[1, 0])) / side
-        source = self.reduced(shrink)
+        number = self._number(float(np.hypot(to_photo[0, 0], to_photo[1, 0])) / side)
+        matrix = to_photo.copy()
+        if number == 1:
+            source, corner = self._halved(to_photo)
+            matrix[:, 2] -= corner
+        else:
+            source = self._level(number)
+        matrix = matrix / np.array([[side, side, 1]]) / 2**number
         # The pixel grids' origins lie half a pixel inside the first pixel.
-        scale_x, scale_y = source.shape[1] / self.pixels.shape[1], source.shape[0] / self.pixels.shape[0]
-        matrix = to_photo / np.array([[side, side, 1]])
-        matrix = np.array([[scale_x], [scale_y]]) * matrix
         matrix[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         return cv2.warpAffine(source, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_CONSTANT).astype(np.uint8, copy=False)
 
     def reduced(self, most: float) -> Pixels:
-        """Return the smallest of the sizes that is reduced by no more than `most`."""
-        level = 0
-        while most >= 2 and min(self._level(level).shape[:2]) >= 2:
-            level, most = level + 1, most / 2
-        return self._level(level)
+        """Return the photo reduced by no more than `most`; the last pixels of its sides may be left out."""
+        number = self._number(most)
+        return self._level(0 if number == 1 else number)
+
+    def _number(self, shrink: float) -> int:
+        """How often the photo can be halved without being reduced by more."""
+        height, width = self.pixels.shape[:2]
+        return min(int(max(shrink, 1)).bit_length(), int(min(height, width)).bit_length()) - 1
 
     def _level(self, number: int) -> Pixels:
-        while len(self._levels) <= number:
-            last = self._levels[-1]
-            size = (max(1, last.shape[1] // 2), max(1, last.shape[0] // 2))
-            self._levels.append(cv2.resize(last, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False))
+        if number not in self._levels:
+            self._levels[number] = _halve(self._level(number - 1), 1) if number > 2 else _halve(self.pixels, number)
         return self._levels[number]
+
+    def _halved(self, to_photo: NDArray[np.float64]) -> tuple[Pixels, NDArray[np.int64]]:
+        """Return half the size of what the unit square covers, with some pixels around it, and where that begins in the photo."""
+        corners = to_photo @ np.array([[0, 1, 0, 1], [0, 0, 1, 1], [1, 1, 1, 1]])
+        height, width = self.pixels.shape[:2]
+        low = np.clip(np.floor(corners.min(axis=1)).astype(int) - 4, 0, (width - 2, height - 2))
+        high = np.clip(np.ceil(corners.max(axis=1)).astype(int) + 4, low + 2, (width, height))
+        return _halve(self.pixels[low[1] : high[1], low[0] : high[0]], 1), low
+
+
+def _halve(pixels: Pixels, times: int) -> Pixels:
+    """Halve the sides so many times; what is no whole pixel then is left out."""
+    width, height = pixels.shape[1] >> times, pixels.shape[0] >> times
+    whole = pixels[: height << times, : width << times]
+    return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
 def palm_region(keypoints: Floats, box: Floats) -> Region:

@@ -6,6 +6,7 @@ search finds, and says for every place and every octave of size how likely a han
 until no further one is worth its time. train_proposals.py makes proposals.tflite; MODEL_CARD.md says from what.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -26,6 +27,10 @@ SIZES = (3, 8, 16, 32, 64, 128)
 REDUCTION = 4
 LEAST_INPUT = 512
 MULTIPLE = 64
+
+# A picture of more pixels a side than PIECE is looked at in pieces that overlap: the network takes 80 bytes a pixel.
+PIECE = 640
+PIECE_OVERLAP = 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,18 +60,40 @@ class ProposalNetwork:
         """Return where a hand is at least so likely, the peaks of each map only."""
         longest = max(pyramid.pixels.shape[:2])
         shrink = max(1.0, min(REDUCTION, longest / LEAST_INPUT))
-        picture = _input(pyramid, shrink)
-        self._network.take(*picture.shape[:2])
-        self._network.run(picture)
-        levels = [level for name in MAPS for level in np.moveaxis(self._network.output(name), 2, 0)]
         centres, sizes, chances = [], [], []
-        for logits, stride, least in zip(levels, STRIDES, SIZES, strict=True):
+        for logits, stride, least in zip(self._maps(_input(pyramid, shrink)), STRIDES, SIZES, strict=True):
             peaks = (logits >= cv2.dilate(logits, np.ones((3, 3), np.uint8))) & (logits >= np.log(least_chance / (1 - least_chance)))
             y, x = np.nonzero(peaks)
             centres.append((np.stack([x, y], axis=1) + 0.5) * stride * shrink)
             sizes.append(np.full(len(x), least * 2**0.5 * shrink))
             chances.append(1 / (1 + np.exp(-logits[y, x])))
         return Proposals(*(np.concatenate(parts).astype(np.float32) for parts in (centres, sizes, chances)))
+
+    def _maps(self, picture: Pixels) -> list[Floats]:
+        """Return the maps of `SIZES`, of logits, each (cells, cells). A large picture is looked at piece by piece, to spare memory; each
+        piece tells of what lies off its inner edges only.
+        """
+        maps = [np.empty((picture.shape[0] // stride, picture.shape[1] // stride), np.float32) for stride in STRIDES]
+        for top, bottom, rows in _pieces(picture.shape[0]):
+            for left, right, columns in _pieces(picture.shape[1]):
+                self._network.take(bottom - top, right - left)
+                self._network.run(picture[top:bottom, left:right])
+                levels = [level for name in MAPS for level in np.moveaxis(self._network.output(name), 2, 0)]
+                for whole, level, stride in zip(maps, levels, STRIDES, strict=True):
+                    there = np.s_[rows.start // stride : rows.stop // stride, columns.start // stride : columns.stop // stride]
+                    y, x = (rows.start - top) // stride, (columns.start - left) // stride
+                    height, width = whole[there].shape
+                    whole[there] = level[y : y + height, x : x + width]
+        return maps
+
+
+def _pieces(length: int) -> Iterator[tuple[int, int, slice]]:
+    """Cut a side into overlapping pieces: where each begins and ends, and the part of the side that it tells of."""
+    count = max(1, -(-(length - PIECE_OVERLAP) // (PIECE - PIECE_OVERLAP)))
+    step = -(-(length - PIECE_OVERLAP) // (count * MULTIPLE)) * MULTIPLE
+    for start in range(0, length - PIECE_OVERLAP, step) if count > 1 else (0,):
+        stop = min(start + step + PIECE_OVERLAP, length) if count > 1 else length
+        yield start, stop, slice(start and start + PIECE_OVERLAP // 2, stop if stop == length else stop - PIECE_OVERLAP // 2)
 
 
 def _input(pyramid: Pyramid, shrink: float) -> Pixels:
@@ -159,12 +186,16 @@ def _fires(centres: Floats, sides: Floats, shown: int, proposals: Proposals) -> 
     """(2, tiles, proposals) float32: how likely the palm detector fires on each proposal's hand in each tile, shown at so many pixels a
     side, if that hand is easy to see, and if it is hard to.
     """
-    pixels = proposals.sizes / sides[:, None] * shown
-    apart = np.abs(centres[:, None] - proposals.centres).max(axis=2)
-    inside = (sides[:, None] / 2 - apart) / proposals.sizes
-    fires = np.interp(np.log(pixels), np.log(PIXELS), FIRES, left=0, right=0)
-    fires *= np.interp(inside, INSIDE, INSIDE_FACTOR, left=0)
-    return np.stack([fires, fires**HARDER]).astype(np.float32)
+    fires = np.empty((2, len(sides), len(proposals)), np.float32)
+    for start in range(0, len(sides), 256):  # at once, all tiles of a large group photo would take a hundred megabytes
+        some = slice(start, start + 256)
+        pixels = proposals.sizes / sides[some, None] * shown
+        apart = np.abs(centres[some, None] - proposals.centres).max(axis=2)
+        inside = (sides[some, None] / 2 - apart) / proposals.sizes
+        fires[0, some] = np.interp(np.log(pixels), np.log(PIXELS), FIRES, left=0, right=0)
+        fires[0, some] *= np.interp(inside, INSIDE, INSIDE_FACTOR, left=0)
+    fires[1] = fires[0] ** HARDER
+    return fires
 
 
 def _expected(fires: Floats, chances: Floats) -> Floats:

@@ -8,7 +8,7 @@ import pytest
 from gestures import open_photo
 from gestures.hands.litert import ModelWriter
 from gestures.hands.networks import PALM_INPUT, SMALL_PALM_INPUT, Network, Palms, Pyramid
-from gestures.hands.proposals import Plan, ProposalNetwork, Proposals
+from gestures.hands.proposals import MULTIPLE, PIECE, PIECE_OVERLAP, Plan, ProposalNetwork, Proposals, _pieces
 from gestures.hands.search import EXHAUSTIVE, SMALL_TILES, SearchFinder, grid
 
 
@@ -81,6 +81,29 @@ class TestNetwork:
             assert min(np.abs(landmarks - hand.landmarks).mean() for hand in hands) < 15
         large = [side for side in looked if side == PALM_INPUT]
         assert len(large) + (len(looked) - len(large)) / SMALL_TILES < len(list(grid(photo.width, photo.height, EXHAUSTIVE))) / 2
+
+    @pytest.mark.parametrize("length", [64, 640, 704, 1472, 5056])
+    def test_pieces_of_a_large_picture_tell_of_all_of_it(self, length: int) -> None:
+        told = 0
+        for start, stop, kept in _pieces(length):
+            assert stop - start <= PIECE
+            assert start % MULTIPLE == stop % MULTIPLE == kept.start % MULTIPLE == 0
+            assert kept.start == told
+            assert kept.start - start >= (PIECE_OVERLAP // 2 if start else 0)
+            assert stop - kept.stop >= (PIECE_OVERLAP // 2 if stop < length else 0)
+            told = kept.stop
+        assert told == length
+
+    def test_the_same_is_proposed_whether_in_one_piece_or_in_many(self, samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        photo = open_photo((samples / "group.jpg").read_bytes())
+        network, pyramid = ProposalNetwork(), Pyramid(photo.pixels)
+        monkeypatch.setattr("gestures.hands.proposals.PIECE", 10_000)
+        whole = network.propose(pyramid, 0.3)
+        monkeypatch.setattr("gestures.hands.proposals.PIECE", 320)
+        pieces = network.propose(pyramid, 0.1)
+        assert len(whole) >= 10
+        for centre in whole.centres:
+            assert np.linalg.norm(pieces.centres - centre, axis=1).min() < 40
 
     @pytest.mark.parametrize("size", [(1, 1), (1, 900), (700, 3), (65, 64)])
     def test_takes_photos_of_any_shape(self, size: tuple[int, int]) -> None:
