@@ -106,6 +106,23 @@ def test_a_piece_of_a_hand_is_no_hand_but_a_hand_beside_one_is() -> None:
     assert drop_duplicates([knuckle, whole, beside]) == [whole, beside]
 
 
+@pytest.mark.parametrize("shrink", [1.0, 1.9, 2.0, 3.9, 4.0, 7.0, 9.0])
+@pytest.mark.parametrize("place", [(400, 300), (31, 577), (800, 600)])
+def test_a_crop_shows_what_lies_there_at_every_reduction(shrink: float, place: tuple[int, int]) -> None:
+    """Red grows with x and green with y, so that every pixel tells where it comes from; where it lies outside, it is black."""
+    rows, columns = np.mgrid[:601, :801]
+    pyramid = Pyramid(np.stack([columns / 4, rows / 4, np.full_like(rows, 200)], axis=2).astype(np.uint8))
+    region = Region(*map(float, place), 64 * shrink, 0.4)
+    crop = pyramid.crop(region.to_photo(), 64).astype(float)
+    steps = (np.arange(64) + 0.5) / 64
+    across, down = np.meshgrid(steps, steps)
+    x, y = np.moveaxis(np.stack([across, down, np.ones_like(down)], axis=2) @ region.to_photo().T, 2, 0)
+    inside = (x > 8) & (x < 793) & (y > 8) & (y < 593)
+    np.testing.assert_allclose(crop[..., 0][inside], x[inside] / 4 - 0.5, atol=1.1)
+    np.testing.assert_allclose(crop[..., 1][inside], y[inside] / 4 - 0.5, atol=1.1)
+    assert not crop[(x < -8) | (x > 809) | (y < -8) | (y > 609)].any()
+
+
 def test_crop_of_a_region_is_what_the_region_covers() -> None:
     """A region turned by 90 degrees clockwise shows the photo turned back by as much."""
     pixels = np.zeros((100, 100, 3), np.uint8)
