@@ -127,7 +127,8 @@ function reads(hand, ballot) {
 function why(hand) {
   const words = hand.why[language].charAt(0).toUpperCase() + hand.why[language].slice(1);
   if (hand.state !== "posing") return `${words}.`;
-  return `${words} (${text("hand.confidence", { percent: Math.round(hand.pose_confidence * 100) })}).`;
+  const percent = Math.min(99, Math.round(hand.pose_confidence * 100)); // nothing that is computed is certain
+  return `${words} (${text("hand.confidence", { percent })}).`;
 }
 
 function lists(stances) {

@@ -35,7 +35,7 @@ function number(value) {
 }
 
 function percent(share) {
-  return Math.round(share * 100);
+  return Math.min(99, Math.round(share * 100)); // nothing that is computed is certain
 }
 
 /** "1, 2, or 3" in the current language. */
