@@ -119,7 +119,7 @@ class TestGrid:
     @pytest.mark.parametrize(("order", "reverse"), [("sure", True), ("unsure", False)])
     def test_sorting_by_confidence(self, page, order, reverse):
         page.get_by_label("Urutan").select_option(order)
-        found = [int(one.rstrip("%")) for one in page.locator(".tile-sure").all_inner_texts()]
+        found = [int(one.rstrip("%")) for one in page.locator(".tile-sure").all_text_contents()]
         assert found == sorted(found, reverse=reverse)
 
     def test_more_hands_than_are_made_at_once(self, visit, batch, tmp_path):
