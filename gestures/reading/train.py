@@ -502,11 +502,14 @@ def held_out(hands: list[TrainingHand], labels: list[Floats | None], epochs: int
 
 
 def unseen(hands: list[TrainingHand], labels: list[Floats | None], pose: str, epochs: int) -> tuple[int, float]:
-    """Leave every hand of a pose's shape out of training, rendered ones too; return how many there are and the share read right."""
+    """Leave every photographed hand of a pose's shape out of training; return how many there are and the share read right."""
     shape = parts_of(pose)[:8]
-    same = [parts is not None and np.array_equal(parts[:8], shape, equal_nan=True) for parts in labels]
+    same = [
+        parts is not None and hand.source != "rendered" and np.array_equal(parts[:8], shape, equal_nan=True)
+        for hand, parts in zip(hands, labels, strict=True)
+    ]
     head = train(hands, [None if left_out else parts for parts, left_out in zip(labels, same, strict=True)], epochs)
-    asked = [i for i, left_out in enumerate(same) if left_out and hands[i].source != "rendered"]
+    asked = [i for i, left_out in enumerate(same) if left_out]
     _, right = judged(predict([hands[i] for i in asked], head), [labels[i] for i in asked])
     return len(asked), float(right.mean())
 
@@ -574,7 +577,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, required=True, help="folder for the collected hands; outside the project")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("head.npz"))
     parser.add_argument("--epochs", type=int, default=14)
-    parser.add_argument("--without", metavar="POSE", help="only print how often POSE is read right by a head that never saw it")
+    parser.add_argument("--without", metavar="POSE", help="only print how often POSE is read right by a head that no photo taught it")
     options = parser.parse_args(arguments)
 
     hands = collect_all(options.photos, options.rendered, options.cache)
