@@ -89,11 +89,15 @@ class ProposalNetwork:
 
 def _pieces(length: int) -> Iterator[tuple[int, int, slice]]:
     """Cut a side into overlapping pieces: where each begins and ends, and the part of the side that it tells of."""
-    count = max(1, -(-(length - PIECE_OVERLAP) // (PIECE - PIECE_OVERLAP)))
+    if length <= PIECE:
+        yield 0, length, slice(0, length)
+        return
+    count = -(-(length - PIECE_OVERLAP) // (PIECE - PIECE_OVERLAP))
     step = -(-(length - PIECE_OVERLAP) // (count * MULTIPLE)) * MULTIPLE
-    for start in range(0, length - PIECE_OVERLAP, step) if count > 1 else (0,):
-        stop = min(start + step + PIECE_OVERLAP, length) if count > 1 else length
-        yield start, stop, slice(start and start + PIECE_OVERLAP // 2, stop if stop == length else stop - PIECE_OVERLAP // 2)
+    margin = PIECE_OVERLAP // 2
+    for start in range(0, length - PIECE_OVERLAP, step):
+        stop = min(start + step + PIECE_OVERLAP, length)
+        yield start, stop, slice(start + margin if start else 0, stop - margin if stop < length else length)
 
 
 def _input(pyramid: Pyramid, shrink: float) -> Pixels:

@@ -1,7 +1,7 @@
 """How proposals.tflite is made: `python -m gestures.hands.train_proposals PHOTOS RENDERED --cache DIR` (needs the extra `train`).
 
-The network is distilled from the exhaustive search: *collect* lets that find the hands of many photos, once; *train* shows the network
-pieces of those photos at every scale, some with people and rendered hands pasted in, and asks where the hands are and how large; *write*
+The network is distilled from a dense search: *collect* lets that find the hands of many photos, once; *train* shows the network pieces
+of those photos at every scale, some with people and rendered hands pasted in, and asks where the hands are and how large; *write*
 folds its normalisation into the weights and writes a LiteRT model. Photos of one site stay together in what is kept to measure by.
 
 PHOTOS is laid out like ../shared/photos. RENDERED holds pictures and labels.jsonl, as samples/render makes them.
@@ -12,7 +12,7 @@ import json
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from gestures.hands.litert import ModelWriter
 from gestures.hands.networks import Floats, Pixels
 from gestures.hands.proposals import MAPS, SIZES, STRIDES
-from gestures.hands.search import EXHAUSTIVE, SearchFinder
+from gestures.hands.search import SearchFinder, SearchSettings
 from gestures.photo import open_photo
 
 # How often each folder's photos are shown; a group photo is worth many portraits.
@@ -32,6 +32,8 @@ FOLDERS = {"hagrid": 1.0, "scenes": 0.7, "rest_events": 1.5, "rest": 1.5, "group
 LONGEST = 1280  # pixels; larger photos are reduced to this for training
 SIDE = 320  # of the pieces shown, in pixels
 LARGEST = 1000.0
+# Large tiles all over the photo, and small ones where the network so far proposes hands: what it has missed is found, too.
+DENSE = SearchSettings(zooms=(0.5, 0.7, 1, 2, 4, 8), zooms_in_doubt=(), palm_threshold=0.15, presence_threshold=0.3)
 # The landmark network's presence from which a hand is taught as one. Below lie ears, collars and many a true hand: neither is asked for.
 SURE = 0.8
 # A cell that should say "a hand" weighs so much more than one that should not: missing one costs more than one tile in vain.
@@ -53,11 +55,11 @@ class Example:
 
 
 def collect(photos: Path, cache: Path) -> list[Example]:
-    """Return every photo with the hands that the exhaustive search finds in it; what lies in the cache is not searched again."""
+    """Return every photo with the hands that the dense search finds in it; what lies in the cache is not searched again."""
     file = cache / "proposals.jsonl"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        with SearchFinder(settings=replace(EXHAUSTIVE, presence_threshold=0.3)) as finder, file.open("w") as out:
+        with SearchFinder(settings=DENSE) as finder, file.open("w") as out:
             for path in sorted(path for folder in FOLDERS for path in (photos / folder).rglob("*.jpg")):
                 hands = [(*hand.box, hand.presence) for hand in finder.find(open_photo(path.read_bytes()))]
                 out.write(json.dumps([path.relative_to(photos).as_posix(), hands]) + "\n")
@@ -74,14 +76,14 @@ def _example(photos: Path, name: str, hands: list[list[float]]) -> Example:
 
 
 def rendered(folder: Path) -> list[Example]:
-    """Return the rendered hands, each with its one box."""
+    """Return the rendered hands, each with its one box; those with brown or dark skin twice, for photos show fewer of them."""
     examples = []
     for line in (folder / "labels.jsonl").read_text().splitlines():
         entry = json.loads(line)
         pixels = open_photo((folder / entry["file"]).read_bytes()).pixels
         points = np.array(entry["landmarks"], np.float32)
         box = np.concatenate([points.min(axis=0), np.ptp(points, axis=0)])[None]
-        examples.append(Example(entry["file"], pixels, box, np.ones(1, bool)))
+        examples += [Example(entry["file"], pixels, box, np.ones(1, bool))] * (2 if entry.get("tone") in ("brown", "dark") else 1)
     return examples
 
 
@@ -365,7 +367,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path)
     parser.add_argument("rendered", type=Path)
-    parser.add_argument("--cache", type=Path, required=True, help="folder for what the exhaustive search found; outside the project")
+    parser.add_argument("--cache", type=Path, required=True, help="folder for what the dense search found; outside the project")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("proposals.tflite"))
     parser.add_argument("--steps", type=int, default=3600)
     parser.add_argument("--measure", action="store_true", help="leave an eighth of the sites out, and print the loss on them")
