@@ -117,7 +117,7 @@ class PalmDetector:
 
     def __init__(self, model: bytes, threads: int = 1, side: int = PALM_INPUT) -> None:
         self.side = side
-        self._network = Network(_for_side(model, side), threads)
+        self._network = Network(model if side == PALM_INPUT else _for_side(model, side), threads)
         self._anchors = _anchors(side)
 
     def detect(self, picture: Pixels, threshold: float) -> Palms:

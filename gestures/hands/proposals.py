@@ -1,7 +1,7 @@
 """Where in a photo hands could be, and how large: one look of a small network at a reduced copy of the whole photo.
 
 A large photo holds some four hundred places and scales at which the palm detector would have to look, and nearly all of them are sky,
-wall, floor or cloth. The proposal network (a fully convolutional one, 0.2 million weights, our own) was taught what the exhaustive
+wall, floor or cloth. The proposal network (a fully convolutional one, 0.2 million weights, our own) was taught what a dense
 search finds, and says for every place and every octave of size how likely a hand is there; `Plan` then chooses tiles one by one
 until no further one is worth its time. train_proposals.py makes proposals.tflite; MODEL_CARD.md says from what.
 """

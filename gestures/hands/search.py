@@ -70,7 +70,7 @@ def tiles_at(*zooms: float) -> SearchSettings:
     return SearchSettings(zooms=zooms, zooms_in_doubt=(), least_gain=inf)
 
 
-# Every tile that a hand could need; what the proposals are taught by, and measured against.
+# Every tile that a hand could need; what a search led by proposals is measured against.
 EXHAUSTIVE = tiles_at(0.5, 0.7, 1, 2, 4, 8, 12)
 
 
