@@ -27,7 +27,7 @@ from gestures.hands.proposals import ProposalNetwork
 STEPS: tuple[tuple[str, object, str], ...] = (
     ("decode", gestures.checker, "open_photo"),
     ("proposals", ProposalNetwork, "propose"),
-    ("choosing tiles", search.SearchFinder, "find_palms"),
+    ("choosing tiles", search.SearchFinder, "find"),
     ("crops", Pyramid, "crop"),
     ("palm network", PalmDetector, "detect"),
     ("landmark network", LandmarkNetwork, "run"),

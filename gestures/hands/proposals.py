@@ -139,25 +139,23 @@ PALM_WIDTHS = (0.2, 1.2)
 class Plan:
     """Which tile to look at next: where the palm detector can be expected to find the most hands that it has not found yet.
 
-    What it finds is taken off the plan; where it finds nothing, a hand becomes less likely, by Bayes' rule. The plan ends where the next
-    tile would add fewer than `least_gain` of a hand.
+    What it finds is taken off the plan; where it finds nothing, a hand becomes less likely, by Bayes' rule.
     """
 
-    def __init__(self, proposals: Proposals, least_gain: float) -> None:
-        proposals = proposals.likeliest(MOST_PROPOSALS)
-        self._proposals, self._least_gain = proposals, least_gain
+    def __init__(self, proposals: Proposals) -> None:
+        self._proposals = proposals = proposals.likeliest(MOST_PROPOSALS)
         self._sides = (proposals.sizes[:, None] * np.array(TILE_SIDES, np.float32)).ravel()
         self._centres = np.repeat(proposals.centres, len(TILE_SIDES), axis=0)
         self._fires = _fires(self._centres, self._sides, SMALL_PALM_INPUT, proposals)
         self._left = np.outer([1 - HARD, HARD], proposals.chances).astype(np.float32)
         self._gains = _expected(self._fires, self._left)
 
-    def next(self) -> Region | None:
-        """Return the next tile, or None at the end."""
+    def next(self, least_gain: float) -> Region | None:
+        """Return the next tile, or None where no further one can be expected to add so many hands."""
         if not len(self._gains):
             return None
         best = int(self._gains.argmax())
-        if self._gains[best] < self._least_gain:
+        if self._gains[best] < least_gain:
             return None
         x, y = self._centres[best]
         tile = Region(float(x), float(y), float(self._sides[best]), 0.0)

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
+import cv2
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from gestures.hands.bundle import load_bundle
 from gestures.hands.finder import Hand
 from gestures.hands.landmarker import LandmarkerFinder
 from gestures.hands.networks import PalmDetector, Palms, Pyramid, Region
-from gestures.hands.search import SearchFinder, drop_duplicates, grid, suppress, tiles_at
+from gestures.hands.search import SearchFinder, SearchSettings, drop_duplicates, grid, suppress, tiles_at
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 ONE_TILE = replace(tiles_at(1), palm_threshold=0.5, presence_threshold=0.5, looks=1)
@@ -67,6 +69,31 @@ def test_hand_lies_where_it_is(search: SearchFinder) -> None:
     (other,) = [hand for hand in search.find(mirrored) if hand.size > 200]
     assert {hand.side, other.side} == {"left", "right"}
     assert np.abs(hand.landmarks[8, 0] - (photo.width - 1 - other.landmarks[8, 0])) < 0.05 * hand.size
+
+
+@pytest.mark.parametrize("name", ["peace.jpg", "like.jpg", "two_thumbs.jpg", "at_rest.jpg"])
+def test_a_close_up_is_not_searched_for_small_hands(name: str) -> None:
+    photo, found, tiles = sample(name), [], []
+    for close_ups in (True, False):
+        with (
+            SearchFinder(settings=SearchSettings(close_ups=close_ups)) as finder,
+            patch.object(PalmDetector, "detect", autospec=True, side_effect=PalmDetector.detect) as detect,
+        ):
+            found.append(finder.find(photo))
+        tiles.append(detect.call_count)
+    assert tiles[0] < tiles[1] / 2
+    assert len(found[0]) == len(found[1]) > 0
+    for one, other in zip(*found, strict=True):
+        assert np.abs(one.landmarks - other.landmarks).mean() < 0.02 * one.size
+
+
+def test_a_hand_near_the_camera_hides_no_far_ones() -> None:
+    near, far = sample("peace.jpg").pixels, sample("group.jpg").pixels
+    near = cv2.resize(near, (far.shape[0], far.shape[0])).astype(np.uint8)
+    with SearchFinder() as finder:
+        hands = finder.find(Photo(np.ascontiguousarray(np.hstack([near, far]))))
+    assert hands[0].share > 0.15
+    assert sum(hand.share < 0.1 for hand in hands) >= 15
 
 
 @pytest.mark.parametrize("size", [(33, 33), (1, 400), (640, 480), (2000, 300)])

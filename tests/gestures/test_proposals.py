@@ -1,13 +1,14 @@
 """Where hands are proposed, in which order tiles are looked at, and how the network's file is written."""
 
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 
 from gestures import open_photo
 from gestures.hands.litert import ModelWriter
-from gestures.hands.networks import PALM_INPUT, SMALL_PALM_INPUT, Network, Palms, Pyramid
+from gestures.hands.networks import PALM_INPUT, SMALL_PALM_INPUT, Network, PalmDetector, Palms, Pyramid
 from gestures.hands.proposals import MULTIPLE, PIECE, PIECE_OVERLAP, Plan, ProposalNetwork, Proposals, _pieces
 from gestures.hands.search import EXHAUSTIVE, SMALL_TILES, SearchFinder, grid
 
@@ -26,36 +27,36 @@ def palms(*rows: tuple[float, float, float]) -> Palms:
 
 class TestPlan:
     def test_nothing_proposed_is_nothing_to_look_at(self) -> None:
-        assert Plan(proposals(), 0.03).next() is None
+        assert Plan(proposals()).next(0.03) is None
 
     def test_a_hand_found_is_not_looked_for_again(self) -> None:
-        plan = Plan(proposals((100, 100, 40, 0.9)), 0.03)
-        tile = plan.next()
+        plan = Plan(proposals((100, 100, 40, 0.9)))
+        tile = plan.next(0.03)
         assert tile is not None
         assert abs(tile.x - 100) + abs(tile.y - 100) < 40
         assert 0.2 < 40 / tile.side < 1.2
         plan.saw(tile, SMALL_PALM_INPUT, palms((102, 110, 20)))
-        assert plan.next() is None
+        assert plan.next(0.03) is None
 
     def test_a_likely_hand_not_found_is_looked_for_in_other_tiles_and_given_up_at_last(self) -> None:
-        plan = Plan(proposals((100, 100, 40, 0.9)), 0.03)
+        plan = Plan(proposals((100, 100, 40, 0.9)))
         places = []
-        while tile := plan.next():
+        while tile := plan.next(0.03):
             places.append((tile.x, tile.y, tile.side))
             plan.saw(tile, SMALL_PALM_INPUT, palms((300, 300, 20), (100, 100, 200)))  # elsewhere, and far too large
         assert 1 < len(places) < 12
         assert len(set(places)) == len(places)
 
     def test_an_unlikely_hand_is_worth_no_tile_but_several_are(self) -> None:
-        assert Plan(proposals((100, 100, 40, 0.02)), 0.03).next() is None
-        assert Plan(proposals(*((100 + 10 * i, 100, 40, 0.02) for i in range(5))), 0.03).next() is not None
+        assert Plan(proposals((100, 100, 40, 0.02))).next(0.03) is None
+        assert Plan(proposals(*((100 + 10 * i, 100, 40, 0.02) for i in range(5)))).next(0.03) is not None
 
     def test_hands_near_each_other_share_a_tile(self) -> None:
-        plan = Plan(proposals((100, 100, 40, 0.8), (160, 100, 40, 0.8)), 0.03)
-        tile = plan.next()
+        plan = Plan(proposals((100, 100, 40, 0.8), (160, 100, 40, 0.8)))
+        tile = plan.next(0.03)
         assert tile is not None
         plan.saw(tile, SMALL_PALM_INPUT, palms((100, 100, 20), (160, 100, 20)))
-        assert plan.next() is None
+        assert plan.next(0.03) is None
 
 
 class TestNetwork:
@@ -70,17 +71,17 @@ class TestNetwork:
 
     def test_saves_most_of_the_tiles_and_no_sure_hand(self, samples: Path) -> None:
         photo = open_photo((samples / "group.jpg").read_bytes())
-        looked: list[float] = []
         with SearchFinder() as search, SearchFinder(settings=EXHAUSTIVE) as exhaustive:
-            look, all_hands = search._look_for_palms, exhaustive.find(photo)
-            search._look_for_palms = lambda pyramid, tile, of: (looked.append(of.side), look(pyramid, tile, of))[1]  # type: ignore[method-assign]
-            hands = search.find(photo)
+            all_hands = exhaustive.find(photo)
+            with patch.object(PalmDetector, "detect", autospec=True, side_effect=PalmDetector.detect) as detect:
+                hands = search.find(photo)
         sure = [hand.landmarks for hand in all_hands if hand.presence > 0.9 and hand.size > 50]
         assert len(sure) >= 15
         for landmarks in sure:
             assert min(np.abs(landmarks - hand.landmarks).mean() for hand in hands) < 15
-        large = [side for side in looked if side == PALM_INPUT]
-        assert len(large) + (len(looked) - len(large)) / SMALL_TILES < len(list(grid(photo.width, photo.height, EXHAUSTIVE))) / 2
+        looked = [call.args[0].side for call in detect.call_args_list]
+        large = looked.count(PALM_INPUT)
+        assert large + (len(looked) - large) / SMALL_TILES < len(list(grid(photo.width, photo.height, EXHAUSTIVE))) / 2
 
     @pytest.mark.parametrize("length", [64, 640, 704, 1472, 5056])
     def test_pieces_of_a_large_picture_tell_of_all_of_it(self, length: int) -> None:
