@@ -73,7 +73,8 @@ def tables(report: Report) -> Iterator[tuple[str, list[Row]]]:
 
 
 def _timing_rows(report: Report) -> Iterator[Row]:
-    yield ["scene", "MP", "hands", "search, ms", "MediaPipe, ms", "ratio", "found", "by MediaPipe", "tiles", "of", "peak, MB"]
+    heads = ["scene", "MP", "hands", "search, ms", "MediaPipe, ms", "ratio", "found", "by MediaPipe"]
+    yield [*heads, "tiles", "small tiles", "exhaustive tiles", "peak, MB"]
     for i, one in enumerate(report.timings):
         yield [
             one.name,
@@ -85,6 +86,7 @@ def _timing_rows(report: Report) -> Iterator[Row]:
             f"{one.search_recall:.2f}",
             f"{one.mediapipe_recall:.2f}",
             str(one.tiles),
+            str(one.small_tiles),
             str(one.tiles_possible),
             f"{report.memory[i].peak:.0f}" if i < len(report.memory) else "–",
         ]

@@ -4,7 +4,7 @@ since machines are noisy; then where the time of a check goes, and photos per se
 
 import json
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from gestures import Checker, open_photo
 from gestures.findings import Findings
 from gestures.hands import search
 from gestures.hands.landmarker import LandmarkerFinder
-from gestures.hands.networks import LandmarkNetwork, PalmDetector, Pyramid
+from gestures.hands.networks import PALM_INPUT, SMALL_PALM_INPUT, LandmarkNetwork, PalmDetector, Pyramid
 from gestures.hands.proposals import ProposalNetwork
 
 # What each step of a check calls, to time it from outside.
@@ -63,7 +63,8 @@ CASES = (
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Medians in milliseconds of the whole check and of the reference, and their ratio; recall of the scene's hands by both finders; tiles
-    that the palm detector looked at, of those of the exhaustive search; share of a check's time for each step.
+    that the palm detector looked at, large and small ones, and those of the exhaustive search, all large; share of a check's time for each
+    step.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Timing:
     search_recall: float
     mediapipe_recall: float
     tiles: int
+    small_tiles: int
     tiles_possible: int
     steps: dict[str, float]
 
@@ -91,7 +93,7 @@ def time_case(case: Case, scene: Scene, rounds: int) -> Timing:
             theirs_found = landmarker.find(open_photo(scene.data))
             theirs.append(time.perf_counter() - between)
             ours.append(between - started)
-        with _watched() as (seconds, calls):
+        with _watched() as (seconds, sides):
             started = time.perf_counter()
             result = checker.check(scene.data).to_dict()
             advised = time.perf_counter()
@@ -112,7 +114,8 @@ def time_case(case: Case, scene: Scene, rounds: int) -> Timing:
         round(search_ms / mediapipe_ms, 2),
         round(sum(found) / len(truth), 3),
         round(sum(found_theirs) / len(truth), 3),
-        calls["palm network"],
+        sides[PALM_INPUT],
+        sides[SMALL_PALM_INPUT],
         sum(1 for _ in search.grid(advice.width, advice.height, search.EXHAUSTIVE)),
         {step: round(seconds[step] / (ended - started), 4) for step in sorted(seconds, key=lambda step: -seconds[step])},
     )
@@ -123,10 +126,10 @@ def _encode(result: dict[str, Any]) -> bytes:
 
 
 @contextmanager
-def _watched() -> Iterator[tuple[dict[str, float], dict[str, int]]]:
-    """Time what each step calls. Yields seconds and calls by step; a step inside another counts for itself alone."""
+def _watched() -> Iterator[tuple[dict[str, float], Counter[int]]]:
+    """Time what each step calls. Yields seconds by step, a step inside another for itself alone; and tiles by their side in pixels."""
     seconds: dict[str, float] = defaultdict(float)
-    calls: dict[str, int] = defaultdict(int)
+    sides: Counter[int] = Counter()
     inner: list[float] = []
 
     def timed(step: str, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -138,7 +141,8 @@ def _watched() -> Iterator[tuple[dict[str, float], dict[str, int]]]:
             finally:
                 took = time.perf_counter() - started
                 seconds[step] += took - inner.pop()
-                calls[step] += 1
+                if args and isinstance(args[0], PalmDetector):
+                    sides[args[0].side] += 1
                 if inner:
                     inner[-1] += took
 
@@ -147,7 +151,7 @@ def _watched() -> Iterator[tuple[dict[str, float], dict[str, int]]]:
     with ExitStack() as stack:
         for step, owner, name in STEPS:
             stack.enter_context(patch.object(owner, name, timed(step, getattr(owner, name))))
-        yield seconds, calls
+        yield seconds, sides
 
 
 @dataclass(frozen=True, slots=True)
