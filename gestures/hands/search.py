@@ -282,8 +282,8 @@ MIRROR_ADDS = 0.1
 DUPLICATE_DISTANCE = 0.25
 SAME_PALM = 0.15
 
-# A hand that lies with so much of its box in another's, and is so much smaller, is a knuckle or a fingertip of that one, unless the
-# landmark network is so much surer of it.
+# A hand that lies with so much of its box in another's, or in those of two hands that touch, and is so much smaller, is a knuckle or a
+# fingertip of theirs, unless the landmark network is so much surer of it.
 PIECE_INSIDE = 0.85
 PIECE_SIZE = 0.8
 PIECE_PRESENCE = 0.1
@@ -295,14 +295,19 @@ def drop_duplicates(hands: list[Hand]) -> list[Hand]:
     for hand in sorted(hands, key=lambda hand: -hand.presence * hand.palm_score):
         if not any(_distance(hand.landmarks, other.landmarks) <= DUPLICATE_DISTANCE for other in kept):
             kept.append(hand)
-    return [hand for hand in kept if not any(_is_piece(hand, other) for other in kept)]
+    return [hand for hand in kept if not _is_piece(hand, kept)]
 
 
-def _is_piece(hand: Hand, whole: Hand) -> bool:
-    (x, y, width, height), (x0, y0, width0, height0) = hand.box, whole.box
-    wide, high = min(x + width, x0 + width0) - max(x, x0), min(y + height, y0 + height0) - max(y, y0)
-    inside = max(wide, 0) * max(high, 0) >= PIECE_INSIDE * width * height
-    return inside and hand.size < PIECE_SIZE * whole.size and whole.presence > hand.presence - PIECE_PRESENCE
+def _is_piece(hand: Hand, hands: list[Hand]) -> bool:
+    """Whether a hand is a piece of a larger one, or of two that touch."""
+    x, y, width, height = hand.box
+    inside = 0.0
+    for whole in hands:
+        if hand.size < PIECE_SIZE * whole.size and whole.presence > hand.presence - PIECE_PRESENCE:
+            x0, y0, width0, height0 = whole.box
+            wide, high = min(x + width, x0 + width0) - max(x, x0), min(y + height, y0 + height0) - max(y, y0)
+            inside += max(wide, 0) * max(high, 0)
+    return inside >= PIECE_INSIDE * width * height
 
 
 def _is_palm_of(keypoints: Floats, hand: Hand) -> bool:
