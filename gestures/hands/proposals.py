@@ -129,6 +129,9 @@ TILE_SIDES = (1.4, 2.0, 2.8, 4.0, 5.6)
 # So many of the likeliest proposals are planned for; a group photo of 50 megapixels has about as many.
 MOST_PROPOSALS = 800
 
+# So many pairs of tile and proposal are weighed at once; all of a large group photo would take a hundred megabytes.
+PAIRS = 250_000
+
 # A palm found lies within so many hands of its proposal's middle, and is so wide, in hands. One of which the palm detector is less sure is
 # looked for again: seen better, it shows the landmark network where the hand is.
 NEAR = 0.5
@@ -166,13 +169,13 @@ class Plan:
         """Take note of what the palm detector found, in pixels of the photo, in a tile that it was shown at side² pixels."""
         if not len(self._gains):
             return
-        fires = _fires(np.array([[tile.x, tile.y]], np.float32), np.array([tile.side], np.float32), side, self._proposals)[:, 0]
+        fires = _fires(np.array([[tile.x, tile.y]], np.float32), np.array([tile.side], np.float32), side, self._proposals)[:, :, 0]
         shown = np.flatnonzero(fires[0])
         fires, left = fires[:, shown], self._left[:, shown]
         less = left * (1 - fires) / (1 - (left * fires).sum(axis=0))
         less[:, self._found(palms, shown)] = 0
         self._left[:, shown] = less
-        self._gains -= _expected(self._fires[:, :, shown], left - less)
+        self._gains -= _expected(self._fires[:, shown], left - less)
 
     def _found(self, palms: Palms, which: NDArray[np.intp]) -> NDArray[np.bool_]:
         """(which,) bool: whether one of the palms is the proposal's hand, and a certain one."""
@@ -185,22 +188,23 @@ class Plan:
 
 
 def _fires(centres: Floats, sides: Floats, shown: int, proposals: Proposals) -> Floats:
-    """(2, tiles, proposals) float32: how likely the palm detector fires on each proposal's hand in each tile, shown at so many pixels a
+    """(2, proposals, tiles) float32: how likely the palm detector fires on each proposal's hand in each tile, shown at so many pixels a
     side, if that hand is easy to see, and if it is hard to.
     """
-    fires = np.empty((2, len(sides), len(proposals)), np.float32)
-    for start in range(0, len(sides), 256):  # at once, all tiles of a large group photo would take a hundred megabytes
-        some = slice(start, start + 256)
-        pixels = proposals.sizes / sides[some, None] * shown
-        apart = np.abs(centres[some, None] - proposals.centres).max(axis=2)
-        inside = (sides[some, None] / 2 - apart) / proposals.sizes
-        fires[0, some] = np.interp(np.log(pixels), np.log(PIXELS), FIRES, left=0, right=0)
-        fires[0, some] *= np.interp(inside, INSIDE, INSIDE_FACTOR, left=0)
-    fires[1] = fires[0] ** HARDER
+    fires = np.zeros((2, len(proposals), len(sides)), np.float32)
+    step = max(1, PAIRS // max(1, len(sides)))
+    for start in range(0, len(proposals), step):
+        places, sizes = proposals.centres[start : start + step], proposals.sizes[start : start + step]
+        across, down = (np.abs(places[:, None, axis] - centres[:, axis]) for axis in (0, 1))
+        inside = (sides / 2 - np.maximum(across, down)) / sizes[:, None]
+        which, tiles = np.nonzero(inside > INSIDE[0])
+        chances = np.interp(np.log(sizes[which] / sides[tiles] * shown), np.log(PIXELS), FIRES, left=0, right=0)
+        chances *= np.interp(inside[which, tiles], INSIDE, INSIDE_FACTOR)
+        fires[:, start + which, tiles] = chances, chances**HARDER
     return fires
 
 
 def _expected(fires: Floats, chances: Floats) -> Floats:
-    """(tiles,) float32: on how many hands the palm detector fires on average. fires: (2, tiles, proposals), chances: (2, proposals)."""
-    expected: Floats = (fires @ chances[:, :, None]).sum(axis=0)[:, 0]
+    """(tiles,) float32: on how many hands the palm detector fires on average. fires: (2, proposals, tiles), chances: (2, proposals)."""
+    expected: Floats = (chances[:, None] @ fires).sum(axis=0)[0]
     return expected

@@ -198,7 +198,7 @@ class _Search:
         for box, keypoints, score in zip(palms.boxes, palms.keypoints, palms.scores, strict=True):
             if score < least_score:
                 break
-            if not any(_is_palm_of(keypoints, hand) or _is_piece_of(box, hand) for hand in found):
+            if not _is_palm_of(box, keypoints, found):
                 palm = keypoints.tobytes()
                 if palm not in self._looked:
                     self._looked[palm] = self._look(box, keypoints, score, found)
@@ -211,7 +211,7 @@ class _Search:
         network, pyramid = self._finder.landmark_network, self._pyramid
         looks = [network.run(pyramid, palm_region(keypoints, box))]
         if self._settings.looks > 1:
-            if looks[0].presence < HOPELESS or any(_distance(looks[0].landmarks, hand.landmarks) <= DUPLICATE_DISTANCE for hand in known):
+            if looks[0].presence < HOPELESS or _is_among(looks[0].landmarks, known):
                 return None
             region = landmark_region(looks[0].landmarks)
             looks.append(network.run(pyramid, region))
@@ -293,7 +293,7 @@ def drop_duplicates(hands: list[Hand]) -> list[Hand]:
     """Keep each hand once, the one that the landmark network and the palm detector are surest of together, and no pieces of hands."""
     kept: list[Hand] = []
     for hand in sorted(hands, key=lambda hand: -hand.presence * hand.palm_score):
-        if not any(_distance(hand.landmarks, other.landmarks) <= DUPLICATE_DISTANCE for other in kept):
+        if not _is_among(hand.landmarks, kept):
             kept.append(hand)
     return [hand for hand in kept if not _is_piece(hand, kept)]
 
@@ -310,19 +310,33 @@ def _is_piece(hand: Hand, hands: list[Hand]) -> bool:
     return inside >= PIECE_INSIDE * width * height
 
 
-def _is_palm_of(keypoints: Floats, hand: Hand) -> bool:
-    """Whether a palm is that of a hand found already: its keypoints lie on the hand's, on average, nearer than a share of its size."""
-    return float(np.linalg.norm(keypoints - hand.landmarks[PALM_LANDMARKS, :2], axis=1).mean()) <= SAME_PALM * hand.size
+def _is_palm_of(box: Floats, keypoints: Floats, hands: list[Hand]) -> bool:
+    """Whether a palm is that of a hand found already, or a piece of it.
+
+    It is its palm where its keypoints lie on the hand's, on average, nearer than a share of its size; and a piece where its middle lies in
+    the hand's box and it is far too small to be its palm.
+    """
+    if not hands:
+        return False
+    points = _in_picture(hands)
+    low, high = points.min(axis=1), points.max(axis=1)
+    sizes = (high - low).max(axis=1)
+    palms = np.linalg.norm(points[:, PALM_LANDMARKS] - keypoints, axis=2).mean(axis=1) <= SAME_PALM * sizes
+    middle = (box[:2] + box[2:]) / 2
+    pieces = ((low <= middle) & (middle <= high)).all(axis=1) & (box[2] - box[0] < PIECE_OF_PALM * sizes)
+    return bool((palms | pieces).any())
 
 
-def _is_piece_of(box: Floats, hand: Hand) -> bool:
-    """Whether a palm box is a piece of a hand found already: its middle lies in the hand's box, and it is far too small to be its palm."""
-    x, y, width, height = hand.box
-    middle_x, middle_y = (box[:2] + box[2:]) / 2
-    return bool(x <= middle_x <= x + width and y <= middle_y <= y + height and box[2] - box[0] < PIECE_OF_PALM * hand.size)
+def _is_among(landmarks: Points, hands: list[Hand]) -> bool:
+    """Whether landmarks are those of one of the hands: their mean distance in the picture is a small share of the smaller one's size."""
+    if not hands:
+        return False
+    points = _in_picture(hands)
+    sizes = np.minimum(np.ptp(points, axis=1).max(axis=1), np.ptp(landmarks[:, :2], axis=0).max())
+    distances = np.linalg.norm(points - landmarks[:, :2], axis=2).mean(axis=1)
+    return bool((distances <= DUPLICATE_DISTANCE * sizes).any())
 
 
-def _distance(one: Points, other: Points) -> float:
-    """Mean distance of two hands' landmarks in the picture, as a share of the smaller one's size."""
-    size = min(float(np.ptp(points[:, :2], axis=0).max()) for points in (one, other))
-    return float(np.linalg.norm(one[:, :2] - other[:, :2], axis=1).mean()) / max(size, 1e-6)
+def _in_picture(hands: list[Hand]) -> Floats:
+    """(n, 21, 2) float32: where the landmarks of the hands lie in the photo."""
+    return np.stack([hand.landmarks[:, :2] for hand in hands])

@@ -133,6 +133,14 @@ def test_a_piece_of_a_hand_is_no_hand_but_a_hand_beside_one_is() -> None:
     assert drop_duplicates([knuckle, whole, beside]) == [whole, beside]
 
 
+def test_what_lies_across_two_hands_that_touch_is_a_piece_of_them() -> None:
+    points = np.random.default_rng(2).random((21, 3), np.float32) * 100
+    left, right = Hand(points, points, "left", 0.9), Hand(points + np.array([95, 0, 0], np.float32), points, "right", 0.9)
+    tips = Hand(points * np.float32(0.3) + np.array([82, 30, 0], np.float32), points, "left", 0.8)
+    assert drop_duplicates([left, tips, right]) == [left, right]
+    assert drop_duplicates([left, tips]) == [left, tips]
+
+
 @pytest.mark.parametrize("shrink", [1.0, 1.9, 2.0, 3.9, 4.0, 7.0, 9.0])
 @pytest.mark.parametrize("place", [(400, 300), (31, 577), (800, 600)])
 def test_a_crop_shows_what_lies_there_at_every_reduction(shrink: float, place: tuple[int, int]) -> None:
