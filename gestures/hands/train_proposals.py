@@ -33,7 +33,7 @@ LONGEST = 1280  # pixels; larger photos are reduced to this for training
 SIDE = 320  # of the pieces shown, in pixels
 LARGEST = 1000.0
 # Large tiles all over the photo, and small ones where the network so far proposes hands: what it has missed is found, too.
-DENSE = SearchSettings(zooms=(0.5, 0.7, 1, 2, 4, 8), zooms_in_doubt=(), palm_threshold=0.15, presence_threshold=0.3)
+DENSE = SearchSettings(zooms=(0.5, 0.7, 1, 2, 4, 8), zooms_in_doubt=(), close_ups=False, palm_threshold=0.15, presence_threshold=0.3)
 # The landmark network's presence from which a hand is taught as one. Below lie ears, collars and many a true hand: neither is asked for.
 SURE = 0.8
 # A cell that should say "a hand" weighs so much more than one that should not: missing one costs more than one tile in vain.
