@@ -3,6 +3,7 @@
 A mount namespace in which every file system is read-only, and an empty set of capabilities. Needs Linux and the right to make one.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -44,6 +45,15 @@ def environment(root, tmp_path_factory) -> dict[str, str]:
     return environment
 
 
+def children(process: int) -> list[int]:
+    """The processes that any thread of this one started; a thread may end while it is asked."""
+    found = []
+    for thread in Path(f"/proc/{process}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found += [int(child) for child in (thread / "children").read_text().split()]
+    return found
+
+
 def test_photos_are_checked_with_a_read_only_root_and_no_capabilities(root, samples, environment):
     command = [sys.executable, "-B", "-m", "app.cli", "serve", "--port", "0", "--workers", "1"]
     environment = environment | {"JARI_CHECK_TIMEOUT_S": "120", "JARI_MAX_WAIT_S": "120"}
@@ -65,8 +75,7 @@ def test_photos_are_checked_with_a_read_only_root_and_no_capabilities(root, samp
             except urllib.error.URLError:  # not listening yet
                 time.sleep(0.1)
         assert picture.startswith(b"\xff\xd8")
-        children = [int(child) for one in Path(f"/proc/{process.pid}/task").iterdir() for child in (one / "children").read_text().split()]
-        family = [process.pid, *children]
+        family = [process.pid, *children(process.pid)]
         assert len(family) >= 2
         for one in family:
             rights = dict(re.findall(r"^(Cap\w+|NoNewPrivs):\s*(\w+)$", Path(f"/proc/{one}/status").read_text(), re.MULTILINE))
