@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,22 @@ def shared(root: Path) -> Path:
     if not folder.is_dir():
         pytest.skip("needs the folder ../shared, which is not here")
     return folder
+
+
+@pytest.fixture(scope="session")
+def children() -> Callable[[int], list[int]]:
+    """Lists the processes that a process started: `children(process.pid)`. Skips where the system does not tell."""
+    if not list(Path("/proc/self/task").glob("*/children")):
+        pytest.skip("needs a system that lists a process's children in /proc")
+
+    def listed(process: int) -> list[int]:
+        found: list[int] = []
+        for thread in Path(f"/proc/{process}/task").iterdir():  # any of them may have started one, and may end while it is asked
+            with suppress(FileNotFoundError, ProcessLookupError):
+                found += map(int, (thread / "children").read_text().split())
+        return found
+
+    return listed
 
 
 @pytest.fixture(scope="session")

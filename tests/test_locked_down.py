@@ -3,7 +3,6 @@
 A mount namespace in which every file system is read-only, and an empty set of capabilities. Needs Linux and the right to make one.
 """
 
-import contextlib
 import os
 import re
 import shutil
@@ -45,16 +44,7 @@ def environment(root, tmp_path_factory) -> dict[str, str]:
     return environment
 
 
-def children(process: int) -> list[int]:
-    """The processes that any thread of this one started; a thread may end while it is asked."""
-    found = []
-    for thread in Path(f"/proc/{process}/task").iterdir():
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            found += [int(child) for child in (thread / "children").read_text().split()]
-    return found
-
-
-def test_photos_are_checked_with_a_read_only_root_and_no_capabilities(root, samples, environment):
+def test_photos_are_checked_with_a_read_only_root_and_no_capabilities(root, samples, environment, children):
     command = [sys.executable, "-B", "-m", "app.cli", "serve", "--port", "0", "--workers", "1"]
     environment = environment | {"JARI_CHECK_TIMEOUT_S": "120", "JARI_MAX_WAIT_S": "120"}
     process = subprocess.Popen(

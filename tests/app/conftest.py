@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -84,18 +85,16 @@ def serve():
 
 
 @pytest.fixture(scope="session")
-def halted():
+def halted(children):
     """Makes a service's workers stand still: `with halted(process.pid):`."""
-    if not list(Path("/proc/self/task").glob("*/children")):
-        pytest.skip("needs a system that lists a process's children in /proc")
-    return halting
+    return partial(halting, children)
 
 
 @contextmanager
-def halting(service: int) -> Iterator[None]:
+def halting(children: Callable[[int], list[int]], service: int) -> Iterator[None]:
     """Let the worker processes of a service stand still, so that what comes meanwhile is still there, on a fast machine and a slow one."""
     end = time.monotonic() + PATIENT_S
-    while not (workers := _workers(service)):  # which it starts soon after itself
+    while not (workers := _workers(children(service))):  # which it starts soon after itself
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
     for worker in workers:
@@ -108,9 +107,7 @@ def halting(service: int) -> Iterator[None]:
                 os.kill(worker, signal.SIGCONT)
 
 
-def _workers(service: int) -> list[int]:
-    threads = Path(f"/proc/{service}/task").glob("*/children")  # any of them may have started a process
-    children = [int(one) for thread in threads for one in thread.read_text().split()]
+def _workers(children: list[int]) -> list[int]:
     return [one for one in children if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
 
 
