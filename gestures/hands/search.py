@@ -45,10 +45,10 @@ class SearchSettings:
     least_tile: pixels; the palm detector sees a hand that fills a tenth of a tile, and one below 15 pixels cannot be read.
     least_chance: proposals with a lower one are not covered. least_gain: hands, on average, that a further tile must be expected to add;
         infinite: there are none.
+    close_ups: whether a photo with nothing but large hands is taken for a close-up and not searched for small ones.
     palm_threshold: palms with a lower score are not looked at. A low one costs landmark passes, a high one hands: from 0.15 to 0.2 saved a
         sixth of the passes and lost no labelled hand. Tiles that hold the whole photo are few, and what they see is large: there half of
         it is enough.
-    close_ups: whether a photo with nothing but large hands is taken for a close-up and not searched for small ones.
     presence_threshold: hands of which the landmark network is less sure, on the mean of its looks after the first, are dropped.
     looks: how often the landmark network looks at a hand: once through a square laid around the palm, again through one laid around
         those landmarks (it sees 99 % of near hands instead of 91-94 %), a third time at its mirror image (fewer false alarms).
@@ -125,11 +125,11 @@ class SearchFinder:
             raise FinderError(problem="the finder is closed")
         search = _Search(self, Pyramid(photo.pixels))
         search.cover_whole()
-        close_up = self.settings.close_ups and search.is_close_up()
-        if not close_up:
+        hands = search.close_up() if self.settings.close_ups else []
+        if not hands:
             search.cover_likely(self.settings.least_gain)
-        hands = drop_duplicates(list(search.hands(OTHERS_SURE if close_up else 0)))
-        return sorted(hands, key=lambda hand: -hand.size)
+            hands = list(search.hands())
+        return sorted(drop_duplicates(hands), key=lambda hand: -hand.size)
 
     def close(self) -> None:
         """Release the networks."""
@@ -150,6 +150,7 @@ class _Search:
     def __init__(self, finder: SearchFinder, pyramid: Pyramid) -> None:
         self._finder, self._settings, self._pyramid = finder, finder.settings, pyramid
         self._height, self._width = pyramid.pixels.shape[:2]
+        self._longest = max(self._height, self._width)
         self._plan = Plan(finder.proposals.propose(pyramid, finder.settings.least_chance))
         self._seen: list[Palms] = []
         self._looked: dict[bytes, Hand | None] = {}
@@ -162,7 +163,7 @@ class _Search:
             self._cover(tile, self._finder.palms)
         for zoom in self._settings.zooms_in_doubt:
             if not self._shows(CERTAIN_PALM):
-                self._cover(Region(self._width / 2, self._height / 2, max(self._width, self._height) / zoom, 0.0), self._finder.palms)
+                self._cover(Region(self._width / 2, self._height / 2, self._longest / zoom, 0.0), self._finder.palms)
 
     def cover_likely(self, least_gain: float) -> None:
         """Run the palm detector over small tiles while one can be expected to add so many hands."""
@@ -171,27 +172,29 @@ class _Search:
             self._cover(tile, self._finder.near_palms)
 
     def _cover(self, tile: Region, detector: PalmDetector) -> None:
-        threshold = self._settings.palm_threshold * (0.5 if tile.side >= max(self._width, self._height) else 1)
+        threshold = self._settings.palm_threshold * (0.5 if tile.side >= self._longest else 1)
         to_photo = tile.to_photo()
         palms = detector.detect(self._pyramid.crop(to_photo, detector.side), threshold)
         self._seen.append(palms.mapped(tile.side / detector.side, *to_photo[:, 2]))
         self._plan.saw(tile, detector.side, self._seen[-1])
 
-    def is_close_up(self) -> bool:
-        """Look on while a large palm is certain and nothing smaller is found; return whether nothing was."""
-        if not self._shows(CERTAIN_PALM, CLOSE_UP):
-            return False
-        self.cover_likely(OTHERS_LIKELY)
-        hands = self.hands(OTHERS_SURE)
-        first = next(hands, None)
-        return first is not None and first.share >= CLOSE_UP and all(hand.share >= CLOSE_UP for hand in hands)
+    def close_up(self) -> list[Hand]:
+        """Where a large palm is certain, look on until something smaller is found; return the hands of a close-up, or none."""
+        hands: list[Hand] = []
+        if self._shows(CERTAIN_PALM, CLOSE_UP):
+            self.cover_likely(OTHERS_LIKELY)
+            for hand in self.hands(OTHERS_SURE):
+                if hand.share < CLOSE_UP:
+                    return []
+                hands.append(hand)
+        return hands
 
     def _shows(self, score: float, share: float = 0) -> bool:
         """Whether a palm so sure was seen that could be that of a hand so large, as a share of the photo's longer side."""
-        width = share * max(self._width, self._height) * PALM_OF_HAND
+        width = share * self._longest * PALM_OF_HAND
         return any(((palms.scores >= score) & (palms.boxes[:, 2] - palms.boxes[:, 0] >= width)).any() for palms in self._seen)
 
-    def hands(self, least_score: float) -> Iterator[Hand]:
+    def hands(self, least_score: float = 0) -> Iterator[Hand]:
         """Run the landmark network over the palms that are so sure, the surest first; what is no hand, or found already, is left out."""
         palms = suppress(Palms.merged(self._seen))
         found: list[Hand] = []
@@ -226,7 +229,7 @@ class _Search:
         hand = final[0]
         side: Side = "right" if hand.rightness >= 0.5 else "left"
         size = float(np.ptp(hand.landmarks[:, :2], axis=0).max())
-        return Hand(hand.landmarks, hand.world, side, presence, float(score), size / max(self._width, self._height), tuple(looks))
+        return Hand(hand.landmarks, hand.world, side, presence, float(score), size / self._longest, tuple(looks))
 
 
 def suppress(palms: Palms, threshold: float = 0.3) -> Palms:
@@ -318,7 +321,7 @@ def _is_palm_of(box: Floats, keypoints: Floats, hands: list[Hand]) -> bool:
     """
     if not hands:
         return False
-    points = _in_picture(hands)
+    points = _places(hands)
     low, high = points.min(axis=1), points.max(axis=1)
     sizes = (high - low).max(axis=1)
     palms = np.linalg.norm(points[:, PALM_LANDMARKS] - keypoints, axis=2).mean(axis=1) <= SAME_PALM * sizes
@@ -331,12 +334,12 @@ def _is_among(landmarks: Points, hands: list[Hand]) -> bool:
     """Whether landmarks are those of one of the hands: their mean distance in the picture is a small share of the smaller one's size."""
     if not hands:
         return False
-    points = _in_picture(hands)
+    points = _places(hands)
     sizes = np.minimum(np.ptp(points, axis=1).max(axis=1), np.ptp(landmarks[:, :2], axis=0).max())
     distances = np.linalg.norm(points - landmarks[:, :2], axis=2).mean(axis=1)
     return bool((distances <= DUPLICATE_DISTANCE * sizes).any())
 
 
-def _in_picture(hands: list[Hand]) -> Floats:
+def _places(hands: list[Hand]) -> Floats:
     """(n, 21, 2) float32: where the landmarks of the hands lie in the photo."""
     return np.stack([hand.landmarks[:, :2] for hand in hands])
