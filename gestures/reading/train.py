@@ -49,7 +49,8 @@ VARIANTS = {
 }
 AT_REST = ("", "rest", "no_gesture")
 FOLDS = 4
-# Hands labelled as at rest that a head which never saw them is so sure of; and so many of them, half as sure, in a photo of "nobody poses".
+# Hands labelled as at rest that a head which never saw them is so sure of; and so many of them, likelier than not, in a photo of "nobody
+# poses".
 DOUBTFUL = 0.7
 MISLABELLED = 3
 TOGETHER_WEIGHT = 0.3
@@ -591,8 +592,8 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"{options.without}: {count} hands, {share:.3f} right")
         return
     line, scores, _ = expect(hands, labels, options.epochs)
-    # Whole groups with their thumbs up stand among the photos in which nobody is said to pose. Taught as hands at rest, they cost one small
-    # thumb in ten elsewhere, and made the calibration call every pose in a group doubtful.
+    # Whole groups with their thumbs up stand among the photos in which nobody is said to pose. Taught as hands at rest, they cost one
+    # posing hand in fifteen of the event groups, and made the calibration doubt what people pose in groups.
     wrong = mislabelled(hands, labels, scores)
     print(len(wrong), "photos are left out as mislabelled")
     labels = [None if hand.photo in wrong else parts for hand, parts in zip(hands, labels, strict=True)]
