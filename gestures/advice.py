@@ -232,7 +232,7 @@ def _why(posed: PosedHand) -> Name:
         return both("why-heart")
     row = pose_table()[posed.pose]
     if row.ring:
-        return both("why-ring")
+        return both("why-ring" if row.extended else "why-circle")
     if row.crossed:
         return both("why-crossed")
     if row.extended is None:

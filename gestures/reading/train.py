@@ -315,7 +315,7 @@ def _label_row(
 
 def _poses_meant(pose: str) -> list[str]:
     """A label's poses; `count_3` can be any of the threes."""
-    if pose in ("count_0", "zero"):
+    if pose == "count_0":
         return ["fist"]
     if pose.startswith("count_"):
         count = int(pose.removeprefix("count_"))

@@ -40,6 +40,7 @@ SAMPLES = {  # file -> pose, person, side, view (yaw, pitch, roll), cloth, room
     "three": ("three", "a", "R", (0, 0, -4), "white", "window"),
     "three_mrp": ("three_mrp", "c", "R", (18, 0, 0), "navy", "bare"),
     "ok": ("ok", "b", "L", (-36, 0, 6), "grey", "window"),
+    "zero": ("zero", "a", "R", (-62, 0, 4), "white", "shelves"),
     "three2": ("three2", "d", "L", (0, 0, 6), "khaki", "shelves"),
     "three3": ("three3", "a", "R", (6, 0, 0), "red", "bare"),
     "ily_metal": ("ily_metal", "c", "R", (-6, 0, -4), "navy", "shelves"),

@@ -19,7 +19,7 @@ from poses import COMBOS, PLAIN, sample
 
 SKINS = {"caucasian": ("light", "pale", "tan"), "asian": ("light", "tan", "tan", "brown"), "african": ("brown", "dark", "dark")}
 RARE = ("ily_metal", "thumb_index", "little_finger", "three_mrp", "three3", "finger_heart", "middle_finger", "three_gun", "call", "ok")
-MORE = ("dislike", "ok", "finger_heart", "ok_loose", "fist", "rest", "rest", "hold", "hold")
+MORE = ("dislike", "ok", "finger_heart", "ok_loose", "zero", "zero", "fist", "rest", "rest", "hold", "hold")
 COMBOS_A_ROUND = 4
 SIZE = 256
 SIDEWAYS = 40  # degrees that a thumb must rise or fall in the picture to be up or down
@@ -37,7 +37,7 @@ def keys(rng):
 def look(key, pose, arm, wrist, rng):
     """A direction to see it from: the palm mostly, sides, some backs; any turn in the picture. Sides are what is read worst."""
     upright = scene.Placed(arm, pose, wrist=wrist)
-    chance = rng.random()
+    chance = rng.uniform(0.35, 0.8) if key == "zero" else rng.random()  # a circle is shown from the side as often
     if chance < 0.55:
         side, yaw = "palm", rng.normal(0, 24)
     elif chance < 0.80:
@@ -143,7 +143,7 @@ def name_of(key, pose, marks):
         across, up = marks[4] - marks[2]
         rise = np.degrees(np.arctan2(-up, abs(across)))
         return "like" if rise > SIDEWAYS else "dislike" if rise < -SIDEWAYS else "combo"
-    return "combo" if key in COMBOS else "ok" if pose.ring else key
+    return "combo" if key in COMBOS else "ok" if key == "ok_loose" else key
 
 
 def main():

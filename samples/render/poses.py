@@ -29,7 +29,7 @@ PLAIN = {  # pose -> extended fingers, index and middle apart
     "fist": ("", None),
 }
 COMBOS = sorted({"".join(c for k, c in enumerate(LETTERS) if n >> k & 1) for n in range(32)} - {fingers for fingers, _ in PLAIN.values()})
-SPECIAL = ("ok", "ok_loose", "finger_heart", "rest", "hold")
+SPECIAL = ("ok", "ok_loose", "zero", "finger_heart", "rest", "hold")
 KEYS = (*PLAIN, *SPECIAL, *COMBOS)
 LIMITS = np.array([(-20, 75), (-45, 30), (-50, 60), (-10, 60), (-15, 80)], float)  # the thumb's five angles
 STARTS = ((30, -10, 0, 20, 20), (50, -20, 20, 30, 30), (20, -30, -20, 10, 50), (60, 0, 30, 10, 10))
@@ -48,10 +48,10 @@ class Pose:
     miss: float = 0.0
 
     def extended(self):
-        """T I M R P: 1 extended, 0 folded, None in between or where it does not count."""
+        """T I M R P: 1 extended, 0 folded, None in between or where it does not count; round as in a zero is folded."""
         states = [self._state(*self.angles[i][:2]) for i in FINGERS]
         if self.ring or self.crossed:
-            return [None, None, *states[1:]]
+            return [None, None, *([0, 0, 0] if self.key == "zero" else states[1:])]
         return [int("T" in PLAIN.get(self.key, (self.key,))[0]) if self.posing else None, *states]
 
     @staticmethod
@@ -113,7 +113,11 @@ def _draw(arm, key, rng, jitter):
         curl = about(1, 0.3)
         for i, more in ((3, 0), (4, 8), (5, 16)):
             angles[i] = (about(18 + more, 6) * curl, about(26 + more, 6) * curl, about(14, 4) * curl, angles[i][3])
-    if key.startswith("ok"):
+    if key == "zero":  # all fingers round, side by side, the index finger's tip on the thumb's
+        more = about(4, 2)
+        for i, splay in ((3, -2), (4, -5), (5, -10)):
+            angles[i] = (about(52 + more * (i - 2), 3), about(60, 4), about(32, 4), about(splay, 1.5))
+    if key.startswith("ok") or key == "zero":
         angles[2] = (about(50, 5), about(58, 6), about(30, 5), about(-6, 2))
         return _solved(arm, key, angles, "ring", ring=True)
     if key == "finger_heart":

@@ -182,6 +182,7 @@ class TestWhy:
             ("fist", "semua jari terlipat", "all fingers folded"),
             ("like", "jempol terbuka ke atas, jari lain terlipat", "thumb open and pointing up"),
             ("ok", "ujung jempol dan telunjuk membentuk lingkaran, jari lain terbuka", "ring"),
+            ("zero", "jempol dan jari-jari lain membentuk lingkaran", "thumb and fingers in a circle"),
             ("finger_heart", "ujung jempol dan telunjuk bersilangan, jari lain terlipat", "crossed"),
             ("holy", "salam dua tangan (mengatupkan tangan)", "palms joined"),
         ],
