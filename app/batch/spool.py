@@ -150,9 +150,11 @@ class Spool:
 
     def drop(self, batch: str, photo: Photo) -> None:
         """Delete a photo that was checked."""
-        (self.photos(batch) / str(photo.number)).unlink(missing_ok=True)
+        # In this order: killed in between, a photo that is listed but gone would be called unreadable, and its result be lost. One that is
+        # no longer listed goes with its batch's folder at the latest.
         with self._guard, self._db:
             self._db.execute("DELETE FROM photos WHERE batch = ? AND number = ?", (batch, photo.number))
+        (self.photos(batch) / str(photo.number)).unlink(missing_ok=True)
 
     def update(self, batch: Batch) -> None:
         """Keep a batch's state. One that is finished has no photos any more; one that was deleted stays deleted."""

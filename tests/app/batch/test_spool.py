@@ -1,0 +1,37 @@
+"""What lies in the spool when the service is killed at a bad moment."""
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from app.batch.spool import Batch, Photo, Spool
+
+
+class Killed(BaseException):
+    """Ends whatever runs, as a kill would."""
+
+
+def test_a_photo_is_listed_no_more_before_it_is_deleted(tmp_path, monkeypatch):
+    photos = [Photo(number, f"{number}.jpg") for number in range(2)]
+    with closing(Spool(tmp_path)) as spool:
+        batch = Batch(spool.new(), None, "default", "id", crops=False, photos=2)
+        for photo in photos:
+            (spool.photos(batch.id) / str(photo.number)).write_bytes(b"a photo")
+        spool.add(batch, photos)
+
+        def killed(path: Path, **options: bool) -> None:
+            raise Killed
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "unlink", killed)
+            with pytest.raises(Killed):
+                spool.drop(batch.id, photos[0])
+    with closing(Spool(tmp_path)) as spool:
+        left = spool.left(batch.id)
+        assert left == photos[1:]
+        for source in spool.sources(batch.id, left):
+            assert source.read(100) == b"a photo"
+        spool.drop(batch.id, photos[1])
+        spool.update(Batch(batch.id, None, "default", "id", crops=False, photos=2, state="done"))
+        assert not spool.photos(batch.id).exists()
