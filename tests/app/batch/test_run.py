@@ -7,6 +7,7 @@ import threading
 import time
 import tracemalloc
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from io import BytesIO
@@ -270,8 +271,12 @@ class TestLostWorkers:
                         time.sleep(0.01)
                     time.sleep(0.5)  # until a process has taken it
                     beside.append(self.pool.running + self.pool.waiting - 1)
-                    for process in self.pool.processes():
+                    killed = self.pool.processes()
+                    for process in killed:
                         os.kill(process.pid, signal.SIGKILL)
+                    for process in killed:  # one that still seemed to live would be given the next photo
+                        with suppress(ChildProcessError):
+                            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
                 return future
 
         with Ledger(out, SETUP, DEFAULT) as ledger:
