@@ -51,7 +51,7 @@ class Limits:
 class Photo:
     """An upright photo.
 
-    pixels: (height, width, 3) uint8, RGB, EXIF orientation applied.
+    pixels: (height, width, 3) uint8, RGB, EXIF orientation applied; where that turns or mirrors the picture, a view of it as it was stored.
     taken_at: the camera's local time from EXIF, without a zone, or None.
     """
 
@@ -98,7 +98,7 @@ def open_photo(data: bytes, limits: Limits = Limits()) -> Photo:
         except Exception as error:  # decoders raise every kind: OSError, SyntaxError, ValueError, struct.error, zlib.error, …
             raise (DamagedPhoto if _is_known(data) else UnsupportedPhoto) from error
     if orientation in _UPRIGHT:
-        pixels = np.ascontiguousarray(_UPRIGHT[orientation](pixels))
+        pixels = _UPRIGHT[orientation](pixels)
     return Photo(pixels=pixels, taken_at=taken_at)
 
 

@@ -3,11 +3,10 @@
 import time
 from dataclasses import dataclass, replace
 
-import cv2
-
 from gestures import Checker, Findings, Limits, Photo, open_photo
 from gestures.drawing import Pixels, encode
 from gestures.hands.finder import Hand
+from gestures.hands.networks import Pyramid
 from gestures.reading.fingers import State
 
 # Longest sides in pixels. A crop shows a hand in a dense grid; a preview is large enough to tell which hand of a group is meant.
@@ -44,9 +43,9 @@ class Look:
 
 def with_pictures(photo: Photo, findings: Findings) -> Found:
     """Add a crop a hand and, where a hand may need a look in one contest or another, a preview."""
-    crops = tuple(encode(_shrunk(_around(photo, posed.hand), CROP), quality=75) for posed in findings.hands)
+    crops = tuple(encode(_reduced(_around(photo, posed.hand), CROP), quality=75) for posed in findings.hands)
     shows = any(posed.state is not State.REST for posed in findings.hands)
-    return Found(findings.to_dict(), crops, encode(_shrunk(photo.pixels, PREVIEW), quality=70) if shows else None)
+    return Found(findings.to_dict(), crops, encode(_reduced(photo.pixels, PREVIEW), quality=70) if shows else None)
 
 
 def _around(photo: Photo, hand: Hand) -> Pixels:
@@ -60,11 +59,6 @@ def _around(photo: Photo, hand: Hand) -> Pixels:
     return photo.pixels[down, across]
 
 
-def _shrunk(pixels: Pixels, side: int) -> Pixels:
+def _reduced(pixels: Pixels, side: int) -> Pixels:
     """Never enlarged: what little can be seen of a face beside a far hand stays little."""
-    height, width = pixels.shape[:2]
-    scale = side / max(width, height)
-    if scale >= 1:
-        return pixels
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(pixels.dtype, copy=False)
+    return Pyramid(pixels).reduced(max(1.0, max(pixels.shape[:2]) / side))

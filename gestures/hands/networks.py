@@ -201,22 +201,31 @@ def _with_embedding(model: bytes) -> tuple[bytes, str]:
 class Pyramid:
     """A photo at full size, and at a quarter, an eighth, … of its sides, made when first asked for, so that a small crop of a large photo
     is not aliased. Half its sides is made around a crop only: of a whole photo of 50 megapixels, it would take 38 MB.
+
+    The photo may be a view that turns or mirrors what the camera stored. All is then made from the stored picture, and only what is handed
+    out is turned: to turn all of a large photo takes as long as half a search, and its memory once more.
     """
 
     def __init__(self, pixels: Pixels) -> None:
-        self._levels = {0: pixels}
-
-    @property
-    def pixels(self) -> Pixels:
-        """(height, width, 3) uint8 RGB, full size."""
-        return self._levels[0]
+        """pixels: (height, width, 3) uint8 RGB, upright."""
+        self.height, self.width = pixels.shape[:2]
+        down, across = pixels.strides[:2]
+        y, x = (-1 if stride < 0 else 1 for stride in (down, across))
+        self._mirror = np.s_[::y, ::x]
+        self._lies = abs(down) < abs(across)
+        # From the photo's pixels to those of the stored picture.
+        upright = np.array([[x, 0, 0 if x > 0 else self.width], [0, y, 0 if y > 0 else self.height]])
+        self._to_stored = upright[::-1] if self._lies else upright
+        stored = pixels[self._mirror].swapaxes(0, 1) if self._lies else pixels[self._mirror]
+        self._levels = {0: np.ascontiguousarray(stored)}
 
     def crop(self, to_photo: NDArray[np.float64], side: int) -> Pixels:
         """Return the (side, side, 3) picture that the unit square covers in the photo; black outside the photo, as MediaPipe has it."""
+        matrix = self._to_stored[:, :2] @ to_photo
+        matrix[:, 2] += self._to_stored[:, 2]
         number = self._number(float(np.hypot(to_photo[0, 0], to_photo[1, 0])) / side)
-        matrix = to_photo.copy()
         if number == 1:
-            source, corner = self._halved(to_photo)
+            source, corner = self._halved(matrix)
             matrix[:, 2] -= corner
         else:
             source = self._level(number)
@@ -226,28 +235,32 @@ class Pyramid:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         return cv2.warpAffine(source, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_CONSTANT).astype(np.uint8, copy=False)
 
-    def reduced(self, most: float) -> Pixels:
-        """Return the photo reduced by no more than `most`; the last pixels of its sides may be left out."""
-        number = self._number(most)
-        return self._level(0 if number == 1 else number)
+    def reduced(self, shrink: float) -> Pixels:
+        """Return all of the photo with its sides divided by `shrink`, 1 or more, and rounded to whole pixels, at least one."""
+        number = self._number(shrink)
+        level = self._level(0 if number == 1 else number)
+        width, height = (max(1, round(length / shrink)) for length in (self.width, self.height))
+        small = cv2.resize(level, (height, width) if self._lies else (width, height), interpolation=cv2.INTER_AREA)
+        upright = (small.swapaxes(0, 1) if self._lies else small)[self._mirror]
+        return np.ascontiguousarray(upright, np.uint8)
 
     def _number(self, shrink: float) -> int:
         """How often the photo can be halved without being reduced by more."""
-        height, width = self.pixels.shape[:2]
-        return min(int(max(shrink, 1)).bit_length(), int(min(height, width)).bit_length()) - 1
+        return min(int(max(shrink, 1)).bit_length(), int(min(self.height, self.width)).bit_length()) - 1
 
     def _level(self, number: int) -> Pixels:
         if number not in self._levels:
-            self._levels[number] = _halve(self._level(number - 1), 1) if number > 2 else _halve(self.pixels, number)
+            self._levels[number] = _halve(self._level(number - 1), 1) if number > 2 else _halve(self._level(0), number)
         return self._levels[number]
 
-    def _halved(self, to_photo: NDArray[np.float64]) -> tuple[Pixels, NDArray[np.int64]]:
-        """Return half the size of what the unit square covers, with some pixels around it, and where that begins in the photo."""
-        corners = to_photo @ np.array([[0, 1, 0, 1], [0, 0, 1, 1], [1, 1, 1, 1]])
-        height, width = self.pixels.shape[:2]
+    def _halved(self, to_stored: NDArray[np.float64]) -> tuple[Pixels, NDArray[np.int64]]:
+        """Return half the size of what the unit square covers, with some pixels around it, and where that begins in the stored picture."""
+        corners = to_stored @ np.array([[0, 1, 0, 1], [0, 0, 1, 1], [1, 1, 1, 1]])
+        stored = self._level(0)
+        height, width = stored.shape[:2]
         low = np.clip(np.floor(corners.min(axis=1)).astype(int) - 4, 0, (width - 2, height - 2))
         high = np.clip(np.ceil(corners.max(axis=1)).astype(int) + 4, low + 2, (width, height))
-        return _halve(self.pixels[low[1] : high[1], low[0] : high[0]], 1), low
+        return _halve(stored[low[1] : high[1], low[0] : high[0]], 1), low
 
 
 def _halve(pixels: Pixels, times: int) -> Pixels:

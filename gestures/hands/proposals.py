@@ -58,7 +58,7 @@ class ProposalNetwork:
 
     def propose(self, pyramid: Pyramid, least_chance: float) -> Proposals:
         """Return where a hand is at least so likely, the peaks of each map only."""
-        longest = max(pyramid.pixels.shape[:2])
+        longest = max(pyramid.height, pyramid.width)
         shrink = max(1.0, min(REDUCTION, longest / LEAST_INPUT))
         centres, sizes, chances = [], [], []
         for logits, stride, least in zip(self._maps(_input(pyramid, shrink)), STRIDES, SIZES, strict=True):
@@ -102,10 +102,8 @@ def _pieces(length: int) -> Iterator[tuple[int, int, slice]]:
 
 def _input(pyramid: Pyramid, shrink: float) -> Pixels:
     """The photo reduced, with black to the right and below up to whole cells of the coarsest map."""
-    height, width = pyramid.pixels.shape[:2]
-    size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
-    small = cv2.resize(pyramid.reduced(shrink), size, interpolation=cv2.INTER_AREA)
-    right, bottom = -size[0] % MULTIPLE, -size[1] % MULTIPLE
+    small = pyramid.reduced(shrink)
+    bottom, right = (-length % MULTIPLE for length in small.shape[:2])
     return cv2.copyMakeBorder(small, 0, bottom, 0, right, cv2.BORDER_CONSTANT).astype(np.uint8, copy=False)
 
 

@@ -149,7 +149,7 @@ class _Search:
 
     def __init__(self, finder: SearchFinder, pyramid: Pyramid) -> None:
         self._finder, self._settings, self._pyramid = finder, finder.settings, pyramid
-        self._height, self._width = pyramid.pixels.shape[:2]
+        self._height, self._width = pyramid.height, pyramid.width
         self._longest = max(self._height, self._width)
         self._plan = Plan(finder.proposals.propose(pyramid, finder.settings.least_chance))
         self._seen: list[Palms] = []

@@ -1,18 +1,21 @@
 """Both finders on the same pictures, the tiles of the search, and what must never pass for "no hands"."""
 
+import tracemalloc
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from unittest.mock import patch
 
 import cv2
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from gestures import FinderError, Limits, ModelError, Photo, open_photo
 from gestures.hands.bundle import load_bundle
 from gestures.hands.finder import Hand
 from gestures.hands.landmarker import LandmarkerFinder
-from gestures.hands.networks import PalmDetector, Palms, Pyramid, Region
+from gestures.hands.networks import PalmDetector, Palms, Pixels, Pyramid, Region
 from gestures.hands.search import SearchFinder, SearchSettings, drop_duplicates, grid, suppress, tiles_at
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -141,12 +144,25 @@ def test_what_lies_across_two_hands_that_touch_is_a_piece_of_them() -> None:
     assert drop_duplicates([left, tips]) == [left, tips]
 
 
+def as_stored(pixels: Pixels, orientation: int) -> bytes:
+    """The same photo, as a camera stores it in this EXIF orientation."""
+    stored = (pixels, np.fliplr(pixels), pixels[::-1, ::-1], np.flipud(pixels), pixels.swapaxes(0, 1), np.rot90(pixels))
+    stored += (pixels[::-1, ::-1].swapaxes(0, 1), np.rot90(pixels, -1))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    file = BytesIO()
+    Image.fromarray(stored[orientation - 1]).save(file, "PNG", exif=exif, compress_level=1)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("shrink", [1.0, 1.9, 2.0, 3.9, 4.0, 7.0, 9.0])
 @pytest.mark.parametrize("place", [(400, 300), (31, 577), (800, 600)])
-def test_a_crop_shows_what_lies_there_at_every_reduction(shrink: float, place: tuple[int, int]) -> None:
+def test_a_crop_shows_what_lies_there_at_every_reduction(shrink: float, place: tuple[int, int], orientation: int) -> None:
     """Red grows with x and green with y, so that every pixel tells where it comes from; where it lies outside, it is black."""
     rows, columns = np.mgrid[:601, :801]
-    pyramid = Pyramid(np.stack([columns / 4, rows / 4, np.full_like(rows, 200)], axis=2).astype(np.uint8))
+    pixels = np.stack([columns / 4, rows / 4, np.full_like(rows, 200)], axis=2).astype(np.uint8)
+    pyramid = Pyramid(open_photo(as_stored(pixels, orientation)).pixels)
     region = Region(*map(float, place), 64 * shrink, 0.4)
     crop = pyramid.crop(region.to_photo(), 64).astype(float)
     steps = (np.arange(64) + 0.5) / 64
@@ -156,6 +172,32 @@ def test_a_crop_shows_what_lies_there_at_every_reduction(shrink: float, place: t
     np.testing.assert_allclose(crop[..., 0][inside], x[inside] / 4 - 0.5, atol=1.1)
     np.testing.assert_allclose(crop[..., 1][inside], y[inside] / 4 - 0.5, atol=1.1)
     assert not crop[(x < -8) | (x > 809) | (y < -8) | (y > 609)].any()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("shrink", [1.0, 2.5, 4.0, 9.0])
+def test_the_reduced_photo_is_upright(shrink: float, orientation: int) -> None:
+    rows, columns = np.mgrid[:601, :801]
+    pixels = np.stack([columns / 4, rows / 4, np.full_like(rows, 200)], axis=2).astype(np.uint8)
+    reduced = Pyramid(open_photo(as_stored(pixels, orientation)).pixels).reduced(shrink)
+    assert reduced.shape == (round(601 / shrink), round(801 / shrink), 3)
+    assert reduced.flags["C_CONTIGUOUS"]
+    rows, columns = np.mgrid[: reduced.shape[0], : reduced.shape[1]]
+    np.testing.assert_allclose(reduced[..., 0], columns * shrink / 4, atol=2.5)
+    np.testing.assert_allclose(reduced[..., 1], rows * shrink / 4, atol=2.5)
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_a_photo_that_was_stored_lying_takes_no_more_memory(search: SearchFinder, orientation: int) -> None:
+    """Phones store all that is taken upright so. To turn it would double what a photo takes."""
+    pixels = np.kron(sample("peace.jpg").pixels, np.ones((4, 4, 1), np.uint8))
+    data = as_stored(pixels, orientation)
+    tracemalloc.start()
+    found = search.find(open_photo(data))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found) == 1
+    assert peak < 1.5 * pixels.size
 
 
 def test_crop_of_a_region_is_what_the_region_covers() -> None:
