@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gestures.errors import FinderError
 from gestures.hands.finder import Look
+from gestures.hands.light import daylight
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -22,6 +23,8 @@ PALM_INPUT = 192
 LANDMARK_INPUT = 224
 # The palm detector is fully convolutional: on a picture of half the side it takes a fifth of the time, and sees palms of the same pixels.
 SMALL_PALM_INPUT = 96
+# What light a photo was taken in is told from a copy with so many pixels on its longer side.
+LIGHT_SIDE = 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,8 +209,8 @@ class Pyramid:
     out is turned: to turn all of a large photo takes as long as half a search, and its memory once more.
     """
 
-    def __init__(self, pixels: Pixels) -> None:
-        """pixels: (height, width, 3) uint8 RGB, upright."""
+    def __init__(self, pixels: Pixels, *, in_daylight: bool = False) -> None:
+        """pixels: (height, width, 3) uint8 RGB, upright. in_daylight: show it as it would look in common light, see `light`."""
         self.height, self.width = pixels.shape[:2]
         down, across = pixels.strides[:2]
         y, x = (-1 if stride < 0 else 1 for stride in (down, across))
@@ -218,6 +221,9 @@ class Pyramid:
         self._to_stored = upright[::-1] if self._lies else upright
         stored = pixels[self._mirror].swapaxes(0, 1) if self._lies else pixels[self._mirror]
         self._levels = {0: np.ascontiguousarray(stored)}
+        self._light: NDArray[np.float64] | None = None
+        if in_daylight:
+            self._light = daylight(self.reduced(max(1.0, max(self.height, self.width) / LIGHT_SIDE)))
 
     def crop(self, to_photo: NDArray[np.float64], side: int) -> Pixels:
         """Return the (side, side, 3) picture that the unit square covers in the photo; black outside the photo, as MediaPipe has it."""
@@ -233,7 +239,7 @@ class Pyramid:
         # The pixel grids' origins lie half a pixel inside the first pixel.
         matrix[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return cv2.warpAffine(source, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_CONSTANT).astype(np.uint8, copy=False)
+        return self._lit(cv2.warpAffine(source, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_CONSTANT))
 
     def reduced(self, shrink: float) -> Pixels:
         """Return all of the photo with its sides divided by `shrink`, 1 or more, and rounded to whole pixels, at least one."""
@@ -242,7 +248,10 @@ class Pyramid:
         width, height = (max(1, round(length / shrink)) for length in (self.width, self.height))
         small = cv2.resize(level, (height, width) if self._lies else (width, height), interpolation=cv2.INTER_AREA)
         upright = (small.swapaxes(0, 1) if self._lies else small)[self._mirror]
-        return np.ascontiguousarray(upright, np.uint8)
+        return self._lit(np.ascontiguousarray(upright))
+
+    def _lit(self, picture: cv2.typing.MatLike) -> Pixels:
+        return (picture if self._light is None else cv2.transform(picture, self._light)).astype(np.uint8, copy=False)
 
     def _number(self, shrink: float) -> int:
         """How often the photo can be halved without being reduced by more."""

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gestures.hands.finder import Hand, Look
+from gestures.hands.light import SKIN
 from gestures.hands.networks import LANDMARK_INPUT, LandmarkNetwork, Pyramid, Region, landmark_region
 from gestures.hands.search import SearchFinder, SearchSettings, tiles_at
 from gestures.photo import Photo, open_photo
@@ -99,6 +100,8 @@ def _augmented(network: LandmarkNetwork, pyramid: Pyramid, region: Region, rng: 
     if rng.random() < 0.7:
         gamma, gain, lift = np.exp(rng.normal(0, 0.15, 3)), rng.uniform(0.6, 1.3), rng.uniform(-20, 20)
         picture = np.clip((picture / 255.0) ** gamma * 255 * gain + lift, 0, 255).astype(np.uint8)
+    if rng.random() < 0.1:  # as the finder shows photos without colour
+        picture = cv2.transform(picture, np.outer(SKIN, np.full(3, 1 / 3))).astype(np.uint8)
     mirrored = bool(rng.random() < 0.5)
     return network.look(picture[:, ::-1] if mirrored else picture, moved, mirrored=mirrored)
 
@@ -119,7 +122,7 @@ def collect(root: Path, source: str, paths: Iterable[Path], settings: SearchSett
             photo = open_photo(path.read_bytes())
             if source == "hagrid_crops":
                 photo = _padded(photo, rng)
-            pyramid = Pyramid(photo.pixels)
+            pyramid = Pyramid(photo.pixels, in_daylight=True)
             hands = finder.find(photo)
             if source in ("hagrid_crops", "rendered"):
                 hands = [hand for hand in hands if _is_subject(hand, photo)][:1]

@@ -1,0 +1,54 @@
+"""How to see a photo in daylight: the networks were taught on such, and miss hands in stage light, in the dark, and without colour.
+
+Measured on 149 close-ups of HaGRID put into such light, numbers read right without this and with it: green light 61 and 97 %, red 53 and
+96 %, blue 76 and 96 %, purple 77 and 96 %; darkened to a third 92 and 97 %, to a fifth 79 and 95 %; black and white 70 and 92 %. As they
+were, 98 %.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Means of red, green and blue as shares of the mean of all three. Between these, hands are found as well as ever, and all but one in fifty
+# of 870 photos lie there; the others are balanced so that theirs become the usual ones, as if the mean of every scene were the same
+# (Buchsbaum 1980, von Kries 1902).
+LEAST, MOST = np.array([0.8, 0.75, 0.5]), np.array([1.6, 1.2, 1.25])
+USUAL = np.array([1.09, 0.98, 0.93])
+
+# A balanced photo whose largest channel exceeds the smallest by less than this, on average and as a share of the mean, has no colours; and
+# none can be told in light that lacks one channel so far. Tinted like skin, its hands are found; this tint was the best of eleven.
+COLOURLESS, ONE_COLOURED = 0.02, 0.25
+SKIN = np.array([1.3, 0.78, 0.7])
+
+# A photo is dark where but a twentieth of its pixels has a channel above this, 0..255; it is then lit up so that they have one above that.
+DARK, LIT = 130, 220
+
+# Pixels with a channel near the end of the scale, or all near its beginning, have lost their colour.
+_TOLD = (12, 250)
+
+
+def daylight(photo: NDArray[np.uint8]) -> NDArray[np.float64] | None:
+    """Return the (3, 3) matrix that takes the photo's red, green and blue to those of daylight, or None where its own light will do.
+
+    photo: (height, width, 3) uint8 RGB; a copy of some ten thousand pixels is enough.
+    """
+    pixels = photo.reshape(-1, 3).astype(np.float64)
+    brightest = pixels.max(axis=1)
+    told = pixels[(brightest > _TOLD[0]) & (brightest < _TOLD[1])]
+    if len(told) < len(pixels) / 100:
+        return None
+    light = told.mean(axis=0) / told.mean()
+    if light.min() < ONE_COLOURED or _colours(told / light) < COLOURLESS:
+        matrix = np.outer(SKIN, light / (light @ light))  # how bright it is in this light, in the tint of skin
+    elif (light < LEAST).any() or (light > MOST).any():
+        matrix = np.diag(USUAL / light)
+    else:
+        matrix = np.eye(3)
+    bright = float(np.percentile((pixels @ matrix.T).max(axis=1), 95))
+    if bright < DARK:
+        matrix = matrix * (LIT / bright)
+    return None if np.array_equal(matrix, np.eye(3)) else matrix
+
+
+def _colours(pixels: NDArray[np.float64]) -> float:
+    """How far the channels of a pixel lie apart, on average, as a share of the mean of all."""
+    return float(np.ptp(pixels, axis=1).mean() / pixels.mean())

@@ -1,0 +1,89 @@
+"""Photos in light that the networks were not taught on."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gestures import Checker, Photo, open_photo
+from gestures.hands.light import daylight
+
+Pixels = NDArray[np.uint8]
+
+
+def in_light(red: float, green: float, blue: float) -> Callable[[Pixels], Pixels]:
+    return lambda pixels: np.clip(pixels * np.array([red, green, blue]), 0, 255).astype(np.uint8)
+
+
+def without_colour(pixels: Pixels) -> Pixels:
+    return np.repeat((pixels @ np.array([0.3, 0.59, 0.11]))[..., None], 3, axis=2).astype(np.uint8)
+
+
+def in_the_dark(pixels: Pixels) -> Pixels:
+    return ((pixels / 255) ** 1.6 * 0.2 * 255).astype(np.uint8)
+
+
+ODD = {
+    "green": in_light(0.6, 1.1, 0.6),
+    "red": in_light(1.2, 0.4, 0.4),
+    "blue": in_light(0.5, 0.7, 1.3),
+    "purple": in_light(1.0, 0.5, 1.2),
+    "only blue": in_light(0.0, 0.05, 1.3),
+    "colourless": without_colour,
+    "dark": in_the_dark,
+}
+
+
+@pytest.fixture(scope="module")
+def people(shared: Path) -> list[tuple[Photo, set[int]]]:
+    """Close-ups of people who pose, and the numbers that each may be read as."""
+    folder = shared / "photos"
+    with (folder / "labels.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["set"] == "hagrid" and row["kind"] == "posed"][::7]
+    return [(open_photo((folder / row["path"]).read_bytes()), set(map(int, row["numbers"].split(";")))) for row in rows if row["numbers"]]
+
+
+@pytest.fixture(scope="module")
+def checker():
+    with Checker() as checker:
+        yield checker
+
+
+@pytest.mark.parametrize(
+    ("light", "least"), [("green", 0.9), ("red", 0.9), ("blue", 0.9), ("purple", 0.9), ("colourless", 0.85), ("dark", 0.9)]
+)
+def test_poses_are_read_in_odd_light(light: str, least: float, people: list[tuple[Photo, set[int]]], checker: Checker) -> None:
+    read = []
+    for photo, numbers in people:
+        advice = checker.check_photo(Photo(ODD[light](photo.pixels)))
+        read.append(bool(numbers & {code.number for code in advice.codes}))
+    assert len(read) > 30
+    assert np.mean(read) >= least
+
+
+def test_common_photos_are_left_alone(people: list[tuple[Photo, set[int]]]) -> None:
+    """The networks see them as they are, so nothing that is measured on them changes."""
+    changed = [daylight(photo.pixels[::4, ::4]) is not None for photo, _ in people]
+    assert np.mean(changed) <= 0.05
+
+
+@pytest.mark.parametrize("light", ODD)
+def test_daylight_is_daylight(light: str, samples: Path) -> None:
+    """What was seen in daylight once needs no more of it; and the light is told from a small copy as from the whole photo."""
+    pixels = ODD[light](open_photo((samples / "group.jpg").read_bytes()).pixels)
+    matrix = daylight(pixels)
+    assert matrix is not None
+    lit = np.clip(pixels @ matrix.T, 0, 255).astype(np.uint8)
+    assert daylight(lit) is None or light in ("colourless", "only blue")
+    small = daylight(np.ascontiguousarray(pixels[::5, ::5]))
+    assert small is not None
+    np.testing.assert_allclose(small, matrix, rtol=0.1, atol=0.02)
+
+
+@pytest.mark.parametrize("shade", [0, 1, 128, 255])
+def test_a_blank_picture_is_no_trouble(shade: int) -> None:
+    matrix = daylight(np.full((60, 80, 3), shade, np.uint8))
+    assert matrix is None or np.isfinite(matrix).all()
