@@ -4,6 +4,7 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -26,6 +27,17 @@ def in_the_dark(pixels: Pixels) -> Pixels:
     return ((pixels / 255) ** 1.6 * 0.2 * 255).astype(np.uint8)
 
 
+def before_a_wall(*colour: int) -> Callable[[Pixels], Pixels]:
+    """As portraits for official use are taken; a third as wide again on every side."""
+
+    def walled(pixels: Pixels) -> Pixels:
+        height, width = pixels.shape[0] // 3, pixels.shape[1] // 3
+        return cv2.copyMakeBorder(pixels, height, height, width, width, cv2.BORDER_CONSTANT, value=colour).astype(np.uint8)
+
+    return walled
+
+
+WALLS = {"red wall": before_a_wall(200, 20, 30), "blue wall": before_a_wall(20, 60, 200), "green wall": before_a_wall(30, 180, 60)}
 ODD = {
     "green": in_light(0.6, 1.1, 0.6),
     "red": in_light(1.2, 0.4, 0.4),
@@ -52,16 +64,14 @@ def checker():
         yield checker
 
 
-@pytest.mark.parametrize(
-    ("light", "least"), [("green", 0.9), ("red", 0.9), ("blue", 0.9), ("purple", 0.9), ("colourless", 0.85), ("dark", 0.9)]
-)
-def test_poses_are_read_in_odd_light(light: str, least: float, people: list[tuple[Photo, set[int]]], checker: Checker) -> None:
+@pytest.mark.parametrize("light", [*(light for light in ODD if light != "only blue"), *WALLS])
+def test_poses_are_read_in_odd_light(light: str, people: list[tuple[Photo, set[int]]], checker: Checker) -> None:
     read = []
     for photo, numbers in people:
-        advice = checker.check_photo(Photo(ODD[light](photo.pixels)))
+        advice = checker.check_photo(Photo((ODD | WALLS)[light](photo.pixels)))
         read.append(bool(numbers & {code.number for code in advice.codes}))
     assert len(read) > 30
-    assert np.mean(read) >= least
+    assert np.mean(read) >= 0.88
 
 
 def test_common_photos_are_left_alone(people: list[tuple[Photo, set[int]]]) -> None:
