@@ -19,7 +19,7 @@ from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self, TypeVar, cast
@@ -322,8 +322,11 @@ class _Process:
             clock.cancel()
 
     def is_alive(self) -> bool:
-        """Whether it still runs."""
-        return self._process.is_alive()
+        """Whether it still runs.
+
+        By its sentinel, as `Process.is_alive` calls one living that another thread, which starts a process, has just found dead.
+        """
+        return not wait([self._process.sentinel], timeout=0)
 
     def end(self) -> None:
         """Kill it; may be called again, and by any thread."""

@@ -7,10 +7,10 @@ import threading
 import time
 import tracemalloc
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from io import BytesIO
+from multiprocessing.connection import wait
 
 import pytest
 from PIL import Image
@@ -267,7 +267,7 @@ class TestLostWorkers:
             def submit(self, job):
                 future = self.pool.submit(job)
                 if job.data == deadly:
-                    while not future.running():
+                    while not (future.running() or future.done()):
                         time.sleep(0.01)
                     time.sleep(0.5)  # until a process has taken it
                     beside.append(self.pool.running + self.pool.waiting - 1)
@@ -275,8 +275,7 @@ class TestLostWorkers:
                     for process in killed:
                         os.kill(process.pid, signal.SIGKILL)
                     for process in killed:  # one that still seemed to live would be given the next photo
-                        with suppress(ChildProcessError):
-                            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+                        wait([process.sentinel])
                 return future
 
         with Ledger(out, SETUP, DEFAULT) as ledger:
