@@ -37,6 +37,20 @@ def before_a_wall(*colour: int) -> Callable[[Pixels], Pixels]:
     return walled
 
 
+def at_night(*surroundings: int) -> Callable[[Pixels], Pixels]:
+    """Well lit, but small in the dark: less than a thirtieth of the photo."""
+
+    def lit(pixels: Pixels) -> Pixels:
+        height, width = pixels.shape[:2]
+        night = np.empty((6 * height, 6 * width, 3), np.uint8)
+        night[:] = surroundings
+        night[2 * height : 3 * height, 3 * width : 4 * width] = pixels
+        return night
+
+    return lit
+
+
+NIGHT = {"black night": at_night(0, 0, 0), "dark night": at_night(8, 8, 8)}
 WALLS = {"red wall": before_a_wall(200, 20, 30), "blue wall": before_a_wall(20, 60, 200), "green wall": before_a_wall(30, 180, 60)}
 ODD = {
     "green": in_light(0.6, 1.1, 0.6),
@@ -64,11 +78,11 @@ def checker():
         yield checker
 
 
-@pytest.mark.parametrize("light", [*(light for light in ODD if light != "only blue"), *WALLS])
+@pytest.mark.parametrize("light", [*(light for light in ODD if light != "only blue"), *WALLS, *NIGHT])
 def test_poses_are_read_in_odd_light(light: str, people: list[tuple[Photo, set[int]]], checker: Checker) -> None:
     read = []
     for photo, numbers in people:
-        advice = checker.check_photo(Photo((ODD | WALLS)[light](photo.pixels)))
+        advice = checker.check_photo(Photo((ODD | WALLS | NIGHT)[light](photo.pixels)))
         read.append(bool(numbers & {code.number for code in advice.codes}))
     assert len(read) > 30
     assert np.mean(read) >= 0.88
@@ -96,4 +110,11 @@ def test_daylight_is_daylight(light: str, samples: Path) -> None:
 @pytest.mark.parametrize("shade", [0, 1, 128, 255])
 def test_a_blank_picture_is_no_trouble(shade: int) -> None:
     matrix = daylight(np.full((60, 80, 3), shade, np.uint8))
+    assert matrix is None or np.isfinite(matrix).all()
+
+
+def test_a_light_in_the_dark_is_no_trouble() -> None:
+    dark = np.zeros((100, 100, 3), np.uint8)
+    dark[:3] = 200
+    matrix = daylight(dark)
     assert matrix is None or np.isfinite(matrix).all()
