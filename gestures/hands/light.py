@@ -42,7 +42,7 @@ def daylight(photo: NDArray[np.uint8]) -> NDArray[np.float64] | None:
     light = np.percentile(pixels, BRIGHT, axis=0)
     light = np.maximum(light / light.mean(), 1e-3)
     if light.min() < ONE_COLOURED or _colours(pixels / light) < COLOURLESS:
-        matrix = np.outer(SKIN, light / (light @ light))  # how bright it is in this light, in the tint of skin
+        matrix = tint(light)
     elif (light < LEAST).any() or (light > MOST).any():
         matrix = np.diag(USUAL / light)
     else:
@@ -51,6 +51,11 @@ def daylight(photo: NDArray[np.uint8]) -> NDArray[np.float64] | None:
     if bright < DARK:
         matrix = matrix * max(1.0, min(LIT / bright, 255 / brightest))
     return None if np.array_equal(matrix, np.eye(3)) else matrix
+
+
+def tint(light: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the (3, 3) matrix that shows how bright a photo is in this light, (3,), in the tint of skin."""
+    return np.outer(SKIN, light / (light @ light))
 
 
 def _colours(pixels: NDArray[np.float64]) -> float:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gestures.hands.finder import Hand, Look
-from gestures.hands.light import SKIN
+from gestures.hands.light import tint
 from gestures.hands.networks import LANDMARK_INPUT, LandmarkNetwork, Pyramid, Region, landmark_region
 from gestures.hands.search import SearchFinder, SearchSettings, tiles_at
 from gestures.photo import Photo, open_photo
@@ -101,7 +101,7 @@ def _augmented(network: LandmarkNetwork, pyramid: Pyramid, region: Region, rng: 
         gamma, gain, lift = np.exp(rng.normal(0, 0.15, 3)), rng.uniform(0.6, 1.3), rng.uniform(-20, 20)
         picture = np.clip((picture / 255.0) ** gamma * 255 * gain + lift, 0, 255).astype(np.uint8)
     if rng.random() < 0.1:  # as the finder shows photos without colour
-        picture = cv2.transform(picture, np.outer(SKIN, np.full(3, 1 / 3))).astype(np.uint8)
+        picture = cv2.transform(picture, tint(np.ones(3))).astype(np.uint8)
     mirrored = bool(rng.random() < 0.5)
     return network.look(picture[:, ::-1] if mirrored else picture, moved, mirrored=mirrored)
 
