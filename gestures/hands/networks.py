@@ -3,7 +3,9 @@
 Constants are those of MediaPipe's hand graphs (hand_detector_graph.cc, hand_landmarks_detector_graph.cc, ssd_anchors_calculator.cc).
 """
 
+from copy import copy
 from dataclasses import dataclass
+from typing import Self
 
 import cv2
 import flatbuffers
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from gestures.errors import FinderError
 from gestures.hands.finder import Look
-from gestures.hands.light import daylight
+from gestures.hands.light import dark_places_lit, daylight
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -221,38 +223,52 @@ class Pyramid:
         self._to_stored = upright[::-1] if self._lies else upright
         stored = pixels[self._mirror].swapaxes(0, 1) if self._lies else pixels[self._mirror]
         self._levels = {0: np.ascontiguousarray(stored)}
-        self._light: NDArray[np.float64] | None = None
-        if in_daylight:
-            step = max(1, max(self.height, self.width) // LIGHT_SIDE)
-            self._light = daylight(self._levels[0][::step, ::step])
+        self._step = max(1, max(self.height, self.width) // LIGHT_SIDE)
+        self._light = daylight(self._few_pixels()) if in_daylight else None
+        self._gains: Floats | None = None
+
+    def lit_up(self) -> Self | None:
+        """Return the same photo with its dark places lit up, or None where few are dark, see `light`."""
+        gains = dark_places_lit(self._in_light(self._few_pixels(), None))
+        if gains is None:
+            return None
+        lit = copy(self)
+        lit._gains = gains
+        return lit
 
     def crop(self, to_photo: NDArray[np.float64], side: int) -> Pixels:
         """Return the (side, side, 3) picture that the unit square covers in the photo; black outside the photo, as MediaPipe has it."""
-        matrix = self._to_stored[:, :2] @ to_photo
-        matrix[:, 2] += self._to_stored[:, 2]
+        to_stored = self._to_stored[:, :2] @ to_photo
+        to_stored[:, 2] += self._to_stored[:, 2]
         number = self._number(float(np.hypot(to_photo[0, 0], to_photo[1, 0])) / side)
+        gains = None if self._gains is None else _warped(self._gains, to_stored / self._step, side, cv2.BORDER_REPLICATE)
         if number == 1:
-            source, corner = self._halved(matrix)
-            matrix[:, 2] -= corner
+            source, corner = self._halved(to_stored)
+            to_stored[:, 2] -= corner
         else:
             source = self._level(number)
-        matrix = matrix / np.array([[side, side, 1]]) / 2**number
-        # The pixel grids' origins lie half a pixel inside the first pixel.
-        matrix[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return self._lit(cv2.warpAffine(source, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_CONSTANT))
+        return self._in_light(_warped(source, to_stored / 2**number, side, cv2.BORDER_CONSTANT), gains)
 
     def reduced(self, shrink: float) -> Pixels:
         """Return all of the photo with its sides divided by `shrink`, 1 or more, and rounded to whole pixels, at least one."""
         number = self._number(shrink)
         level = self._level(0 if number == 1 else number)
         width, height = (max(1, round(length / shrink)) for length in (self.width, self.height))
-        small = cv2.resize(level, (height, width) if self._lies else (width, height), interpolation=cv2.INTER_AREA)
-        upright = (small.swapaxes(0, 1) if self._lies else small)[self._mirror]
-        return self._lit(np.ascontiguousarray(upright))
+        size = (height, width) if self._lies else (width, height)
+        gains = None if self._gains is None else cv2.resize(self._gains, size, interpolation=cv2.INTER_LINEAR)
+        small = self._in_light(cv2.resize(level, size, interpolation=cv2.INTER_AREA), gains)
+        return np.ascontiguousarray((small.swapaxes(0, 1) if self._lies else small)[self._mirror])
 
-    def _lit(self, picture: cv2.typing.MatLike) -> Pixels:
-        return (picture if self._light is None else cv2.transform(picture, self._light)).astype(np.uint8, copy=False)
+    def _few_pixels(self) -> Pixels:
+        """Some pixels of the stored picture, in rows and columns: enough to tell the light."""
+        return np.ascontiguousarray(self._levels[0][:: self._step, :: self._step])
+
+    def _in_light(self, picture: cv2.typing.MatLike, gains: cv2.typing.MatLike | None) -> Pixels:
+        if self._light is not None:
+            picture = cv2.transform(picture, self._light)
+        if gains is not None:
+            picture = cv2.multiply(picture, gains, dtype=cv2.CV_8U)
+        return picture.astype(np.uint8, copy=False)
 
     def _number(self, shrink: float) -> int:
         """How often the photo can be halved without being reduced by more."""
@@ -271,6 +287,14 @@ class Pyramid:
         low = np.clip(np.floor(corners.min(axis=1)).astype(int) - 4, 0, (width - 2, height - 2))
         high = np.clip(np.ceil(corners.max(axis=1)).astype(int) + 4, low + 2, (width, height))
         return _halve(stored[low[1] : high[1], low[0] : high[0]], 1), low
+
+
+def _warped(source: cv2.typing.MatLike, to_source: NDArray[np.float64], side: int, border: int) -> cv2.typing.MatLike:
+    """Return the (side, side, …) picture that the unit square covers."""
+    matrix = to_source / np.array([[side, side, 1]])
+    # The pixel grids' origins lie half a pixel inside the first pixel.
+    matrix[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5
+    return cv2.warpAffine(source, matrix, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=border)
 
 
 def _halve(pixels: Pixels, times: int) -> Pixels:

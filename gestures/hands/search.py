@@ -123,13 +123,22 @@ class SearchFinder:
         """Return the hands in the photo, largest first. Raises `FinderError` when closed or when a network fails."""
         if self._closed:
             raise FinderError(problem="the finder is closed")
-        search = _Search(self, Pyramid(photo.pixels, in_daylight=True))
-        search.cover_whole()
+        search = self._begin(Pyramid(photo.pixels, in_daylight=True))
+        search.cover_in_doubt()
         hands = search.close_up() if self.settings.close_ups else []
         if not hands:
             search.cover_likely(self.settings.least_gain)
             hands = list(search.hands())
         return sorted(drop_duplicates(hands), key=lambda hand: -hand.size)
+
+    def _begin(self, pyramid: Pyramid) -> "_Search":
+        """Cover the whole photo; if no palm is certain, once more with its dark places lit up, and go on so unless palms are less sure."""
+        search = _Search(self, pyramid)
+        if search.surest < CERTAIN_PALM and (lit := pyramid.lit_up()):
+            other = _Search(self, lit)
+            if other.surest >= search.surest:
+                return other
+        return search
 
     def close(self) -> None:
         """Release the networks."""
@@ -156,13 +165,18 @@ class _Search:
         self._looked: dict[bytes, Hand | None] = {}
         # A search that is led must not take longer than one that is not.
         self._tiles_left = SMALL_TILES * sum(1 for _ in grid(self._width, self._height, EXHAUSTIVE))
-
-    def cover_whole(self) -> None:
-        """Run the palm detector over the tiles that are looked at in any case, and in doubt."""
         for tile in grid(self._width, self._height, self._settings):
-            self._cover(tile, self._finder.palms)
+            self._cover(tile, finder.palms)
+
+    @property
+    def surest(self) -> float:
+        """The score of the surest palm so far."""
+        return max((float(palms.scores.max()) for palms in self._seen if len(palms)), default=0.0)
+
+    def cover_in_doubt(self) -> None:
+        """Run the palm detector over further large tiles while no palm is certain."""
         for zoom in self._settings.zooms_in_doubt:
-            if not self._shows(CERTAIN_PALM):
+            if self.surest < CERTAIN_PALM:
                 self._cover(Region(self._width / 2, self._height / 2, self._longest / zoom, 0.0), self._finder.palms)
 
     def cover_likely(self, least_gain: float) -> None:
@@ -181,7 +195,7 @@ class _Search:
     def close_up(self) -> list[Hand]:
         """Where a large palm is certain, look on until something smaller is found; return the hands of a close-up, or none."""
         hands: list[Hand] = []
-        if self._shows(CERTAIN_PALM, CLOSE_UP):
+        if self._shows_close_up():
             self.cover_likely(OTHERS_LIKELY)
             for hand in self.hands(OTHERS_SURE):
                 if hand.share < CLOSE_UP:
@@ -189,10 +203,10 @@ class _Search:
                 hands.append(hand)
         return hands
 
-    def _shows(self, score: float, share: float = 0) -> bool:
-        """Whether a palm so sure was seen that could be that of a hand so large, as a share of the photo's longer side."""
-        width = share * self._longest * PALM_OF_HAND
-        return any(((palms.scores >= score) & (palms.boxes[:, 2] - palms.boxes[:, 0] >= width)).any() for palms in self._seen)
+    def _shows_close_up(self) -> bool:
+        """Whether a palm is certain that could be that of a hand as large as in a close-up."""
+        width = CLOSE_UP * self._longest * PALM_OF_HAND
+        return any(((palms.scores >= CERTAIN_PALM) & (palms.boxes[:, 2] - palms.boxes[:, 0] >= width)).any() for palms in self._seen)
 
     def hands(self, least_score: float = 0) -> Iterator[Hand]:
         """Run the landmark network over the palms that are so sure, the surest first; what is no hand, or found already, is left out."""

@@ -187,6 +187,19 @@ def test_the_reduced_photo_is_upright(shrink: float, orientation: int) -> None:
     np.testing.assert_allclose(reduced[..., 1], rows * shrink / 4, atol=2.5)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_dark_places_are_lit_where_they_are(orientation: int) -> None:
+    """A quarter of the photo lies in the dark, its top right; what is bright stays as it is."""
+    pixels = np.full((600, 800, 3), 200, np.uint8)
+    pixels[:300, 400:] = 30
+    pyramid = Pyramid(open_photo(as_stored(pixels, orientation)).pixels).lit_up()
+    assert pyramid is not None
+    for lit in (pyramid.reduced(2), pyramid.crop(Region(400, 300, 800, 0).to_photo(), 400)[50:350]):
+        assert lit[:100, 250:].min() > 100
+        assert lit[200:].min() == lit[:, :170].min() == 200
+    assert Pyramid(pixels).reduced(2)[:100, 250:].max() == 30
+
+
 @pytest.mark.parametrize("orientation", [3, 6, 8])
 def test_a_photo_that_was_stored_lying_takes_no_more_memory(search: SearchFinder, orientation: int) -> None:
     """Phones store all that is taken upright so. To turn it would double what a photo takes."""
