@@ -30,8 +30,8 @@ DARK, LIT = 130, 220
 BRIGHTEST = 99.8
 
 # Haze, a smeared lens or light that falls into it lay a veil over all: in every channel, all but a hundredth of the pixels then have more
-# than this, 0..255. Most of it is taken away.
-VEIL, TAKEN = 60, 0.9
+# than this, 0..255, and all but a fiftieth exceed them by less than this contrast. Most of the veil is taken away.
+VEIL, CONTRAST, TAKEN = 50, 130, 0.9
 
 # Whoever stands against the light is dark in a bright photo. Around such a place the brightness, the root of the mean square within a
 # share of the photo's longer side, is below DIM[0]; it is lit up as far as to PLACE_LIT, but no more than so many times; all of that from
@@ -40,8 +40,8 @@ DIM = (112, 48)
 PLACE, PLACE_LIT, MOST_LIT = 0.04, 140, 10
 WORTH, WORTH_SHARE = 1.5, 0.1
 
-# Pixels of which no channel exceeds this tell nothing of the light.
-BLACK = 12
+# Pixels of which no channel exceeds this tell nothing of the light, nor those of which all exceed that of colours.
+BLACK, WHITE = 12, 245
 
 
 def daylight(photo: NDArray[np.uint8]) -> NDArray[np.float64] | None:
@@ -54,11 +54,12 @@ def daylight(photo: NDArray[np.uint8]) -> NDArray[np.float64] | None:
     if not len(pixels):
         return None
     veil = float(np.percentile(pixels, 1, axis=0).min())
-    veil = TAKEN * veil if veil > VEIL else 0.0
+    veiled = veil > VEIL and np.percentile(pixels.max(axis=1), BRIGHT) < veil + CONTRAST
+    veil = TAKEN * veil if veiled else 0.0
     pixels -= veil
     light = np.percentile(pixels, BRIGHT, axis=0)
     light = np.maximum(light / light.mean(), 1e-3)
-    if light.min() < ONE_COLOURED or np.percentile(_saturation(pixels / light), 90) < COLOURLESS:
+    if light.min() < ONE_COLOURED or _saturation(pixels[pixels.min(axis=1) < WHITE - veil] / light) < COLOURLESS:
         matrix = tint(light)
     elif (light < LEAST).any() or (light > MOST).any():
         matrix = np.diag(USUAL / light)
@@ -91,6 +92,6 @@ def tint(light: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.outer(SKIN, light / (light @ light))
 
 
-def _saturation(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far the channels of each pixel lie apart, as a share of its largest one."""
-    return np.asarray(np.ptp(pixels, axis=1) / np.maximum(pixels.max(axis=1), 1))
+def _saturation(pixels: NDArray[np.float64]) -> float:
+    """What a tenth of the pixels, (n, 3), exceed in how far their channels lie apart, as a share of the largest one."""
+    return float(np.percentile(np.ptp(pixels, axis=1) / np.maximum(pixels.max(axis=1), 1), 90)) if len(pixels) else 0.0
