@@ -40,6 +40,22 @@ def test_opens_what_phones_and_cameras_make(format):
     assert close(photo.pixels, picture())
 
 
+@pytest.mark.parametrize(
+    ("format", "options", "coarse"),
+    [
+        ("JPEG", {"quality": 50}, True),
+        ("JPEG", {"quality": 75}, True),
+        ("JPEG", {"quality": 85}, False),
+        ("JPEG", {"quality": 70, "progressive": True}, True),
+        ("MPO", {"quality": 60}, True),
+        ("PNG", {}, False),
+        ("WEBP", {"quality": 30}, False),
+    ],
+)
+def test_a_coarse_jpeg_is_known_as_one(format, options, coarse):
+    assert open_photo(saved(picture(), format, **options)).coarse == coarse
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_jpeg_is_turned_upright(orientation):
     exif = Image.Exif()
