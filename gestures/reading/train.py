@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from gestures.hands.finder import Hand, Look
 from gestures.hands.light import tint
-from gestures.hands.networks import LANDMARK_INPUT, LandmarkNetwork, Pyramid, Region, landmark_region, without_echoes
+from gestures.hands.networks import LANDMARK_INPUT, LandmarkNetwork, Pyramid, Region, landmark_region
 from gestures.hands.search import SearchFinder, SearchSettings, tiles_at
 from gestures.photo import Photo, open_photo
 from gestures.reading.features import context, finger_features, in_picture, looks_geometry
@@ -95,10 +95,7 @@ def _augmented(network: LandmarkNetwork, pyramid: Pyramid, region: Region, rng: 
     if rng.random() < 0.6 and far < region.side:
         small = cv2.resize(picture, (far, far), interpolation=cv2.INTER_AREA)
         if rng.random() < 0.5:
-            quality = int(rng.integers(40, 92))
-            small = simplejpeg.decode_jpeg(simplejpeg.encode_jpeg(small, quality))
-            if quality < 78:
-                small = without_echoes(small)
+            small = simplejpeg.decode_jpeg(simplejpeg.encode_jpeg(small, int(rng.integers(40, 92))))
         picture = cv2.resize(small, (LANDMARK_INPUT, LANDMARK_INPUT), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
     if rng.random() < 0.7:
         gamma, gain, lift = np.exp(rng.normal(0, 0.15, 3)), rng.uniform(0.6, 1.3), rng.uniform(-20, 20)
