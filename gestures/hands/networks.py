@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from gestures.errors import FinderError
 from gestures.hands.finder import Look
+from gestures.hands.grain import levels_to_smooth, smoothed
 from gestures.hands.light import dark_places_lit, daylight
+from gestures.photo import Photo
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -25,10 +27,8 @@ PALM_INPUT = 192
 LANDMARK_INPUT = 224
 # The palm detector is fully convolutional: on a picture of half the side it takes a fifth of the time, and sees palms of the same pixels.
 SMALL_PALM_INPUT = 96
-# A coarse JPEG is shown smoothed, with sharp edges kept (bilateral filter, Tomasi and Manduchi 1998: side in pixels, the spread of what is
-# averaged in levels and in pixels), in crops that would show more of its blocks than so many of its pixels as one. On photos of event
-# groups put through a messaging app by calculation (1280 pixels, quality 50 and 70), 86 and 94 % of the hands are seen, not 82 and 90.
-SMOOTH, SMOOTHED_BELOW = (5, 25.0, 2.0), 1.4
+# A grainy photo is smoothed in crops that would show more of its grain than so many of its pixels as one.
+SMOOTHED_BELOW = 1.4
 
 # What light a photo was taken in is told from so many of its pixels along the longer side.
 LIGHT_SIDE = 100
@@ -216,10 +216,10 @@ class Pyramid:
     out is turned: to turn all of a large photo takes as long as half a search, and its memory once more.
     """
 
-    def __init__(self, pixels: Pixels, *, in_daylight: bool = False, smooth: bool = False) -> None:
+    def __init__(self, pixels: Pixels, *, in_daylight: bool = False, smooth: float = 0) -> None:
         """pixels: (height, width, 3) uint8 RGB, upright. in_daylight: show it as it would look in common light, see `light`.
 
-        smooth: show it without the traces of a coarse JPEG.
+        smooth: levels that grain may have, see `grain`; 0 leaves it as it is.
         """
         self.height, self.width = pixels.shape[:2]
         down, across = pixels.strides[:2]
@@ -235,6 +235,11 @@ class Pyramid:
         self._light = daylight(self._few_pixels()) if in_daylight else None
         self._gains: Floats | None = None
         self._smooth = smooth
+
+    @classmethod
+    def for_networks(cls, photo: Photo) -> Self:
+        """A photo as the networks see it best: in daylight, and without its grain."""
+        return cls(photo.pixels, in_daylight=True, smooth=levels_to_smooth(photo.pixels, coarse=photo.coarse))
 
     def lit_up(self) -> Self | None:
         """Return the same photo with its dark places lit up, or None where few are dark, see `light`."""
@@ -258,7 +263,7 @@ class Pyramid:
             to_stored[:, 2] -= corner
         elif self._smooth and shrink < SMOOTHED_BELOW:
             source, corner = self._around(to_stored)
-            source = cv2.bilateralFilter(source, *SMOOTH).astype(np.uint8, copy=False)
+            source = smoothed(source, self._smooth)
             to_stored[:, 2] -= corner
         else:
             source = self._level(number)

@@ -123,7 +123,7 @@ class SearchFinder:
         """Return the hands in the photo, largest first. Raises `FinderError` when closed or when a network fails."""
         if self._closed:
             raise FinderError(problem="the finder is closed")
-        search = self._begin(Pyramid(photo.pixels, in_daylight=True, smooth=photo.coarse))
+        search = self._begin(Pyramid.for_networks(photo))
         search.cover_in_doubt()
         hands = search.close_up() if self.settings.close_ups else []
         if not hands:

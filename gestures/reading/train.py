@@ -122,7 +122,7 @@ def collect(root: Path, source: str, paths: Iterable[Path], settings: SearchSett
             photo = open_photo(path.read_bytes())
             if source == "hagrid_crops":
                 photo = _padded(photo, rng)
-            pyramid = Pyramid(photo.pixels, in_daylight=True, smooth=photo.coarse)
+            pyramid = Pyramid.for_networks(photo)
             hands = finder.find(photo)
             if source in ("hagrid_crops", "rendered"):
                 hands = [hand for hand in hands if _is_subject(hand, photo)][:1]

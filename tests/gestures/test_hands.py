@@ -164,7 +164,7 @@ def test_a_crop_shows_what_lies_there_at_every_reduction(shrink: float, smooth: 
     """Red grows with x and green with y, so that every pixel tells where it comes from; where it lies outside, it is black."""
     rows, columns = np.mgrid[:601, :801]
     pixels = np.stack([columns / 4, rows / 4, np.full_like(rows, 200)], axis=2).astype(np.uint8)
-    pyramid = Pyramid(open_photo(as_stored(pixels, orientation)).pixels, smooth=smooth)
+    pyramid = Pyramid(open_photo(as_stored(pixels, orientation)).pixels, smooth=25 * smooth)
     region = Region(*map(float, place), 64 * shrink, 0.4)
     crop = pyramid.crop(region.to_photo(), 64).astype(float)
     steps = (np.arange(64) + 0.5) / 64
@@ -187,21 +187,6 @@ def test_the_reduced_photo_is_upright(shrink: float, orientation: int) -> None:
     rows, columns = np.mgrid[: reduced.shape[0], : reduced.shape[1]]
     np.testing.assert_allclose(reduced[..., 0], columns * shrink / 4, atol=2.5)
     np.testing.assert_allclose(reduced[..., 1], rows * shrink / 4, atol=2.5)
-
-
-def test_of_a_coarse_jpeg_edges_stay_and_their_echoes_go() -> None:
-    """A bright slope on grey; most of what compression left beside its edge is gone, and the edge is as sharp as it was."""
-    rows, columns = np.mgrid[:160, :160]
-    beyond = columns - 0.6 * rows - 30
-    file = BytesIO()
-    Image.fromarray(np.where(beyond > 0, 180, 120).astype(np.uint8)).convert("RGB").save(file, "JPEG", quality=60)
-    photo = open_photo(file.getvalue())
-    assert photo.coarse
-    whole = Region(80, 80, 160, 0).to_photo()
-    stored, shown = (Pyramid(photo.pixels, smooth=smooth).crop(whole, 160).astype(float) for smooth in (False, True))
-    beside = (beyond < -3) & (beyond > -12)
-    assert shown[beside].std() < 0.5 * stored[beside].std()
-    assert np.abs(np.diff(shown, axis=1)).max(axis=1).mean() > 0.95 * np.abs(np.diff(stored, axis=1)).max(axis=1).mean()
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
