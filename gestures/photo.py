@@ -33,7 +33,7 @@ _UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     8: np.rot90,
 }
 
-# A JPEG is stored coarsely from this mean of its table for brightness on, that of the standard's quality 78: as messaging apps send it.
+# A JPEG is stored coarsely from this mean of its finest table on, that of the standard's quality 78: as messaging apps send it.
 COARSE = 25
 
 # Rows converted at a time. Pillow keeps four bytes a pixel, and whole copies beside that made a photo of 50 megapixels take 800 MB.
@@ -144,7 +144,7 @@ def _exif(image: Image.Image) -> tuple[int, datetime | None]:
 
 def _is_coarse(image: Image.Image) -> bool:
     tables: dict[int, list[int]] = getattr(image, "quantization", {})  # of a JPEG only
-    return bool(tables) and float(np.mean(next(iter(tables.values())))) >= COARSE
+    return bool(tables) and min(float(np.mean(table)) for table in tables.values()) >= COARSE
 
 
 def _jpeg(data: bytes, image: Image.Image) -> NDArray[np.uint8] | None:

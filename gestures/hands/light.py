@@ -74,7 +74,7 @@ def daylight(photo: NDArray[np.uint8]) -> NDArray[np.float64] | None:
 
 
 def dark_places_lit(photo: NDArray[np.uint8]) -> NDArray[np.float32] | None:
-    """Return how many times as bright each pixel is to be shown, (height, width, 3) float32, or None where few are too dark.
+    """Return how many times as bright each pixel is to be shown, (height, width) float32, or None where few are too dark.
 
     photo: (height, width, 3) uint8 RGB, in daylight; a small copy is enough.
     """
@@ -84,7 +84,7 @@ def dark_places_lit(photo: NDArray[np.uint8]) -> NDArray[np.float32] | None:
     gains = 1 + dim * (np.clip(PLACE_LIT / np.maximum(around, 1), 1, MOST_LIT) - 1)
     if (gains > WORTH).mean() < WORTH_SHARE:
         return None
-    return np.repeat(gains[..., None], 3, axis=2).astype(np.float32)
+    return np.asarray(gains, np.float32)
 
 
 def tint(light: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -287,7 +287,7 @@ class Pyramid:
         if self._light is not None:
             picture = cv2.transform(picture, self._light)
         if gains is not None:
-            picture = cv2.multiply(picture, gains, dtype=cv2.CV_8U)
+            picture = cv2.merge([cv2.multiply(channel, gains, dtype=cv2.CV_8U) for channel in cv2.split(picture)])
         return picture.astype(np.uint8, copy=False)
 
     def _number(self, shrink: float) -> int:

@@ -160,8 +160,8 @@ class _Search:
         self._finder, self._settings, self._pyramid = finder, finder.settings, pyramid
         self._height, self._width = pyramid.height, pyramid.width
         self._longest = max(self._height, self._width)
-        self._plan = Plan(finder.proposals.propose(pyramid, finder.settings.least_chance))
-        self._seen: list[Palms] = []
+        self._plan: Plan | None = None
+        self._covered: list[tuple[Region, int, Palms]] = []
         self._looked: dict[bytes, Hand | None] = {}
         # A search that is led must not take longer than one that is not.
         self._tiles_left = SMALL_TILES * sum(1 for _ in grid(self._width, self._height, EXHAUSTIVE))
@@ -171,7 +171,7 @@ class _Search:
     @property
     def surest(self) -> float:
         """The score of the surest palm so far."""
-        return max((float(palms.scores.max()) for palms in self._seen if len(palms)), default=0.0)
+        return max((float(palms.scores.max()) for palms in self._seen() if len(palms)), default=0.0)
 
     def cover_in_doubt(self) -> None:
         """Run the palm detector over further large tiles while no palm is certain."""
@@ -181,16 +181,24 @@ class _Search:
 
     def cover_likely(self, least_gain: float) -> None:
         """Run the palm detector over small tiles while one can be expected to add so many hands."""
+        if self._plan is None:
+            self._plan = Plan(self._finder.proposals.propose(self._pyramid, self._settings.least_chance))
+            for covered in self._covered:
+                self._plan.saw(*covered)
         while self._tiles_left and (tile := self._plan.next(least_gain)):
             self._tiles_left -= 1
-            self._cover(tile, self._finder.near_palms)
+            self._plan.saw(*self._cover(tile, self._finder.near_palms))
 
-    def _cover(self, tile: Region, detector: PalmDetector) -> None:
+    def _cover(self, tile: Region, detector: PalmDetector) -> tuple[Region, int, Palms]:
+        """Look for palms in a tile; return it, its side as it was looked at, and the palms, in pixels of the photo."""
         threshold = self._settings.palm_threshold * (0.5 if tile.side >= self._longest else 1)
         to_photo = tile.to_photo()
         palms = detector.detect(self._pyramid.crop(to_photo, detector.side), threshold)
-        self._seen.append(palms.mapped(tile.side / detector.side, *to_photo[:, 2]))
-        self._plan.saw(tile, detector.side, self._seen[-1])
+        self._covered.append((tile, detector.side, palms.mapped(tile.side / detector.side, *to_photo[:, 2])))
+        return self._covered[-1]
+
+    def _seen(self) -> list[Palms]:
+        return [palms for _, _, palms in self._covered]
 
     def close_up(self) -> list[Hand]:
         """Where a large palm is certain, look on until something smaller is found; return the hands of a close-up, or none."""
@@ -206,11 +214,11 @@ class _Search:
     def _shows_close_up(self) -> bool:
         """Whether a palm is certain that could be that of a hand as large as in a close-up."""
         width = CLOSE_UP * self._longest * PALM_OF_HAND
-        return any(((palms.scores >= CERTAIN_PALM) & (palms.boxes[:, 2] - palms.boxes[:, 0] >= width)).any() for palms in self._seen)
+        return any(((palms.scores >= CERTAIN_PALM) & (palms.boxes[:, 2] - palms.boxes[:, 0] >= width)).any() for palms in self._seen())
 
     def hands(self, least_score: float = 0) -> Iterator[Hand]:
         """Run the landmark network over the palms that are so sure, the surest first; what is no hand, or found already, is left out."""
-        palms = suppress(Palms.merged(self._seen))
+        palms = suppress(Palms.merged(self._seen()))
         found: list[Hand] = []
         for box, keypoints, score in zip(palms.boxes, palms.keypoints, palms.scores, strict=True):
             if score < least_score:
