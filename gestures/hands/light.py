@@ -4,7 +4,7 @@ and without colour.
 Measured on 149 close-ups of HaGRID put into such light, numbers read right without this and with it: green light 61 and 97 %, red 53 and
 96 %, blue 76 and 97 %, purple 77 and 97 %; darkened to a third 92 and 97 %, to a fifth 79 and 96 %; black and white 70 and 91 %. As they
 were, 98 %. Veiled so that a quarter of the contrast is left, 70 and 97 %; darkened to a fifth before a white window, 50 and 90 %; dark in
-the middle of a bright photo, 73 and 87 %, or darker 42 and 83 %.
+the middle of a bright photo, 73 and 85 %, or darker 42 and 81 %.
 """
 
 import cv2
