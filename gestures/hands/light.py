@@ -35,7 +35,7 @@ VEIL, CONTRAST, TAKEN = 50, 130, 0.9
 
 # Whoever stands against the light is dark in a bright photo. Around such a place the brightness, the root of the mean square within a
 # share of the photo's longer side, is below DIM[0]; it is lit up as far as to PLACE_LIT, but no more than so many times; all of that from
-# DIM[1] down. A photo is shown like that only where a tenth of it is lit up by half or more, and the palm detector is no less sure then.
+# DIM[1] down. Where less than a tenth of a photo would be lit up by half or more, nothing is; when else, the search decides.
 DIM = (112, 48)
 PLACE, PLACE_LIT, MOST_LIT = 0.04, 140, 10
 WORTH, WORTH_SHARE = 1.5, 0.1

@@ -163,7 +163,6 @@ class _Search:
         self._finder, self._settings, self._pyramid = finder, finder.settings, pyramid
         self._height, self._width = pyramid.height, pyramid.width
         self._longest = max(self._height, self._width)
-        self._plan: Plan | None = None
         self._covered: list[tuple[Region, int, Palms]] = []
         self._looked: dict[bytes, Hand | None] = {}
         # A search that is led must not take longer than one that is not.
@@ -174,6 +173,14 @@ class _Search:
     @cached_property
     def _proposals(self) -> Proposals:
         return self._finder.proposals.propose(self._pyramid, self._settings.least_chance)
+
+    @cached_property
+    def _plan(self) -> Plan:
+        """Made when first asked for, for the light that the search goes on in only; it knows what was covered before."""
+        plan = Plan(self._proposals)
+        for covered in self._covered:
+            plan.saw(*covered)
+        return plan
 
     @property
     def expected(self) -> float:
@@ -193,10 +200,6 @@ class _Search:
 
     def cover_likely(self, least_gain: float) -> None:
         """Run the palm detector over small tiles while one can be expected to add so many hands."""
-        if self._plan is None:
-            self._plan = Plan(self._proposals)
-            for covered in self._covered:
-                self._plan.saw(*covered)
         while self._tiles_left and (tile := self._plan.next(least_gain)):
             self._tiles_left -= 1
             self._plan.saw(*self._cover(tile, self._finder.near_palms))
@@ -297,8 +300,8 @@ PALM_LANDMARKS = [0, 5, 9, 13, 17, 1, 2]
 # A palm of which no tile is surer leaves it in doubt whether the hand of somebody alone in the photo was found.
 CERTAIN_PALM = 0.8
 
-# Where more hands are proposed than this, the light is good enough for them. (With its dark places lit up, a photo of 50 megapixels with 83
-# hands showed nine fewer; of people against the light, next to nobody is proposed.)
+# Where more hands are proposed than this, the light is good enough for them: with its dark places lit up, a photo of 50 megapixels with 83
+# hands showed nine fewer. Of people near by and against the light, mostly fewer are; with 1, two of three sets gained little.
 FEW_HANDS = 3
 
 # Where every hand found is so large, as a share of the photo's longer side, the photo is a close-up of one or two people: there is an end

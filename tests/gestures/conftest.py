@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gestures.hands.finder import Hand
+from gestures.hands.search import SearchFinder
 from gestures.reading.fingers import Fingers, PosedHand, State
 
 
@@ -16,6 +17,12 @@ def _hand(x=100.0, y=100.0, size=60.0, side="right"):
     landmarks[1, 0] = x - size / 2
     landmarks[9, :2] = x, y
     return Hand(landmarks, landmarks / 1000, side, presence=0.97654)
+
+
+@pytest.fixture(scope="module")
+def search():
+    with SearchFinder() as finder:
+        yield finder
 
 
 @pytest.fixture

@@ -29,12 +29,6 @@ def as_jpeg(pixels: Pixels, quality: int) -> Photo:
     return open_photo(file.getvalue())
 
 
-@pytest.fixture(scope="module")
-def finder():
-    with SearchFinder() as finder:
-        yield finder
-
-
 @pytest.mark.parametrize("levels", [3, 7, 14])
 def test_noise_is_measured_in_photos(levels: float, samples: Path) -> None:
     pixels = noisy(open_photo((samples / "group.jpg").read_bytes()).pixels, levels)
@@ -73,10 +67,10 @@ def test_edges_stay_and_grain_goes(grain: str) -> None:
     assert step[1] > 0.9 * step[0]
 
 
-def test_small_hands_are_found_in_noise(samples: Path, finder: SearchFinder) -> None:
+def test_small_hands_are_found_in_noise(samples: Path, search: SearchFinder) -> None:
     """Of a group whose hands are some 30 pixels; without smoothing, less than half of them are found."""
     pixels = open_photo((samples / "group.jpg").read_bytes()).pixels
     small = cv2.resize(pixels, None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA).astype(np.uint8)
-    found = len(finder.find(Photo(small)))
+    found = len(search.find(Photo(small)))
     assert found > 15
-    assert len(finder.find(Photo(noisy(small, 14)))) >= 0.75 * found
+    assert len(search.find(Photo(noisy(small, 14)))) >= 0.75 * found

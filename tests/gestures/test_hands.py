@@ -22,12 +22,6 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 ONE_TILE = replace(tiles_at(1), palm_threshold=0.5, presence_threshold=0.5, looks=1)
 
 
-@pytest.fixture(scope="module")
-def search():
-    with SearchFinder() as finder:
-        yield finder
-
-
 def sample(name: str) -> Photo:
     return open_photo((SAMPLES / name).read_bytes(), Limits())
 
