@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from gestures.advice import Advice, AdvisedHand, clipped_box
-from gestures.hands.finder import CHAINS, INDEX, LITTLE, MIDDLE, RING, THUMB, WRIST
+from gestures.hands.finder import CHAINS, INDEX, LITTLE, MIDDLE, RING, THUMB, WRIST, shared_area
 from gestures.photo import Photo
 from gestures.reading.fingers import State
 from gestures.words import text
@@ -19,7 +19,7 @@ from gestures.words import text
 Pixels = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 Format = Literal["jpeg", "webp", "png"]
-Rect = tuple[int, int, int, int]  # left, top, right, bottom
+Place = tuple[int, int, int, int]  # x, y, width, height
 
 # Okabe and Ito's palette, told apart with any colour vision ("Color Universal Design", 2008). Labels tell the states in words as well.
 FLAGGED: Colour = (230, 159, 0)
@@ -59,11 +59,12 @@ def redact(photo: Photo, advice: Advice) -> Pixels:
     pixels = photo.pixels.copy()
     # Larger hands last: the finer cells of a smaller hand must not show through where two overlap.
     for hand in sorted((hand for hand in advice.hands if hand.flagged), key=lambda hand: hand.posed.hand.size):
-        left, top, right, bottom = _grown(clipped_box(hand.posed.hand, photo.width, photo.height), 0.3, photo)
-        region = pixels[top:bottom, left:right]
-        height, width = region.shape[:2]
-        means = cv2.resize(region, (min(4, width), min(4, height)), interpolation=cv2.INTER_AREA)
-        region[:] = cv2.resize(means, (width, height), interpolation=cv2.INTER_LINEAR)
+        x, y, width, height = clipped_box(hand.posed.hand, photo.width, photo.height)
+        margin = max(2, round(0.3 * max(width, height)))
+        region = pixels[max(0, y - margin) : y + height + margin, max(0, x - margin) : x + width + margin]
+        rows, columns = region.shape[:2]
+        means = cv2.resize(region, (min(4, columns), min(4, rows)), interpolation=cv2.INTER_AREA)
+        region[:] = cv2.resize(means, (columns, rows), interpolation=cv2.INTER_LINEAR)
     return pixels
 
 
@@ -81,13 +82,6 @@ def _colour(hand: AdvisedHand) -> Colour:
     if hand.flagged:
         return FLAGGED
     return {State.UNCLEAR: UNCLEAR, State.POSING: FINE, State.REST: REST}[hand.posed.state]
-
-
-def _grown(box: tuple[int, int, int, int], share: float, photo: Photo) -> Rect:
-    """Return a box with a margin on every side, a share of its longer side, clipped to the photo."""
-    x, y, width, height = box
-    margin = max(2, round(share * max(width, height)))
-    return max(0, x - margin), max(0, y - margin), min(photo.width, x + width + margin), min(photo.height, y + height + margin)
 
 
 def _draw_hand(pixels: Pixels, hand: AdvisedHand, colour: Colour, unit: float) -> None:
@@ -122,14 +116,14 @@ def _edge(line: int) -> int:
 class _Label:
     words: str
     font: ImageFont.FreeTypeFont
-    place: Rect
+    place: Place
 
 
 def _draw_labels(pixels: Pixels, advice: Advice, lang: str, unit: float) -> Pixels:
     image = Image.fromarray(pixels)
     draw = ImageDraw.Draw(image)
-    boxes = [_as_rect(clipped_box(hand.posed.hand, advice.width, advice.height)) for hand in advice.hands]
-    taken: list[Rect] = []
+    boxes = [clipped_box(hand.posed.hand, advice.width, advice.height) for hand in advice.hands]
+    taken: list[Place] = []
     # Flagged hands choose their places first, larger hands before smaller ones.
     order = sorted(range(len(boxes)), key=lambda index: (not advice.hands[index].flagged, -advice.hands[index].posed.hand.size))
     for index in order:
@@ -138,16 +132,14 @@ def _draw_labels(pixels: Pixels, advice: Advice, lang: str, unit: float) -> Pixe
             continue
         label = _placed(hand, boxes, index, taken, advice, lang, unit)
         taken.append(label.place)
-        left, top, right, bottom = label.place
-        colour = _colour(hand)
-        draw.rounded_rectangle(
-            (left, top, right - 1, bottom - 1), radius=(bottom - top) // 5, fill=colour, outline=INK, width=max(1, round(unit))
-        )
-        draw.text(((left + right) / 2, (top + bottom) / 2), label.words, font=label.font, fill=INK, anchor="mm")
+        x, y, width, height = label.place
+        corners = (x, y, x + width - 1, y + height - 1)
+        draw.rounded_rectangle(corners, radius=height // 5, fill=_colour(hand), outline=INK, width=max(1, round(unit)))
+        draw.text((x + width / 2, y + height / 2), label.words, font=label.font, fill=INK, anchor="mm")
     return np.array(image)
 
 
-def _placed(hand: AdvisedHand, boxes: list[Rect], index: int, taken: list[Rect], advice: Advice, lang: str, unit: float) -> _Label:
+def _placed(hand: AdvisedHand, boxes: list[Place], index: int, taken: list[Place], advice: Advice, lang: str, unit: float) -> _Label:
     """Return the fullest, largest label that finds a free place at its hand; where none does, the shortest where it covers least."""
     size = hand.posed.hand.size
     full, short = _words(hand, lang)
@@ -158,12 +150,12 @@ def _placed(hand: AdvisedHand, boxes: list[Rect], index: int, taken: list[Rect],
     if len(labelled) > CROWD and _font(small).getlength(full) > 4 * size:
         tries = tries[2:]  # in a crowd, a name much wider than its hand would hide faces and the hands of others
     others = [boxes[other] for other in labelled if other != index]
-    best: tuple[int, _Label] | None = None
+    best: tuple[float, _Label] | None = None
     for words, points in tries:
         font = _font(points)
         for place in _places(words, font, boxes[index], advice):
             # To cover another label is worse than to cover part of another hand.
-            covered = sum(_overlap(place, other) for other in others) + 10 * sum(_overlap(place, other) for other in taken)
+            covered = sum(shared_area(place, other) for other in others) + 10 * sum(shared_area(place, other) for other in taken)
             label = _Label(words, font, place)
             if not covered:
                 return label
@@ -191,12 +183,13 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return font
 
 
-def _places(words: str, font: ImageFont.FreeTypeFont, box: Rect, advice: Advice) -> list[Rect]:
+def _places(words: str, font: ImageFont.FreeTypeFont, box: Place, advice: Advice) -> list[Place]:
     """Return where a label may stand, best first: above its hand, below, right, left, inside; moved into the picture."""
     pad = round(font.size * 0.35)
     width = min(round(font.getlength(words)) + 2 * pad, advice.width)
     height = min(round(font.size * 1.3) + pad // 2, advice.height)
-    left, top, right, bottom = box
+    left, top = box[:2]
+    right, bottom = left + box[2], top + box[3]
     gap = max(1, pad // 3)
     corners = [
         (left, top - gap - height),
@@ -209,19 +202,6 @@ def _places(words: str, font: ImageFont.FreeTypeFont, box: Rect, advice: Advice)
         (left - gap - width, bottom - height),
         (left, top),
     ]
-    moved = [(min(max(0, x), advice.width - width), min(max(0, y), advice.height - height)) for x, y in corners]
-    rects = [(x, y, x + width, y + height) for x, y in dict.fromkeys(moved)]
+    moved = dict.fromkeys((min(max(0, x), advice.width - width), min(max(0, y), advice.height - height)) for x, y in corners)
     # A label moved in from the picture's edge may come to lie on its own hand: those places come last.
-    return sorted(rects, key=lambda rect: _overlap(rect, box) > 0)
-
-
-def _as_rect(box: tuple[int, int, int, int]) -> Rect:
-    x, y, width, height = box
-    return x, y, x + width, y + height
-
-
-def _overlap(one: Rect, other: Rect) -> int:
-    """Return the common area, in pixels."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    return width * height if width > 0 and height > 0 else 0
+    return sorted(((x, y, width, height) for x, y in moved), key=lambda place: shared_area(place, box) > 0)

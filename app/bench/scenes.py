@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gestures.hands.finder import Box, shared_area
 from gestures.hands.search import SearchFinder, tiles_at
 from gestures.photo import open_photo
 
 Pixels = NDArray[np.uint8]
-Box = tuple[float, float, float, float]
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
@@ -33,9 +33,8 @@ LEAST_IN_SOURCE = 40  # pixels; a smaller one's place is not known well enough
 
 def overlap(one: Box, other: Box) -> float:
     """Intersection over union of two boxes, 0..1."""
-    (x, y, w, h), (x0, y0, w0, h0) = one, other
-    shared = max(0.0, min(x + w, x0 + w0) - max(x, x0)) * max(0.0, min(y + h, y0 + h0) - max(y, y0))
-    return shared / (w * h + w0 * h0 - shared)
+    shared = shared_area(one, other)
+    return shared / (one[2] * one[3] + other[2] * other[3] - shared)
 
 
 @dataclass(frozen=True, slots=True)

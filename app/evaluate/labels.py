@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from app.terminal.words import TerminalError
+from gestures.hands.finder import Box
 
 Kind = Literal["posed", "group", "partial", "rest"]
-Box = tuple[float, float, float, float]
 
 COLUMNS = ("path", "set", "kind", "pose", "numbers", "box")
 

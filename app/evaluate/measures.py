@@ -10,9 +10,10 @@ from itertools import pairwise
 from statistics import median
 from typing import Any, Literal
 
-from app.evaluate.labels import Box, Label, LabelledPhoto
+from app.evaluate.labels import Label, LabelledPhoto
 from gestures import Contest, lists, pose_table
 from gestures.codes import readings_of
+from gestures.hands.finder import Box
 
 Hand = dict[str, Any]
 Result = dict[str, Any]

@@ -16,7 +16,6 @@ from typing import Any
 
 from PIL import Image
 
-from app.evaluate.labels import Box
 from app.evaluate.measures import (
     Miss,
     Reliability,
@@ -34,6 +33,7 @@ from app.evaluate.measures import (
 from app.evaluate.run import HEADS, Run, rows
 from app.terminal.words import TerminalError
 from gestures import Contest, GesturesError, Limits, open_photo
+from gestures.hands.finder import Box
 
 MISSES_SHOWN = 16
 CROP_SIDE = 150

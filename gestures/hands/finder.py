@@ -12,6 +12,7 @@ from gestures.photo import Photo
 
 Side = Literal["left", "right"]
 Points = NDArray[np.float32]
+Box = tuple[float, float, float, float]  # x, y, width, height
 
 # Landmark numbers as MediaPipe gives them: wrist, then four joints a finger from the palm to the tip.
 WRIST = 0
@@ -61,8 +62,8 @@ class Hand:
     looks: tuple[Look, ...] = ()
 
     @cached_property
-    def box(self) -> tuple[float, float, float, float]:
-        """x, y, width, height in pixels of the upright photo: the landmarks' bounds, which may reach beyond the picture."""
+    def box(self) -> Box:
+        """The landmarks' bounds in pixels of the upright photo, which may reach beyond the picture."""
         low, high = self.landmarks[:, :2].min(axis=0), self.landmarks[:, :2].max(axis=0)
         return float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1])
 
@@ -88,3 +89,10 @@ class HandFinder(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+
+def shared_area(one: Box, other: Box) -> float:
+    """Return the area that two boxes have in common, in the square of their unit."""
+    (x, y, width, height), (x0, y0, width0, height0) = one, other
+    wide, high = min(x + width, x0 + width0) - max(x, x0), min(y + height, y0 + height0) - max(y, y0)
+    return max(wide, 0) * max(high, 0)

@@ -19,7 +19,7 @@ import numpy as np
 
 from gestures.errors import FinderError
 from gestures.hands.bundle import load_bundle
-from gestures.hands.finder import Hand, Points, Side
+from gestures.hands.finder import Hand, Points, Side, shared_area
 from gestures.hands.networks import (
     SMALL_PALM_INPUT,
     Floats,
@@ -344,14 +344,9 @@ def drop_duplicates(hands: list[Hand]) -> list[Hand]:
 
 def _is_piece(hand: Hand, hands: list[Hand]) -> bool:
     """Whether a hand is a piece of a larger one, or of two that touch."""
-    x, y, width, height = hand.box
-    inside = 0.0
-    for whole in hands:
-        if hand.size < PIECE_SIZE * whole.size and whole.presence > hand.presence - PIECE_PRESENCE:
-            x0, y0, width0, height0 = whole.box
-            wide, high = min(x + width, x0 + width0) - max(x, x0), min(y + height, y0 + height0) - max(y, y0)
-            inside += max(wide, 0) * max(high, 0)
-    return inside >= PIECE_INSIDE * width * height
+    larger = (whole for whole in hands if hand.size < PIECE_SIZE * whole.size and whole.presence > hand.presence - PIECE_PRESENCE)
+    _, _, width, height = hand.box
+    return sum(shared_area(hand.box, whole.box) for whole in larger) >= PIECE_INSIDE * width * height
 
 
 def _is_palm_of(box: Floats, keypoints: Floats, hands: list[Hand]) -> bool:

@@ -26,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gestures.hands.finder import Hand, Look
+from gestures.hands.finder import Box, Hand, Look
 from gestures.hands.light import tint
 from gestures.hands.networks import LANDMARK_INPUT, LandmarkNetwork, Pyramid, Region, landmark_region
 from gestures.hands.search import SearchFinder, SearchSettings, tiles_at
@@ -68,7 +68,7 @@ class TrainingHand:
 
     source: str
     photo: str
-    box: tuple[float, float, float, float]
+    box: Box
     context: Floats
     shapes: Floats
     embeddings: NDArray[np.float16]
@@ -326,7 +326,7 @@ def _poses_meant(pose: str) -> list[str]:
     return [pose] if pose not in AT_REST else []
 
 
-def _inside(wanted: str, box: tuple[float, float, float, float], margin: float = 0.25) -> bool:
+def _inside(wanted: str, box: Box, margin: float = 0.25) -> bool:
     x, y, width, height = (float(value) for value in wanted.split())
     centre_x, centre_y = box[0] + box[2] / 2, box[1] + box[3] / 2
     return abs(centre_x - x - width / 2) <= (0.5 + margin) * width and abs(centre_y - y - height / 2) <= (0.5 + margin) * height

@@ -109,7 +109,7 @@ def test_sixty_hands_keep_their_labels_apart(make_posed, monkeypatch):
     assert time.perf_counter() - started < 10
     assert has(marked, FLAGGED)
     assert len(placed) == 60
-    rects = [label.place for label in placed]
+    rects = [(x, y, x + width, y + height) for x, y, width, height in (label.place for label in placed)]
     for place, (left, top, right, bottom) in enumerate(rects):
         assert 0 <= left < right <= 4000
         assert 0 <= top < bottom <= 3000

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from gestures import Checker, Photo, open_photo
 from gestures.hands.light import daylight
+from gestures.hands.networks import Pyramid
+from gestures.hands.search import SearchFinder
 
 Pixels = NDArray[np.uint8]
 
@@ -116,6 +119,17 @@ def test_daylight_is_daylight(light: str, samples: Path) -> None:
     small = daylight(np.ascontiguousarray(pixels[::5, ::5]))
     assert small is not None
     np.testing.assert_allclose(small, matrix, rtol=0.1, atol=0.02)
+
+
+def test_dark_places_are_lit_up_only_where_few_hands_are_proposed(search: SearchFinder, samples: Path) -> None:
+    """Far away no palm is certain in any light. What the photo would be, lit up, is put in its place here, so that it tells."""
+    hand, far = (open_photo((samples / name).read_bytes()).pixels for name in ("peace.jpg", "group.jpg"))
+    hall = np.full((2 * far.shape[0], 2 * far.shape[1], 3), 40, np.uint8)
+    people = cv2.copyMakeBorder(far, *2 * [far.shape[0] // 2], *2 * [far.shape[1] // 2], cv2.BORDER_CONSTANT, value=(40, 40, 40))
+    with patch.object(Pyramid, "lit_up", return_value=Pyramid(hand)):
+        assert len(search.find(Photo(hall))) == 1
+    with patch.object(Pyramid, "lit_up", return_value=Pyramid(hall)):
+        assert len(search.find(Photo(people.astype(np.uint8)))) >= 15
 
 
 @pytest.mark.parametrize("shade", [0, 1, 128, 255])
