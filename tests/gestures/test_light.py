@@ -26,6 +26,17 @@ def without_colour(pixels: Pixels) -> Pixels:
     return np.repeat((pixels @ np.array([0.3, 0.59, 0.11]))[..., None], 3, axis=2).astype(np.uint8)
 
 
+def in_sepia(pixels: Pixels) -> Pixels:
+    """As photo programs do it; what is bright is clipped, in red first."""
+    return np.clip(pixels @ np.array([[0.393, 0.349, 0.272], [0.769, 0.686, 0.534], [0.189, 0.168, 0.131]]), 0, 255).astype(np.uint8)
+
+
+def in_two_tones(pixels: Pixels) -> Pixels:
+    """From dark blue to the tone of old paper."""
+    dark, bright = np.array([20, 30, 90]), np.array([255, 220, 180])
+    return (dark + (bright - dark) * without_colour(pixels) / 255).astype(np.uint8)
+
+
 def in_the_dark(pixels: Pixels) -> Pixels:
     return ((pixels / 255) ** 1.6 * 0.2 * 255).astype(np.uint8)
 
@@ -72,6 +83,8 @@ ODD = {
     "purple": in_light(1.0, 0.5, 1.2),
     "only blue": in_light(0.0, 0.05, 1.3),
     "colourless": without_colour,
+    "sepia": in_sepia,
+    "two tones": in_two_tones,
     "dark": in_the_dark,
     "hazy": in_haze,
 }
@@ -115,7 +128,7 @@ def test_daylight_is_daylight(light: str, samples: Path) -> None:
     matrix = daylight(pixels)
     assert matrix is not None
     lit = cv2.transform(pixels, matrix).astype(np.uint8)
-    assert daylight(lit) is None or light in ("colourless", "only blue")
+    assert daylight(lit) is None or light in ("colourless", "sepia", "two tones", "only blue")
     small = daylight(np.ascontiguousarray(pixels[::5, ::5]))
     assert small is not None
     np.testing.assert_allclose(small, matrix, rtol=0.1, atol=0.02)
