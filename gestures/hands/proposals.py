@@ -29,7 +29,7 @@ LEAST_INPUT = 512
 MULTIPLE = 64
 
 # A picture of more pixels a side than PIECE is looked at in pieces that overlap: the network takes 80 bytes a pixel.
-PIECE = 640
+PIECE = 576
 PIECE_OVERLAP = 128
 
 
@@ -147,9 +147,10 @@ class Plan:
         self._proposals = proposals = proposals.likeliest(MOST_PROPOSALS)
         self._sides = (proposals.sizes[:, None] * np.array(TILE_SIDES, np.float32)).ravel()
         self._centres = np.repeat(proposals.centres, len(TILE_SIDES), axis=0)
-        self._fires = _fires(self._centres, self._sides, SMALL_PALM_INPUT, proposals)
+        self._pairs = _pairs(self._centres, self._sides, SMALL_PALM_INPUT, proposals)
+        self._ends = np.cumsum(np.bincount(self._pairs.proposals, minlength=len(proposals)))
         self._left = np.outer([1 - HARD, HARD], proposals.chances).astype(np.float32)
-        self._gains = _expected(self._fires, self._left)
+        self._gains = self._expected(np.arange(len(proposals)), self._left)
 
     def next(self, least_gain: float) -> Region | None:
         """Return the next tile, or None where no further one can be expected to add so many hands."""
@@ -167,13 +168,20 @@ class Plan:
         """Take note of what the palm detector found, in pixels of the photo, in a tile that it was shown at side² pixels."""
         if not len(self._gains):
             return
-        fires = _fires(np.array([[tile.x, tile.y]], np.float32), np.array([tile.side], np.float32), side, self._proposals)[:, :, 0]
-        shown = np.flatnonzero(fires[0])
-        fires, left = fires[:, shown], self._left[:, shown]
-        less = left * (1 - fires) / (1 - (left * fires).sum(axis=0))
+        pairs = _pairs(np.array([[tile.x, tile.y]], np.float32), np.array([tile.side], np.float32), side, self._proposals)
+        shown, left = pairs.proposals, self._left[:, pairs.proposals]
+        less = left * (1 - pairs.fires) / (1 - (left * pairs.fires).sum(axis=0))
         less[:, self._found(palms, shown)] = 0
         self._left[:, shown] = less
-        self._gains -= _expected(self._fires[:, shown], left - less)
+        self._gains -= self._expected(shown, left - less)
+
+    def _expected(self, which: NDArray[np.intp], chances: Floats) -> NDArray[np.float64]:
+        """(tiles,): on how many of these proposals' hands the palm detector fires on average. chances: (2, which), that there is one."""
+        counts = np.diff(self._ends, prepend=0)[which]
+        of = np.repeat(np.arange(len(which)), counts)
+        pairs = np.arange(len(of)) + np.repeat(self._ends[which] - np.cumsum(counts), counts)
+        fired = (self._pairs.fires[:, pairs] * chances[:, of]).sum(axis=0)
+        return np.bincount(self._pairs.tiles[pairs], fired, len(self._sides)).astype(np.float64, copy=False)
 
     def _found(self, palms: Palms, which: NDArray[np.intp]) -> NDArray[np.bool_]:
         """(which,) bool: whether one of the palms is the proposal's hand, and a certain one."""
@@ -185,24 +193,29 @@ class Plan:
         return result
 
 
-def _fires(centres: Floats, sides: Floats, shown: int, proposals: Proposals) -> Floats:
-    """(2, proposals, tiles) float32: how likely the palm detector fires on each proposal's hand in each tile, shown at so many pixels a
-    side, if that hand is easy to see, and if it is hard to.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pairs:
+    """Proposals and tiles that show them, by proposal. proposals, tiles: (n,), which. fires: (2, n) float32, how likely the palm detector
+    fires on the hand in the tile, if that hand is easy to see, and if it is hard to.
     """
-    fires = np.zeros((2, len(proposals), len(sides)), np.float32)
+
+    proposals: NDArray[np.intp]
+    tiles: NDArray[np.intp]
+    fires: Floats
+
+
+def _pairs(centres: Floats, sides: Floats, shown: int, proposals: Proposals) -> _Pairs:
+    """Pair each proposal with all tiles in which the palm detector, shown them at so many pixels a side, could fire on its hand."""
+    pairs = []
     step = max(1, PAIRS // max(1, len(sides)))
-    for start in range(0, len(proposals), step):
+    for start in range(0, max(1, len(proposals)), step):
         places, sizes = proposals.centres[start : start + step], proposals.sizes[start : start + step]
         across, down = (np.abs(places[:, None, axis] - centres[:, axis]) for axis in (0, 1))
         inside = (sides / 2 - np.maximum(across, down)) / sizes[:, None]
         which, tiles = np.nonzero(inside > INSIDE[0])
         chances = np.interp(np.log(sizes[which] / sides[tiles] * shown), np.log(PIXELS), FIRES, left=0, right=0)
         chances *= np.interp(inside[which, tiles], INSIDE, INSIDE_FACTOR)
-        fires[:, start + which, tiles] = chances, chances**HARDER
-    return fires
-
-
-def _expected(fires: Floats, chances: Floats) -> Floats:
-    """(tiles,) float32: on how many hands the palm detector fires on average. fires: (2, proposals, tiles), chances: (2, proposals)."""
-    expected: Floats = (chances[:, None] @ fires).sum(axis=0)[0]
-    return expected
+        could = np.flatnonzero(chances)
+        pairs.append((start + which[could], tiles[could], chances[could].astype(np.float32)))
+    which, tiles, chances = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+    return _Pairs(which, tiles, np.stack([chances, chances**HARDER]))
