@@ -116,7 +116,7 @@ def time_case(case: Case, scene: Scene, rounds: int) -> Timing:
         round(sum(found_theirs) / len(truth), 3),
         sides[PALM_INPUT],
         sides[SMALL_PALM_INPUT],
-        sum(1 for _ in search.grid(advice.width, advice.height, search.EXHAUSTIVE)),
+        search.tile_count(advice.width, advice.height, search.EXHAUSTIVE),
         {step: round(seconds[step] / (ended - started), 4) for step in sorted(seconds, key=lambda step: -seconds[step])},
     )
 

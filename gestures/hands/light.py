@@ -50,23 +50,23 @@ def daylight(photo: NDArray[np.uint8]) -> NDArray[np.float64] | None:
 
     photo: (height, width, 3) uint8 RGB; some thousand pixels of it are enough.
     """
-    pixels = photo.reshape(-1, 3).astype(np.float64)
-    pixels = pixels[pixels.max(axis=1) > BLACK]
-    if not len(pixels):
+    pixels = np.ascontiguousarray(photo.reshape(-1, 3).T, np.float64)  # a row a channel: they are compared in a tenth of the time
+    pixels = pixels[:, pixels.max(axis=0) > BLACK]
+    if not pixels.size:
         return None
-    veil = float(np.percentile(pixels, 1, axis=0).min())
-    veiled = veil > VEIL and np.percentile(pixels.max(axis=1), BRIGHT) < veil + CONTRAST
+    lowest, light = np.percentile(pixels, (1, BRIGHT), axis=1)
+    veil = float(lowest.min())
+    veiled = veil > VEIL and np.percentile(pixels.max(axis=0), BRIGHT) < veil + CONTRAST
     veil = TAKEN * veil if veiled else 0.0
     pixels -= veil
-    light = np.percentile(pixels, BRIGHT, axis=0)
-    light = np.maximum(light / light.mean(), 1e-3)
-    if light.min() < ONE_COLOURED or _is_colourless(pixels[pixels.max(axis=1) < WHITE - veil] / light):
+    light = np.maximum((light - veil) / (light - veil).mean(), 1e-3)
+    if light.min() < ONE_COLOURED or _is_colourless(pixels[:, pixels.max(axis=0) < WHITE - veil] / light[:, None]):
         matrix = tint(light)
     elif (light < LEAST).any() or (light > MOST).any():
         matrix = np.diag(USUAL / light)
     else:
         matrix = np.eye(3)
-    bright, brightest = np.percentile((pixels @ matrix.T).max(axis=1), (95, BRIGHTEST))
+    bright, brightest = np.percentile((matrix @ pixels).max(axis=0), (95, BRIGHTEST))
     if bright < DARK:
         matrix = matrix * max(1.0, min(LIT / bright, 255 / brightest))
     if not veil and np.array_equal(matrix, np.eye(3)):
@@ -94,12 +94,14 @@ def tint(light: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _is_colourless(pixels: NDArray[np.float64]) -> bool:
-    """Whether the channels of the pixels, (n, 3), tell nothing but how bright each is, in whatever tone: black and white, sepia, two tones.
+    """Whether the channels of the pixels, (3, n), tell nothing but how bright each is, in whatever tone: black and white, sepia, two tones.
 
     A parabola is fitted through each channel over the brightness; what is left is colour.
     """
-    if len(pixels) < 3:
+    if pixels.shape[1] < 3:
         return False
-    powers = np.vander(pixels.mean(axis=1) / 255, 3)
-    colours = pixels - powers @ np.linalg.lstsq(powers, pixels, rcond=None)[0]
-    return float(np.percentile(np.ptp(colours, axis=1) / np.maximum(pixels.max(axis=1), 1), 90)) < COLOURLESS
+    brightness = pixels.mean(axis=0) / 255
+    powers = np.stack([brightness**2, brightness, np.ones_like(brightness)])
+    parabolas, *_ = np.linalg.lstsq(powers @ powers.T, powers @ pixels.T, rcond=None)
+    colours = pixels - parabolas.T @ powers
+    return float(np.percentile(np.ptp(colours, axis=0) / np.maximum(pixels.max(axis=0), 1), 90)) < COLOURLESS

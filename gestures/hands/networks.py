@@ -272,7 +272,7 @@ class Pyramid:
     def reduced(self, shrink: float) -> Pixels:
         """Return all of the photo with its sides divided by `shrink`, 1 or more, and rounded to whole pixels, at least one."""
         number = self._number(shrink)
-        level = self._level(0 if number == 1 else number)
+        level = _halve(self._level(0), 1) if number == 1 else self._level(number)  # photos of 50 megapixels are reduced by more
         width, height = (max(1, round(length / shrink)) for length in (self.width, self.height))
         size = (height, width) if self._lies else (width, height)
         gains = None if self._gains is None else cv2.resize(self._gains, size, interpolation=cv2.INTER_LINEAR)

@@ -111,10 +111,10 @@ def _input(pyramid: Pyramid, shrink: float) -> Pixels:
 # picture's edge the hand's middle lies, in hands (0 and less: on or beyond the edge); the second is a factor on the first. Measured on
 # 8,000 pairs of hand and tile, sizes and middles as proposed, and taken a fifth lower: a hand that is hard to see in one tile is so in the
 # next.
-PIXELS = (7, 10, 13, 15, 18, 22, 26, 37, 62, 74, 87, 107, 125, 173, 230)
-FIRES = (0.02, 0.08, 0.25, 0.4, 0.5, 0.66, 0.73, 0.76, 0.75, 0.73, 0.66, 0.56, 0.5, 0.3, 0.04)
-INSIDE = (-0.3, 0.0, 0.15, 0.3, 0.45, 0.6, 0.9)
-INSIDE_FACTOR = (0.02, 0.25, 0.4, 0.7, 0.8, 0.9, 1.0)
+PIXELS = np.array([7, 10, 13, 15, 18, 22, 26, 37, 62, 74, 87, 107, 125, 173, 230])
+FIRES = np.array([0.02, 0.08, 0.25, 0.4, 0.5, 0.66, 0.73, 0.76, 0.75, 0.73, 0.66, 0.56, 0.5, 0.3, 0.04])
+INSIDE = np.array([-0.3, 0.0, 0.15, 0.3, 0.45, 0.6, 0.9])
+INSIDE_FACTOR = np.array([0.02, 0.25, 0.4, 0.7, 0.8, 0.9, 1.0])
 
 # Such a share of the hands is hard to see, in dim light or noise, in this tile as in the next: on these the palm detector fires as on
 # others to this power, seldom where the hand has not the size in the tile that it sees best. Tiles too large must not talk a hand away.
@@ -147,8 +147,7 @@ class Plan:
         self._proposals = proposals = proposals.likeliest(MOST_PROPOSALS)
         self._sides = (proposals.sizes[:, None] * np.array(TILE_SIDES, np.float32)).ravel()
         self._centres = np.repeat(proposals.centres, len(TILE_SIDES), axis=0)
-        self._pairs = _pairs(self._centres, self._sides, SMALL_PALM_INPUT, proposals)
-        self._ends = np.cumsum(np.bincount(self._pairs.proposals, minlength=len(proposals)))
+        self._tiles, self._fires = _pairs(self._centres, self._sides, SMALL_PALM_INPUT, proposals).by_proposal(len(proposals))
         self._left = np.outer([1 - HARD, HARD], proposals.chances).astype(np.float32)
         self._gains = self._expected(np.arange(len(proposals)), self._left)
 
@@ -177,11 +176,8 @@ class Plan:
 
     def _expected(self, which: NDArray[np.intp], chances: Floats) -> NDArray[np.float64]:
         """(tiles,): on how many of these proposals' hands the palm detector fires on average. chances: (2, which), that there is one."""
-        counts = np.diff(self._ends, prepend=0)[which]
-        of = np.repeat(np.arange(len(which)), counts)
-        pairs = np.arange(len(of)) + np.repeat(self._ends[which] - np.cumsum(counts), counts)
-        fired = (self._pairs.fires[:, pairs] * chances[:, of]).sum(axis=0)
-        return np.bincount(self._pairs.tiles[pairs], fired, len(self._sides)).astype(np.float64, copy=False)
+        fired = (self._fires[:, which] * chances[:, :, None]).sum(axis=0)
+        return np.bincount(self._tiles[which].ravel(), fired.ravel(), len(self._sides)).astype(np.float64, copy=False)
 
     def _found(self, palms: Palms, which: NDArray[np.intp]) -> NDArray[np.bool_]:
         """(which,) bool: whether one of the palms is the proposal's hand, and a certain one."""
@@ -202,6 +198,18 @@ class _Pairs:
     proposals: NDArray[np.intp]
     tiles: NDArray[np.intp]
     fires: Floats
+
+    def by_proposal(self, count: int) -> tuple[NDArray[np.intp], Floats]:
+        """Return (count, most) tiles, and (2, count, most) how likely it fires there: a row for each of all proposals, filled up with pairs
+        in which it never does.
+        """
+        counts = np.bincount(self.proposals, minlength=count)
+        places = np.arange(len(self.proposals)) - np.repeat(np.cumsum(counts) - counts, counts)
+        tiles = np.zeros((count, counts.max(initial=0)), np.intp)
+        fires = np.zeros((2, *tiles.shape), np.float32)
+        tiles[self.proposals, places] = self.tiles
+        fires[:, self.proposals, places] = self.fires
+        return tiles, fires
 
 
 def _pairs(centres: Floats, sides: Floats, shown: int, proposals: Proposals) -> _Pairs:

@@ -10,7 +10,7 @@ mirror; and hands that were found twice are dropped by the distance of their lan
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from math import inf
+from math import inf, prod
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -86,6 +86,12 @@ def grid(width: int, height: int, settings: SearchSettings) -> Iterator[Region]:
         for y in _centres(height, side, settings.overlap):
             for x in _centres(width, side, settings.overlap):
                 yield Region(x, y, side, 0.0)
+
+
+def tile_count(width: int, height: int, settings: SearchSettings) -> int:
+    """How many tiles `grid` lays."""
+    sides = _sides(max(width, height), settings)
+    return sum(prod(len(_centres(length, side, settings.overlap)) for length in (width, height)) for side in sides)
 
 
 def _sides(longest: int, settings: SearchSettings) -> Iterator[float]:
@@ -166,7 +172,7 @@ class _Search:
         self._covered: list[tuple[Region, int, Palms]] = []
         self._looked: dict[bytes, Hand | None] = {}
         # A search that is led must not take longer than one that is not.
-        self._tiles_left = SMALL_TILES * sum(1 for _ in grid(self._width, self._height, EXHAUSTIVE))
+        self._tiles_left = SMALL_TILES * tile_count(self._width, self._height, EXHAUSTIVE)
         for tile in grid(self._width, self._height, self._settings):
             self._cover(tile, finder.palms)
 

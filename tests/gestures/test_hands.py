@@ -16,7 +16,7 @@ from gestures.hands.bundle import load_bundle
 from gestures.hands.finder import Hand
 from gestures.hands.landmarker import LandmarkerFinder
 from gestures.hands.networks import PalmDetector, Palms, Pixels, Pyramid, Region
-from gestures.hands.search import SearchFinder, SearchSettings, drop_duplicates, grid, suppress, tiles_at
+from gestures.hands.search import EXHAUSTIVE, SearchFinder, SearchSettings, drop_duplicates, grid, suppress, tile_count, tiles_at
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 ONE_TILE = replace(tiles_at(1), palm_threshold=0.5, presence_threshold=0.5, looks=1)
@@ -96,6 +96,7 @@ def test_a_hand_near_the_camera_hides_no_far_ones() -> None:
 @pytest.mark.parametrize("size", [(33, 33), (1, 400), (640, 480), (2000, 300)])
 def test_exhaustive_tiles_cover_the_photo_at_every_zoom(size: tuple[int, int]) -> None:
     width, height = size
+    assert tile_count(width, height, EXHAUSTIVE) == len(list(grid(width, height, EXHAUSTIVE)))
     for zoom in (0.5, 1, 2, 4):
         covered = np.zeros((height, width), bool)
         for tile in grid(width, height, replace(tiles_at(zoom), least_tile=1)):

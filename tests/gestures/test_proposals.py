@@ -10,7 +10,7 @@ from gestures import open_photo
 from gestures.hands.litert import ModelWriter
 from gestures.hands.networks import PALM_INPUT, SMALL_PALM_INPUT, Network, PalmDetector, Palms, Pyramid
 from gestures.hands.proposals import MULTIPLE, PIECE, PIECE_OVERLAP, Plan, ProposalNetwork, Proposals, _pieces
-from gestures.hands.search import EXHAUSTIVE, SMALL_TILES, SearchFinder, grid
+from gestures.hands.search import EXHAUSTIVE, SMALL_TILES, SearchFinder, tile_count
 
 
 def proposals(*rows: tuple[float, float, float, float]) -> Proposals:
@@ -81,7 +81,7 @@ class TestNetwork:
             assert min(np.abs(landmarks - hand.landmarks).mean() for hand in hands) < 15
         looked = [call.args[0].side for call in detect.call_args_list]
         large = looked.count(PALM_INPUT)
-        assert large + (len(looked) - large) / SMALL_TILES < len(list(grid(photo.width, photo.height, EXHAUSTIVE))) / 2
+        assert large + (len(looked) - large) / SMALL_TILES < tile_count(photo.width, photo.height, EXHAUSTIVE) / 2
 
     @pytest.mark.parametrize("length", [64, 640, 704, 1472, 5056])
     def test_pieces_of_a_large_picture_tell_of_all_of_it(self, length: int) -> None:
