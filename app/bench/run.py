@@ -23,7 +23,7 @@ def run(parts: Collection[str], *, rounds: int, most_megapixels: float, photos: 
     if "workers" in parts:
         case = [case for case in cases if case.megapixels <= 12][-1]
         say(f"workers: {case.megapixels:g} MP, {case.hands} hands")
-        report.throughput = timing.time_workers([case.scene(seed), case.scene(seed + 1)], 2 * max(4, rounds), rounds)
+        report.throughput = timing.time_workers(case.scene(seed), 2 * max(4, rounds), rounds)
     if "recall" in parts:
         finders = recall.finders(("search", "exhaustive", "mediapipe"))
         for megapixels, scenes in RECALL_SCENES.items():
