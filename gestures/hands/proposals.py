@@ -111,7 +111,7 @@ def _input(pyramid: Pyramid, shrink: float) -> Pixels:
 # picture's edge the hand's middle lies, in hands (0 and less: on or beyond the edge); the second is a factor on the first. Measured on
 # 8,000 pairs of hand and tile, sizes and middles as proposed, and taken a fifth lower: a hand that is hard to see in one tile is so in the
 # next.
-PIXELS = np.array([7, 10, 13, 15, 18, 22, 26, 37, 62, 74, 87, 107, 125, 173, 230])
+LOG_PIXELS = np.log([7, 10, 13, 15, 18, 22, 26, 37, 62, 74, 87, 107, 125, 173, 230])
 FIRES = np.array([0.02, 0.08, 0.25, 0.4, 0.5, 0.66, 0.73, 0.76, 0.75, 0.73, 0.66, 0.56, 0.5, 0.3, 0.04])
 INSIDE = np.array([-0.3, 0.0, 0.15, 0.3, 0.45, 0.6, 0.9])
 INSIDE_FACTOR = np.array([0.02, 0.25, 0.4, 0.7, 0.8, 0.9, 1.0])
@@ -221,7 +221,7 @@ def _pairs(centres: Floats, sides: Floats, shown: int, proposals: Proposals) -> 
         across, down = (np.abs(places[:, None, axis] - centres[:, axis]) for axis in (0, 1))
         inside = (sides / 2 - np.maximum(across, down)) / sizes[:, None]
         which, tiles = np.nonzero(inside > INSIDE[0])
-        chances = np.interp(np.log(sizes[which] / sides[tiles] * shown), np.log(PIXELS), FIRES, left=0, right=0)
+        chances = np.interp(np.log(sizes[which] / sides[tiles] * shown), LOG_PIXELS, FIRES, left=0, right=0)
         chances *= np.interp(inside[which, tiles], INSIDE, INSIDE_FACTOR)
         could = np.flatnonzero(chances)
         pairs.append((start + which[could], tiles[could], chances[could].astype(np.float32)))
