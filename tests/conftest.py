@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,10 @@ import pytest
 
 # Services that tests start keep no batches in the user's folder; a test that wants some names a folder of its own.
 os.environ["JARI_SPOOL"] = "off"
+
+# A shell lets what it starts in the background ignore Ctrl+C, and so would the commands that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 
