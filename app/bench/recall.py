@@ -13,9 +13,9 @@ from itertools import pairwise
 
 import click
 
-from app.bench.scenes import Scene, compose, overlap
+from app.bench.scenes import Scene, compose
 from gestures.hands import search
-from gestures.hands.finder import Box, HandFinder
+from gestures.hands.finder import Box, HandFinder, overlap
 from gestures.hands.landmarker import LandmarkerFinder
 from gestures.hands.search import SearchFinder
 from gestures.photo import open_photo

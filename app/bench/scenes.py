@@ -12,29 +12,20 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from gestures.hands.finder import Box, shared_area
+from gestures.hands.finder import Box, overlap
 from gestures.hands.search import SearchFinder, tiles_at
+from gestures.pasting import FEATHER, Pixels, covering, paste, patch, place, with_noise
 from gestures.photo import open_photo
-
-Pixels = NDArray[np.uint8]
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
 
 QUALITY = 88
-FEATHER = 0.08  # of a pasted picture's shorter side
 LARGEST_SCALE = 1.6  # a picture that is enlarged more looks blurred
 SURE = 0.8  # presence from which a hand that the finder sees in a source picture is taken for truth; at 0.7 a chin was
 LEAST_IN_SOURCE = 40  # pixels; a smaller one's place is not known well enough
-
-
-def overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes, 0..1."""
-    shared = shared_area(one, other)
-    return shared / (one[2] * one[3] + other[2] * other[3] - shared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +73,14 @@ def compose(megapixels: float, hands: int, sizes: tuple[float, float], seed: int
             break
         source = _draw(size, hands - len(truth), rng, photos=photos)
         scale, mirrored = size / max(source.boxes[0][2:]), bool(rng.integers(2))
-        patch, boxes = _patch(source, scale, mirrored)
-        place = _place(patch.shape[1], patch.shape[0], boxes, (width, height), taken, rng)
-        if place is None:
+        person, boxes = patch(open_photo(source.path.read_bytes()).pixels, source.boxes, scale, mirrored=mirrored)
+        corner = place(person.shape[1], person.shape[0], boxes, (width, height), taken, rng)
+        if corner is None:
             continue
-        x, y = place
-        _paste(picture, patch, x, y)
-        taken.append((x, y, patch.shape[1], patch.shape[0]))
-        person = len(taken) - 1
-        truth += [TrueHand((bx + x, by + y, bw, bh), person) for bx, by, bw, bh in boxes]
+        x, y = corner
+        paste(picture, person, x, y)
+        taken.append((x, y, person.shape[1], person.shape[0]))
+        truth += [TrueHand((bx + x, by + y, bw, bh), len(taken) - 1) for bx, by, bw, bh in boxes]
     out = BytesIO()
     Image.fromarray(picture).save(out, "JPEG", quality=QUALITY)
     return Scene(out.getvalue(), tuple(truth))
@@ -156,61 +146,14 @@ def _source(path: Path) -> Source:
     return Source(path, tuple(boxes))
 
 
-def _patch(source: Source, scale: float, mirrored: bool) -> tuple[NDArray[np.uint8], list[Box]]:
-    """The picture at its new size, (height, width, 4) with its softened edge as the last channel, and its hands' boxes in it."""
-    pixels = open_photo(source.path.read_bytes()).pixels
-    width, height = (max(2, round(side * scale)) for side in (pixels.shape[1], pixels.shape[0]))
-    resized = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    boxes = [(x * scale, y * scale, w * scale, h * scale) for x, y, w, h in source.boxes]
-    if mirrored:
-        resized = resized[:, ::-1]
-        boxes = [(width - x - w, y, w, h) for x, y, w, h in boxes]
-    edge = FEATHER * min(width, height)
-    down, across = (np.minimum(np.arange(n) + 0.5, n - np.arange(n) - 0.5) / edge for n in (height, width))
-    alpha = np.clip(np.minimum(down[:, None], across[None]), 0, 1)
-    alpha = alpha * alpha * (3 - 2 * alpha)
-    return np.dstack([resized, (alpha * 255).round().astype(np.uint8)]), boxes
-
-
-def _place(
-    width: int, height: int, boxes: list[Box], room: tuple[int, int], taken: list[Box], rng: np.random.Generator
-) -> tuple[int, int] | None:
-    """A corner at which every hand is in the picture and no other person is covered; None where none turned up."""
-    low_x, low_y = -min(box[0] for box in boxes), -min(box[1] for box in boxes)
-    high_x = room[0] - max(box[0] + box[2] for box in boxes)
-    high_y = room[1] - max(box[1] + box[3] for box in boxes)
-    if high_x < low_x or high_y < low_y:
-        return None
-    for _ in range(200):
-        x, y = round(rng.uniform(low_x, high_x)), round(rng.uniform(low_y, high_y))
-        if all(x >= tx + tw or tx >= x + width or y >= ty + th or ty >= y + height for tx, ty, tw, th in taken):
-            return x, y
-    return None
-
-
-def _paste(picture: Pixels, patch: Pixels, x: int, y: int) -> None:
-    left, top = max(0, -x), max(0, -y)
-    right, bottom = min(patch.shape[1], picture.shape[1] - x), min(patch.shape[0], picture.shape[0] - y)
-    part = patch[top:bottom, left:right]
-    under = picture[y + top : y + bottom, x + left : x + right]
-    alpha = part[..., 3:].astype(np.float32) / 255
-    under[:] = (part[..., :3] * alpha + under * (1 - alpha)).round().astype(np.uint8)
-
-
 def _background(width: int, height: int, rng: np.random.Generator, *, photos: bool) -> Pixels:
     """A photo of an event, enlarged until it covers the scene, or else a drawn hall; with a camera's noise."""
     grounds = _grounds(photos=photos)
     if grounds:
-        pixels = open_photo(grounds[rng.integers(len(grounds))].read_bytes()).pixels
-        scale = max(width / pixels.shape[1], height / pixels.shape[0])
-        size = (max(width, round(pixels.shape[1] * scale)), max(height, round(pixels.shape[0] * scale)))
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC).astype(np.uint8, copy=False)
-        x, y = (rng.integers(size[0] - width + 1), rng.integers(size[1] - height + 1))
-        pixels = pixels[y : y + height, x : x + width]
+        pixels = covering(open_photo(grounds[rng.integers(len(grounds))].read_bytes()).pixels, width, height, rng)
     else:
         pixels = _hall(width, height, rng)
-    noise = np.tile(rng.normal(0, 4, (256, 256, 3)).round().astype(np.int8), (-(-height // 256), -(-width // 256), 1))[:height, :width]
-    return cv2.add(np.ascontiguousarray(pixels), noise, dtype=cv2.CV_8U).astype(np.uint8, copy=False)
+    return with_noise(pixels, rng)
 
 
 def _hall(width: int, height: int, rng: np.random.Generator) -> Pixels:

@@ -96,3 +96,9 @@ def shared_area(one: Box, other: Box) -> float:
     (x, y, width, height), (x0, y0, width0, height0) = one, other
     wide, high = min(x + width, x0 + width0) - max(x, x0), min(y + height, y0 + height0) - max(y, y0)
     return max(wide, 0) * max(high, 0)
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Intersection over union of two boxes, 0..1."""
+    shared = shared_area(one, other)
+    return shared / (one[2] * one[3] + other[2] * other[3] - shared)

@@ -10,9 +10,10 @@ from click.testing import CliRunner
 from app.bench.memory import POINTS, Memory, measure
 from app.bench.recall import bins, table, which_found
 from app.bench.report import END, START, Report, markdown, write_markdown
-from app.bench.scenes import compose, overlap
+from app.bench.scenes import compose
 from app.cli import cli
 from gestures import open_photo
+from gestures.hands.finder import overlap
 from gestures.hands.search import SMALL_TILES
 
 
