@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import scene
-from body import Arm, unit
+from body import Arm, turn, unit
 from mathutils import Matrix
 from poses import COMBOS, PLAIN, sample
 
 SKINS = {"caucasian": ("light", "pale", "tan"), "asian": ("light", "tan", "tan", "brown"), "african": ("brown", "dark", "dark")}
 RARE = ("ily_metal", "thumb_index", "little_finger", "three_mrp", "three3", "finger_heart", "middle_finger", "three_gun", "call", "ok")
-MORE = ("dislike", "ok", "finger_heart", "ok_loose", "zero", "zero", "fist", "rest", "rest", "hold", "hold")
+MORE = ("dislike", "ok", "finger_heart", "ok_loose", "zero", "zero", "fist", "rest", "rest", "hold", "hold", "play", "play", "flat")
 COMBOS_A_ROUND = 4
 SIZE = 256
 SIDEWAYS = 40  # degrees that a thumb must rise or fall in the picture to be up or down
@@ -52,7 +52,12 @@ def look(key, pose, arm, wrist, rng):
         return -np.degrees(np.arctan2(x, z))
 
     m = upright.marks
-    if not pose.posing and rng.random() < 0.6:  # hands at rest hang down
+    if key == "flat":  # on a table, seen from above
+        side, yaw, pitch = "back", 180 + rng.normal(0, 20), rng.choice([-1, 1]) * rng.uniform(0, 55)
+        roll = rng.uniform(-180, 180)
+    elif key == "play":
+        roll = rng.normal(0, 50)
+    elif not pose.posing and rng.random() < 0.6:  # hands at rest hang down
         roll = 180 + rng.normal(0, 35)
     elif key in ("like", "dislike") and rng.random() < 0.85:
         roll = upwards(m[4] - m[2], yaw) + (180 if key == "dislike" else 0) + rng.normal(0, 18)
@@ -63,19 +68,52 @@ def look(key, pose, arm, wrist, rng):
 
 
 def put_in_hand(thing, hand, rng):
-    """A rod, a cup or a flat box where the fingers close."""
+    """What the hand is about: a rod, a cup or a flat box where the fingers close; cards, a piece or a pen; or the table below it."""
     skin = scene.material("thing", rng.uniform(0.02, 0.8, 3), rng.uniform(0.15, 0.7))
-    knuckles = hand.marks[[5, 9, 13, 17]].mean(0)
+    m, knuckles = hand.marks, hand.marks[[5, 9, 13, 17]].mean(0)
+    pinch, across = (m[4] + m[8]) / 2, unit(m[8] - m[4])
+    outwards = pinch - knuckles
+    outwards = unit(outwards - across * (outwards @ across))
     if thing == "box":
-        flat = scene.box((0, 0, 0), (0.074, 0.009, 0.15), skin)
-        turned, at = np.stack([hand.F, hand.P, hand.X], 1), knuckles + hand.P * 0.021 - hand.F * 0.02
-        flat.matrix_world = Matrix([*([*row, x] for row, x in zip(turned, at, strict=True)), [0, 0, 0, 1]])
-        return
-    radius, length = (
-        (rng.uniform(0.009, 0.016), rng.uniform(0.16, 0.7)) if thing == "rod" else (rng.uniform(0.030, 0.036), rng.uniform(0.11, 0.2))
-    )
-    axis = unit(hand.X + 0.12 * rng.normal() * hand.F)
-    scene.cylinder(knuckles + hand.P * (0.0125 + radius) + hand.F * 0.011, axis, radius, length, skin)
+        put_flat((0.074, 0.009, 0.15), hand.F, hand.P, knuckles + hand.P * 0.021 - hand.F * 0.02, skin)
+    elif thing == "table":
+        put_flat((1.0, 0.03, 1.0), hand.F, hand.P, knuckles + hand.P * 0.032, skin)
+    elif thing == "card":
+        put_card(turn(across, rng.normal(0, 30)) @ outwards, across, pinch, skin)
+    elif thing == "cards":
+        base, middle = knuckles + hand.P * 0.02 + hand.F * rng.uniform(0, 0.02), rng.normal(40, 20)
+        count, apart = rng.integers(3, 9), rng.uniform(6, 16)
+        for n in range(count):
+            along = turn(hand.P, middle + apart * (n - count / 2)) @ hand.F
+            put_card(along, hand.P, base + hand.P * 0.0007 * n, skin)
+    elif thing == "pen":
+        towards = (m[2] + m[5]) / 2 + hand.F * 0.01 - pinch
+        axis = unit(towards - across * (towards @ across))
+        scene.cylinder(pinch + axis * 0.04, axis, 0.0045, 0.14, skin)
+    elif thing == "piece":
+        radius = max(0.004, (np.linalg.norm(m[8] - m[4]) - 0.0145) / 2)
+        axis = unit(np.cross(across, outwards)) if rng.random() < 0.3 else outwards
+        scene.cylinder(pinch + axis * rng.uniform(0, 0.02), axis, radius, rng.uniform(0.012, 0.06), skin)
+    else:
+        radius, length = (
+            (rng.uniform(0.009, 0.016), rng.uniform(0.16, 0.7)) if thing == "rod" else (rng.uniform(0.030, 0.036), rng.uniform(0.11, 0.2))
+        )
+        axis = unit(hand.X + 0.12 * rng.normal() * hand.F)
+        scene.cylinder(knuckles + hand.P * (0.0125 + radius) + hand.F * 0.011, axis, radius, length, skin)
+
+
+def put_flat(size, along, normal, at, skin):
+    """A box of this size along, through, and across."""
+    flat = scene.box((0, 0, 0), size, skin)
+    turned = np.stack([along, normal, np.cross(along, normal)], 1)
+    flat.matrix_world = Matrix([*([*row, x] for row, x in zip(turned, at, strict=True)), [0, 0, 0, 1]])
+
+
+def put_card(along, normal, at, skin):
+    """A playing card held near its end: white, with a coloured field on both sides."""
+    middle = at + along * 0.03
+    put_flat((0.088, 0.0004, 0.058), along, normal, middle, scene.material("card", (0.8, 0.8, 0.76), 0.4))
+    put_flat((0.076, 0.0006, 0.046), along, normal, middle, skin)
 
 
 def lights(rng, middle):
@@ -123,7 +161,7 @@ def render(key, path, rng):
         "file": path.name,
         "pose": name_of(key, pose, marks),
         "extended": pose.extended(),
-        "ring": int(pose.ring),
+        "ring": int(pose.ring) if pose.posing else None if pose.ring else 0,  # a pinch is no ring that is shown
         "crossed": int(pose.crossed),
         "apart": pose.apart(),
         "posing": int(pose.posing),

@@ -1,6 +1,6 @@
 """Hand poses: which fingers are extended, then joint angles that a hand could take, the thumb solved so that it touches what it should."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from body import FINGERS, unit
@@ -29,7 +29,7 @@ PLAIN = {  # pose -> extended fingers, index and middle apart
     "fist": ("", None),
 }
 COMBOS = sorted({"".join(c for k, c in enumerate(LETTERS) if n >> k & 1) for n in range(32)} - {fingers for fingers, _ in PLAIN.values()})
-SPECIAL = ("ok", "ok_loose", "zero", "finger_heart", "rest", "hold")
+SPECIAL = ("ok", "ok_loose", "zero", "finger_heart", "rest", "hold", "play", "flat")
 KEYS = (*PLAIN, *SPECIAL, *COMBOS)
 LIMITS = np.array([(-20, 75), (-45, 30), (-50, 60), (-10, 60), (-15, 80)], float)  # the thumb's five angles
 STARTS = ((30, -10, 0, 20, 20), (50, -20, 20, 30, 30), (20, -30, -20, 10, 50), (60, 0, 30, 10, 10))
@@ -84,8 +84,12 @@ def _draw(arm, key, rng, jitter):
 
     if key == "hold":
         return _hold(rng, about, pick)
+    if key == "play":
+        return _play(arm, rng, about, pick)
     if key == "rest":
         return _rest(rng, about)
+    if key == "flat":
+        return _flat(rng, about)
     fingers, apart = PLAIN.get(key, ("MRP" if key.startswith("ok") else "" if key == "finger_heart" else key, None))
     up = [i for i in FINGERS if LETTERS[i - 1] in fingers]
     angles = {}
@@ -157,8 +161,11 @@ def _thumb_places(up):
     return places
 
 
-def _solved(arm, key, angles, place, *, ring=False, rng=None, about=None):
-    """The thumb (for a finger heart the index finger too) by least squares: reach the aim, keep out of the other bones, stay natural."""
+def _solved(arm, key, angles, place, *, ring=False, between=0.0, rng=None, about=None):
+    """The thumb (for a finger heart the index finger too) by least squares: reach the aim, keep out of the other bones, stay natural.
+
+    between: metres that a thing keeps thumb and index finger apart.
+    """
     angles = dict(angles)
     if place == "inside":
         angles = {i: (min(a[0], 66), min(a[1], 92), a[2] * 0.8, a[3]) if a[1] > 60 else a for i, a in angles.items()}
@@ -168,7 +175,7 @@ def _solved(arm, key, angles, place, *, ring=False, rng=None, about=None):
         cross, along = about(66, 9), (about(0.22, 0.06), about(0.12, 0.06))
         beside = about(0.0125, 0.0008) * unit(-arm.S + about(0.35, 0.2) * arm.P)
     else:
-        aim = _aim(arm, bones, place)
+        aim = _aim(arm, bones, place, between)
     others = [i for i in FINGERS if not (place == "heart" and i == 2)]
     a = np.concatenate([bones[i][0][:-1] for i in others])
     b = np.concatenate([bones[i][0][1:] for i in others])
@@ -201,7 +208,7 @@ def _solved(arm, key, angles, place, *, ring=False, rng=None, about=None):
     return Pose(key, angles, ring=ring, crossed=place == "heart", miss=float(np.linalg.norm(best.fun[:3]) * 1.5))
 
 
-def _aim(arm, bones, place):
+def _aim(arm, bones, place, between):
     """The point that the thumb's pad should touch."""
 
     def on(i, j, t):
@@ -214,7 +221,7 @@ def _aim(arm, bones, place):
     r = 0.0155
     knuckles = {i: arm.head[f"finger{i}-1"] for i in FINGERS}
     if place == "ring":
-        return on(2, 3, 0.75) - back(2, 3) * 0.0145
+        return on(2, 3, 0.75) - back(2, 3) * (0.0145 + between)
     if place in ("palm", "inside"):
         return 0.5 * knuckles[4] + 0.25 * knuckles[3] + 0.25 * arm.wrist + arm.P * (0.022 if place == "palm" else 0.018)
     if place == "beside":
@@ -252,3 +259,32 @@ def _hold(rng, about, pick):
     thumb = {"rod": (50, -6, 20, 16, 26), "cup": (52, 6, 18, 8, 14), "box": (20, 8, 5, 12, 26)}[thing]
     angles[1] = tuple(about(t, 3) for t in thumb)
     return Pose("hold", angles, posing=False, hold=thing)
+
+
+def _play(arm, rng, about, pick):
+    """A hand at cards or a game, or writing: it has a card, a piece or a pen between thumb and index finger, or a fan of cards in it."""
+    thing = pick("card", "cards", "cards", "piece", "pen")
+    if thing == "cards":
+        angles = {i: (about(30, 8), about(42, 9), about(22, 6), splay) for i, splay in ((2, -3), (3, 0), (4, 3), (5, 7))}
+        angles[1] = tuple(about(t, 4) for t in (22, 8, 5, 14, 24))
+        return Pose("play", angles, posing=False, hold=thing)
+    bends = {"card": (52, 28, 14), "piece": (48, 52, 26), "pen": (50, 50, 20)}[thing]
+    more = abs(about(6, 6)) if rng.random() < 0.7 else -abs(about(8, 4))  # the other fingers curl more, or stand off
+    angles = {
+        i: (max(2, about(bends[0], 7) + n * more), max(4, about(bends[1], 8) + n * more), max(2, about(bends[2], 5)), about(splay, 2))
+        for n, (i, splay) in enumerate(((2, -5), (3, -1), (4, 3), (5, 8)))
+    }
+    between = {"card": 0.001, "piece": rng.uniform(0.01, 0.022), "pen": 0.007}[thing]
+    solved = _solved(arm, "play", angles, "ring", ring=True, between=between)
+    return replace(solved, posing=False, hold=thing)
+
+
+def _flat(rng, about):
+    """A hand that lies on a table, the fingers straight or a little round."""
+    curl = rng.uniform(0, 1)
+    angles = {
+        i: (about(4, 4) + 6 * curl, about(6, 4) + 14 * curl, about(4, 3) + 8 * curl, splay * about(0.9, 0.4))
+        for i, splay in ((2, -8), (3, -1), (4, 6), (5, 15))
+    }
+    angles[1] = (about(4, 8), about(6, 8), about(4, 6), about(6, 6), about(8, 8))
+    return Pose("flat", angles, posing=False, hold="table")
