@@ -1,9 +1,9 @@
 """How head.npz is made: `python -m gestures.reading.train PHOTOS RENDERED --cache DIR` (needs the extra `train`).
 
-Three steps. *Collect*: the finder itself meets the hands of labelled photos, so that the head learns from hands as it will get them;
-each hand is looked at again, moved, turned, blurred, tinted and mirrored. *Label*: a photo's label says what is shown, not by which
-hand; a first head, trained on close-up crops, picks it. *Train*: small networks by AdamW, seeded; folds of whole photos, sites and
-renders tell what to expect of unseen ones, and calibrate the score by that.
+Three steps. *Collect*: the finder itself meets the hands of labelled photos, and of groups put together of single people (groups.py), so
+that the head learns from hands as it will get them; each is looked at again, moved, turned, blurred, tinted and mirrored. *Label*: a
+photo's label says what is shown, not by which hand; a first head, trained on close-up crops, picks it. *Train*: small networks by AdamW,
+seeded; folds of whole photos, sites and renders tell what to expect of unseen ones, and calibrate the score by that.
 
 PHOTOS is laid out like ../shared/photos. RENDERED holds pictures and labels.jsonl, as samples/render makes them.
 """
