@@ -1,15 +1,48 @@
 """Pictures pasted into others with soft edges, their boxes kept: to train on, and to measure by."""
 
+from io import BytesIO
+
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from PIL import Image
 
 from gestures.hands.finder import Box
-
-Pixels = NDArray[np.uint8]
+from gestures.hands.networks import Pixels
 
 FEATHER = 0.08  # of a pasted picture's shorter side
+LARGEST_SCALE = 1.6  # a picture that is enlarged more looks blurred
+LEAST_OVERLAP = 0.4  # of a hand that was found with the pasted one that it is
 NOISE = 4.0  # of a camera, in levels
+
+
+def sides(megapixels: float) -> tuple[int, int]:
+    """Return the width and height in pixels of a 4:3 picture."""
+    return int((megapixels * 1e6 * 4 / 3) ** 0.5), int((megapixels * 1e6 * 3 / 4) ** 0.5)
+
+
+def as_jpeg(picture: Pixels, quality: int) -> bytes:
+    """Return an RGB picture as a JPEG."""
+    out = BytesIO()
+    Image.fromarray(picture).save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def put(
+    picture: Pixels, pixels: Pixels, boxes: tuple[Box, ...], scale: float, covered: list[Box], rng: np.random.Generator
+) -> list[Box] | None:
+    """Paste pixels somewhere into a picture, mirrored or not, where nothing is covered yet, and add to what is covered.
+
+    Returns where the boxes lie in the picture; None where there is no room.
+    """
+    pasted, moved = patch(pixels, boxes, scale, mirrored=bool(rng.integers(2)))
+    height, width = pasted.shape[:2]
+    corner = place(width, height, moved, (picture.shape[1], picture.shape[0]), covered, rng)
+    if corner is None:
+        return None
+    x, y = corner
+    paste(picture, pasted, x, y)
+    covered.append((x, y, width, height))
+    return [(bx + x, by + y, bw, bh) for bx, by, bw, bh in moved]
 
 
 def patch(pixels: Pixels, boxes: tuple[Box, ...], scale: float, *, mirrored: bool) -> tuple[Pixels, list[Box]]:

@@ -18,9 +18,9 @@ from gestures.hands import search
 from gestures.hands.finder import Box, HandFinder, overlap
 from gestures.hands.landmarker import LandmarkerFinder
 from gestures.hands.search import SearchFinder
+from gestures.pasting import LEAST_OVERLAP
 from gestures.photo import open_photo
 
-LEAST_OVERLAP = 0.4
 EDGES = (25, 35, 45, 60, 90, 150, 300)  # pixels, of the bins of hand size
 SIZES = (25.0, 300.0)
 

@@ -7,23 +7,21 @@ and its photos of events are the backgrounds. The hands of a background are nobo
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from gestures.hands.finder import Box, overlap
+from gestures.hands.networks import Pixels
 from gestures.hands.search import SearchFinder, tiles_at
-from gestures.pasting import FEATHER, Pixels, covering, paste, patch, place, with_noise
+from gestures.pasting import FEATHER, LARGEST_SCALE, as_jpeg, covering, put, sides, with_noise
 from gestures.photo import open_photo
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
 
 QUALITY = 88
-LARGEST_SCALE = 1.6  # a picture that is enlarged more looks blurred
 SURE = 0.8  # presence from which a hand that the finder sees in a source picture is taken for truth; at 0.7 a chin was
 LEAST_IN_SOURCE = 40  # pixels; a smaller one's place is not known well enough
 
@@ -64,7 +62,7 @@ def compose(megapixels: float, hands: int, sizes: tuple[float, float], seed: int
     it is there.
     """
     rng = np.random.default_rng((seed, round(megapixels * 10)))
-    width, height = int((megapixels * 1e6 * 4 / 3) ** 0.5), int((megapixels * 1e6 * 3 / 4) ** 0.5)
+    width, height = sides(megapixels)
     picture = _background(width, height, rng, photos=photos)
     truth: list[TrueHand] = []
     taken: list[Box] = []
@@ -72,18 +70,10 @@ def compose(megapixels: float, hands: int, sizes: tuple[float, float], seed: int
         if len(truth) == hands:
             break
         source = _draw(size, hands - len(truth), rng, photos=photos)
-        scale, mirrored = size / max(source.boxes[0][2:]), bool(rng.integers(2))
-        person, boxes = patch(open_photo(source.path.read_bytes()).pixels, source.boxes, scale, mirrored=mirrored)
-        corner = place(person.shape[1], person.shape[0], boxes, (width, height), taken, rng)
-        if corner is None:
-            continue
-        x, y = corner
-        paste(picture, person, x, y)
-        taken.append((x, y, person.shape[1], person.shape[0]))
-        truth += [TrueHand((bx + x, by + y, bw, bh), len(taken) - 1) for bx, by, bw, bh in boxes]
-    out = BytesIO()
-    Image.fromarray(picture).save(out, "JPEG", quality=QUALITY)
-    return Scene(out.getvalue(), tuple(truth))
+        scale = size / max(source.boxes[0][2:])
+        boxes = put(picture, open_photo(source.path.read_bytes()).pixels, source.boxes, scale, taken, rng)
+        truth += [TrueHand(box, len(taken) - 1) for box in boxes or ()]
+    return Scene(as_jpeg(picture, QUALITY), tuple(truth))
 
 
 @cache

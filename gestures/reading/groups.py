@@ -6,20 +6,18 @@ groups that it had never seen for hands at rest, too, though it read their shape
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from gestures.hands.finder import Box
-from gestures.pasting import Pixels, covering, paste, patch, place, with_noise
+from gestures.hands.networks import Pixels
+from gestures.pasting import LARGEST_SCALE, as_jpeg, covering, put, sides, with_noise
 from gestures.photo import open_photo
 
 MEGAPIXELS = (0.8, 1.5, 3.0)
 # Least and most of a hand, in pixels; the most in a picture of one megapixel.
 LEAST, MOST = 20.0, 200.0
-LARGEST_SCALE = 1.6
 QUALITIES = (55, 93)
 ALONE = 0.25  # such a share of the pictures shows one to three people, the others four and more
 AT_REST = 0.15
@@ -49,8 +47,7 @@ class Group:
 def compose(people: Sequence[Person], ground: Pixels, rng: np.random.Generator) -> Group:
     """Put people side by side in front of a photo, each so large that the hand is 20 to some 200 pixels."""
     megapixels = float(rng.choice(MEGAPIXELS))
-    width, height = int((megapixels * 1e6 * 4 / 3) ** 0.5), int((megapixels * 1e6 * 3 / 4) ** 0.5)
-    picture = with_noise(covering(ground, width, height, rng), rng)
+    picture = with_noise(covering(ground, *sides(megapixels), rng), rng)
     count = int(rng.integers(1, 4) if rng.random() < ALONE else rng.integers(4, 20))
     usual = _usual(people, rng)
     shown: list[Person] = []
@@ -59,18 +56,10 @@ def compose(people: Sequence[Person], ground: Pixels, rng: np.random.Generator) 
     for size in sorted(np.exp(rng.uniform(np.log(LEAST), np.log(MOST * megapixels**0.5), count)), reverse=True):
         person = _draw(people, usual, float(size), rng)
         scale = float(size) / max(person.box[2:])
-        pasted, (box,) = patch(open_photo(person.path.read_bytes()).pixels, (person.box,), scale, mirrored=bool(rng.integers(2)))
-        corner = place(pasted.shape[1], pasted.shape[0], [box], (width, height), covered, rng)
-        if corner is None:
-            continue
-        x, y = corner
-        paste(picture, pasted, x, y)
-        shown.append(person)
-        boxes.append((box[0] + x, box[1] + y, box[2], box[3]))
-        covered.append((x, y, pasted.shape[1], pasted.shape[0]))
-    out = BytesIO()
-    Image.fromarray(picture).save(out, "JPEG", quality=int(rng.integers(*QUALITIES)))
-    return Group(out.getvalue(), tuple(shown), tuple(boxes), tuple(covered))
+        if there := put(picture, open_photo(person.path.read_bytes()).pixels, (person.box,), scale, covered, rng):
+            shown.append(person)
+            boxes += there
+    return Group(as_jpeg(picture, int(rng.integers(*QUALITIES))), tuple(shown), tuple(boxes), tuple(covered))
 
 
 def _usual(people: Sequence[Person], rng: np.random.Generator) -> str:

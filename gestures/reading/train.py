@@ -30,7 +30,7 @@ from gestures.hands.finder import Box, Hand, Look, overlap
 from gestures.hands.light import tint
 from gestures.hands.networks import LANDMARK_INPUT, LandmarkNetwork, Pyramid, Region, landmark_region
 from gestures.hands.search import SearchFinder, SearchSettings, tiles_at
-from gestures.pasting import FEATHER
+from gestures.pasting import FEATHER, LEAST_OVERLAP
 from gestures.photo import Photo, open_photo
 from gestures.reading.features import context, finger_features, in_picture, looks_geometry
 from gestures.reading.fingers import FINGERS, LETTERS
@@ -221,7 +221,7 @@ def _people(photos: Path, hands: list[TrainingHand]) -> list[Person]:
 def _shown_in(group: Group, box: Box, photos: Path) -> str | None:
     """The photo of the pasted person whose known hand this is; "" for another hand on a pasted picture, None for one outside them all."""
     for person, known in zip(group.people, group.boxes, strict=True):
-        if overlap(known, box) >= 0.4:
+        if overlap(known, box) >= LEAST_OVERLAP:
             return person.path.relative_to(photos).as_posix()
     return "" if any(overlap(covered, box) > 0 for covered in group.covered) else None
 

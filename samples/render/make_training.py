@@ -161,7 +161,7 @@ def render(key, path, rng):
         "file": path.name,
         "pose": name_of(key, pose, marks),
         "extended": pose.extended(),
-        "ring": int(pose.ring) if pose.posing else None if pose.ring else 0,  # a pinch is no ring that is shown
+        "ring": None if pose.ring and not pose.posing else int(pose.ring),  # a pinch is no ring that is shown
         "crossed": int(pose.crossed),
         "apart": pose.apart(),
         "posing": int(pose.posing),
