@@ -55,6 +55,7 @@ FOLDS = 4
 # Hands labelled as at rest that a head which never saw them is so sure of; and so many of them in a photo of "nobody poses".
 DOUBTFUL = 0.7
 MISLABELLED = 3
+RENDERED = "rendered"
 # The source of hands in groups put together by groups.py; how many groups; how many hands at rest of the photo behind them are taken; what
 # a hand in them weighs in the calibration.
 PASTED = "pasted"
@@ -80,6 +81,11 @@ class TrainingHand:
     context: Floats
     shapes: Floats
     embeddings: NDArray[np.float16]
+
+    @property
+    def origin(self) -> str:
+        """The folder of the photo that shows it, also where a group was put together of that."""
+        return self.photo.split("/")[0] if self.source == PASTED else self.source
 
     @property
     def share(self) -> float:
@@ -132,7 +138,7 @@ def collect(root: Path, source: str, paths: Iterable[Path], settings: SearchSett
                 photo = _padded(photo, rng)
             pyramid = Pyramid.for_networks(photo)
             hands = finder.find(photo)
-            if source in ("hagrid_crops", "rendered"):
+            if source in ("hagrid_crops", RENDERED):
                 hands = [hand for hand in hands if _is_subject(hand, photo)][:1]
             for hand in hands:
                 region = landmark_region(hand.looks[0].landmarks)
@@ -149,7 +155,7 @@ def _is_subject(hand: Hand, photo: Photo) -> bool:
 
 def _training_hand(source: str, photo: str, picture: str, hand: Hand, looks: list[Look]) -> TrainingHand:
     surroundings = context(hand)
-    if source in ("hagrid_crops", "rendered"):
+    if source in ("hagrid_crops", RENDERED):
         surroundings = np.full_like(surroundings, UNKNOWN)  # cut out of theirs, or in none
     embeddings = np.stack([look.embedding for look in looks]).astype(np.float16)
     return TrainingHand(source, photo, picture, hand.box, surroundings, looks_geometry(looks), embeddings)
@@ -165,14 +171,14 @@ def collect_all(photos: Path, rendered: Path, cache: Path) -> list[TrainingHand]
         (photos, "rest_events", 10_000, 1),
         (photos, "groups_events", 10_000, 4),
         (photos, "scenes", 10_000, 4),
-        (rendered, "rendered", 10_000, 4),
+        (rendered, RENDERED, 10_000, 4),
     ]
     hands: list[TrainingHand] = []
     for root, source, most, looks in plan:
         file = cache / f"{source}.npz"
         if not file.exists():
-            folder = root if source == "rendered" else root / source
-            settings = tiles_at(0.6, 1) if source in ("hagrid_crops", "rendered") else SearchSettings()
+            folder = root if source == RENDERED else root / source
+            settings = tiles_at(0.6, 1) if source in ("hagrid_crops", RENDERED) else SearchSettings()
             _save(file, list(collect(root, source, _pictures(folder, most), settings, looks)))
         hands += _load(file)
     file = cache / f"{PASTED}.npz"
@@ -325,7 +331,7 @@ def rendered_parts(hand: TrainingHand, label: dict[str, Any]) -> Floats | None:
 
 def fold_of(hand: TrainingHand) -> int:
     """The fold of a hand: photos of one site, and of one person where that is known, stay together."""
-    name, source = hand.photo, hand.photo.split("/")[0] if hand.source == PASTED else hand.source
+    name, source = hand.photo, hand.origin
     if source == "rest_events" and not Path(name).name[0].isdigit():
         name = Path(name).name.split("_")[0]
     if source == "scenes":
@@ -343,9 +349,9 @@ def label(hands: list[TrainingHand], photos: Path, rendered: Path, head: "TorchH
     labels: list[Floats | None] = [None] * len(hands)
     by_photo: dict[str, list[int]] = {}
     for i, hand in enumerate(hands):
-        if hand.source == "rendered":
+        if hand.source == RENDERED:
             labels[i] = rendered_parts(hand, truth[hand.photo])
-        elif hand.source == "hagrid_crops" or (hand.source == PASTED and hand.photo.startswith("hagrid/")):
+        elif hand.source == "hagrid_crops" or (hand.source == PASTED and hand.origin == "hagrid"):
             labels[i] = parts_of(Path(hand.photo).parent.name)
         elif hand.photo in rows and rows[hand.photo][0]["kind"] == "rest":
             labels[i] = parts_of("rest")
@@ -494,7 +500,7 @@ def train(hands: list[TrainingHand], labels: list[Floats | None], epochs: int, s
 
 def _weight(hand: TrainingHand, parts: Floats) -> float:
     """Rendered hands help photos, and must not outvote them, except for what no photo shows; posing hands of real groups are few."""
-    if hand.source == "rendered":
+    if hand.source == RENDERED:
         return 5.0 if parts[PARTS.index("crossed")] == 1 else 0.7
     return {"hagrid_crops": 0.6, "groups_events": 2.0}.get(hand.source, 1.0)
 
@@ -571,13 +577,26 @@ def unseen(hands: list[TrainingHand], labels: list[Floats | None], pose: str, ep
     """Leave every photographed hand of a pose's shape out of training; return how many there are and the share read right."""
     shape = parts_of(pose)[:8]
     same = [
-        parts is not None and hand.source != "rendered" and np.array_equal(parts[:8], shape, equal_nan=True)
+        parts is not None and hand.source != RENDERED and np.array_equal(parts[:8], shape, equal_nan=True)
         for hand, parts in zip(hands, labels, strict=True)
     ]
     head = train(hands, [None if left_out else parts for parts, left_out in zip(labels, same, strict=True)], epochs)
     asked = [i for i, left_out in enumerate(same) if left_out]
     _, right = judged(predict([hands[i] for i in asked], head), [labels[i] for i in asked])
     return len(asked), float(right.mean())
+
+
+def unseen_sources(hands: list[TrainingHand], labels: list[Floats | None], sources: list[str], epochs: int) -> None:
+    """Leave whole folders of photos out of training and calibration, and print how its hands are read: what to expect of a kind of photo
+    that taught nothing. Folds do not tell, since photos of each kind are in every one of them.
+    """
+    left_out = [hand.origin in sources for hand in hands]
+    taught = [None if out else parts for parts, out in zip(labels, left_out, strict=True)]
+    line, _, _ = expect(hands, taught, epochs)
+    asked = [i for i, hand in enumerate(hands) if left_out[i] and hand.source != PASTED]
+    those, meant = [hands[i] for i in asked], [labels[i] for i in asked]
+    raw, right = judged(predict(those, train(hands, taught, epochs)), meant)
+    _report(those, meant, probability(scored(those, raw), line), right)
 
 
 def judged(said: Floats, labels: list[Floats | None]) -> tuple[Floats, Floats]:
@@ -612,6 +631,12 @@ def scored(hands: list[TrainingHand], raw: Floats) -> Floats:
     return columns
 
 
+def probability(columns: Floats, line: Floats) -> Floats:
+    """(n,) calibrated scores of (n, 4) `evidence`."""
+    scores: Floats = 1 / (1 + np.exp(-columns @ line))
+    return scores
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Collect, label, train, and write head.npz."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -621,6 +646,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("head.npz"))
     parser.add_argument("--epochs", type=int, default=14)
     parser.add_argument("--without", metavar="POSE", help="only print how often POSE is read right by a head that no photo taught it")
+    parser.add_argument(
+        "--without-source",
+        nargs="+",
+        choices=("hagrid", "rest", "rest_events", "groups_events", "scenes"),
+        help="only print how the hands of such photos are read by a head that none of them taught",
+    )
     options = parser.parse_args(arguments)
 
     hands = collect_all(options.photos, options.rendered, options.cache)
@@ -636,13 +667,16 @@ def main(arguments: list[str] | None = None) -> None:
     wrong = mislabelled(hands, labels, scores)
     print(len(wrong), "photos are left out as mislabelled")
     labels = [None if hand.photo in wrong else parts for hand, parts in zip(hands, labels, strict=True)]
+    if options.without_source:
+        unseen_sources(hands, labels, options.without_source, options.epochs)
+        return
     line, scores, right = expect(hands, labels, options.epochs)
     print("weights of the evidence:", line.round(3))
     _report(hands, labels, scores, right)
     # What a head that never saw a hand is nearly sure of is likelier true than a label by photo, too: it counts as a false alarm above, but
     # is not taught. HaGRID's hands at rest are labelled one by one.
     doubtful = [
-        score > DOUBTFUL and parts is not None and parts[0] == 0 and not hand.photo.startswith("hagrid/")
+        score > DOUBTFUL and parts is not None and parts[0] == 0 and hand.origin != "hagrid"
         for hand, score, parts in zip(hands, scores, labels, strict=True)
     ]
     print(sum(doubtful), "hands at rest are left out as doubtful")
@@ -662,8 +696,7 @@ def expect(hands: list[TrainingHand], labels: list[Floats | None], epochs: int) 
     weights = np.array([{"groups_events": 3.0, PASTED: PASTED_WEIGHT}.get(hand.source, 1.0) for hand in hands], np.float32)
     used = ~np.isnan(right) & ~np.isnan(columns).any(axis=1)
     line = calibrate(columns[used], right[used] == 1, weights[used])
-    scores: Floats = 1 / (1 + np.exp(-columns @ line))
-    return line, scores, right
+    return line, probability(columns, line), right
 
 
 def mislabelled(hands: list[TrainingHand], labels: list[Floats | None], scores: Floats) -> set[str]:
