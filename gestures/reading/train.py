@@ -56,6 +56,8 @@ FOLDS = 4
 DOUBTFUL = 0.7
 MISLABELLED = 3
 RENDERED = "rendered"
+# Sources whose pictures show one hand, large, and nothing of what is around it.
+CLOSE_UPS = ("hagrid_crops", RENDERED)
 # The source of hands in groups put together by groups.py; how many groups; how many hands at rest of the photo behind them are taken; what
 # a hand in them weighs in the calibration.
 PASTED = "pasted"
@@ -138,7 +140,7 @@ def collect(root: Path, source: str, paths: Iterable[Path], settings: SearchSett
                 photo = _padded(photo, rng)
             pyramid = Pyramid.for_networks(photo)
             hands = finder.find(photo)
-            if source in ("hagrid_crops", RENDERED):
+            if source in CLOSE_UPS:
                 hands = [hand for hand in hands if _is_subject(hand, photo)][:1]
             for hand in hands:
                 region = landmark_region(hand.looks[0].landmarks)
@@ -155,7 +157,7 @@ def _is_subject(hand: Hand, photo: Photo) -> bool:
 
 def _training_hand(source: str, photo: str, picture: str, hand: Hand, looks: list[Look]) -> TrainingHand:
     surroundings = context(hand)
-    if source in ("hagrid_crops", RENDERED):
+    if source in CLOSE_UPS:
         surroundings = np.full_like(surroundings, UNKNOWN)  # cut out of theirs, or in none
     embeddings = np.stack([look.embedding for look in looks]).astype(np.float16)
     return TrainingHand(source, photo, picture, hand.box, surroundings, looks_geometry(looks), embeddings)
@@ -178,7 +180,7 @@ def collect_all(photos: Path, rendered: Path, cache: Path) -> list[TrainingHand]
         file = cache / f"{source}.npz"
         if not file.exists():
             folder = root if source == RENDERED else root / source
-            settings = tiles_at(0.6, 1) if source in ("hagrid_crops", RENDERED) else SearchSettings()
+            settings = tiles_at(0.6, 1) if source in CLOSE_UPS else SearchSettings()
             _save(file, list(collect(root, source, _pictures(folder, most), settings, looks)))
         hands += _load(file)
     file = cache / f"{PASTED}.npz"
@@ -587,7 +589,7 @@ def unseen(hands: list[TrainingHand], labels: list[Floats | None], pose: str, ep
 
 
 def unseen_sources(hands: list[TrainingHand], labels: list[Floats | None], sources: list[str], epochs: int) -> None:
-    """Leave whole folders of photos out of training and calibration, and print how its hands are read: what to expect of a kind of photo
+    """Leave whole folders of photos out of training and calibration, and print how their hands are read: what to expect of a kind of photo
     that taught nothing. Folds do not tell, since photos of each kind are in every one of them.
     """
     left_out = [hand.origin in sources for hand in hands]
