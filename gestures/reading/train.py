@@ -61,7 +61,7 @@ CLOSE_UPS = ("hagrid_crops", RENDERED)
 # The source of hands in groups put together by groups.py; how many groups; how many hands at rest of the photo behind them are taken; what
 # a hand in them weighs in the calibration.
 PASTED = "pasted"
-GROUPS = 200
+GROUPS = 300
 BEHIND = 8
 PASTED_WEIGHT = 0.1
 
@@ -501,9 +501,14 @@ def train(hands: list[TrainingHand], labels: list[Floats | None], epochs: int, s
 
 
 def _weight(hand: TrainingHand, parts: Floats) -> float:
-    """Rendered hands help photos, and must not outvote them, except for what no photo shows; posing hands of real groups are few."""
+    """Rendered hands help photos, and must not outvote them, except for what no photo shows: finger hearts, circles, and hands that hold
+    cards or pieces, which look like both. Posing hands of real groups are few.
+    """
     if hand.source == RENDERED:
-        return 5.0 if parts[PARTS.index("crossed")] == 1 else 0.7
+        posing, middle, thumb_meets_index, crossed = parts[[0, 3, 6, 7]]
+        if crossed == 1 or (thumb_meets_index == 1 and middle == 0):
+            return 5.0
+        return 3.5 if posing == 0 else 0.7
     return {"hagrid_crops": 0.6, "groups_events": 2.0}.get(hand.source, 1.0)
 
 
