@@ -501,8 +501,8 @@ def train(hands: list[TrainingHand], labels: list[Floats | None], epochs: int, s
 
 
 def _weight(hand: TrainingHand, parts: Floats) -> float:
-    """Rendered hands help photos, and must not outvote them, except for what no photo shows: finger hearts, circles, and hands that hold
-    cards or pieces, which look like both. Posing hands of real groups are few.
+    """Rendered hands help photos, and must not outvote them. Finger hearts and circles, which no photo shows, count more; so do hands at
+    rest, since those that hold cards or pieces look like both. Posing hands of real groups are few.
     """
     if hand.source == RENDERED:
         posing, middle, thumb_meets_index, crossed = parts[[0, 3, 6, 7]]
