@@ -30,7 +30,7 @@ STEPS: tuple[tuple[str, object, str], ...] = (
     ("choosing tiles", search.SearchFinder, "find"),
     ("crops", Pyramid, "crop"),
     ("palm network", PalmDetector, "detect"),
-    ("landmark network", LandmarkNetwork, "run"),
+    ("landmark network", LandmarkNetwork, "look"),
     ("reading", gestures.checker, "read_hands"),
     ("advice", Findings, "advise"),
 )

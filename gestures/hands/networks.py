@@ -174,13 +174,10 @@ class LandmarkNetwork:
         model, self._embedding = _with_embedding(model)
         self._network = Network(model, threads)
 
-    def run(self, pyramid: "Pyramid", region: Region, *, mirrored: bool = False) -> Look:
-        """Find the landmarks of the one hand that the region is laid around; `mirrored`, by looking at it in a mirror."""
-        picture = pyramid.crop(region.to_photo(), LANDMARK_INPUT)
-        return self.look(picture[:, ::-1] if mirrored else picture, region, mirrored=mirrored)
-
     def look(self, picture: Pixels, region: Region, *, mirrored: bool = False) -> Look:
-        """The same on a crop already made, (224, 224, 3) uint8; `mirrored` where it shows the region in a mirror."""
+        """Find the landmarks of the one hand that the region is laid around. picture: (224, 224, 3) uint8, what the region covers, or its
+        mirror image where `mirrored`.
+        """
         self._network.run(picture)
         points = self._network.output("Identity").reshape(21, 3) / LANDMARK_INPUT
         world = self._network.output("Identity_3").reshape(21, 3).copy()
