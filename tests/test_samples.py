@@ -4,9 +4,10 @@ import csv
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from gestures import Checker
+from gestures import Checker, Photo, open_photo
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 EXPECTED = {row["file"]: row for row in csv.DictReader((SAMPLES / "expected.csv").read_text(encoding="utf-8").splitlines())}
@@ -40,6 +41,17 @@ def test_sample(name: str, checker: Checker) -> None:
         pose, _, count = entry.partition(" x")
         if pose != "fist":  # a fist is safe and often just a hand at rest: it is not spoken of
             assert poses[pose] >= int(count or 1), pose
+
+
+@pytest.mark.parametrize(
+    ("pose", "share"), [("dislike", 0.3), ("like", 0.2), ("little_finger", 0.1), ("one", 0.2), ("peace", 0.3), ("thumb_index", 0.2)]
+)
+def test_a_hand_that_the_edge_cuts_off_is_read(pose: str, share: float, checker: Checker) -> None:
+    """With black beyond the photo's edge, where the landmark network looks too, none of these was read right."""
+    photo = open_photo((SAMPLES / f"{pose}.jpg").read_bytes())
+    x, _, width, _ = checker.check_photo(photo).hands[0].posed.hand.box
+    cut = Photo(np.ascontiguousarray(photo.pixels[:, round(x + share * width) :]))
+    assert [hand.posed.pose for hand in checker.check_photo(cut).hands] == [pose]
 
 
 def test_a_sideways_photo_is_upright_and_dated(checker: Checker) -> None:

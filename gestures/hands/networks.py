@@ -247,8 +247,10 @@ class Pyramid:
         lit._gains = gains
         return lit
 
-    def crop(self, to_photo: NDArray[np.float64], side: int) -> Pixels:
-        """Return the (side, side, 3) picture that the unit square covers in the photo; black outside the photo, as MediaPipe has it."""
+    def crop(self, to_photo: NDArray[np.float64], side: int, *, continued: bool = False) -> Pixels:
+        """Return the (side, side, 3) picture that the unit square covers in the photo. Outside the photo it is black, as MediaPipe has it,
+        or, `continued`, as the nearest pixel of the photo's edge.
+        """
         to_stored = self._to_stored[:, :2] @ to_photo
         to_stored[:, 2] += self._to_stored[:, 2]
         shrink = float(np.hypot(to_photo[0, 0], to_photo[1, 0])) / side
@@ -264,7 +266,8 @@ class Pyramid:
             to_stored[:, 2] -= corner
         else:
             source = self._level(number)
-        return self._in_light(_warped(source, to_stored / 2**number, side, cv2.BORDER_CONSTANT), gains)
+        outside = cv2.BORDER_REPLICATE if continued else cv2.BORDER_CONSTANT
+        return self._in_light(_warped(source, to_stored / 2**number, side, outside), gains)
 
     def reduced(self, shrink: float) -> Pixels:
         """Return all of the photo with its sides divided by `shrink`, 1 or more, and rounded to whole pixels, at least one."""

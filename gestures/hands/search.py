@@ -279,7 +279,7 @@ class _Search:
         return Hand(hand.landmarks, hand.world, side, presence, float(score), size / self._longest, tuple(looks))
 
     def _square(self, region: Region) -> Pixels:
-        return self._pyramid.crop(region.to_photo(), LANDMARK_INPUT)
+        return self._pyramid.crop(region.to_photo(), LANDMARK_INPUT, continued=True)
 
 
 def suppress(palms: Palms, threshold: float = 0.3) -> Palms:

@@ -106,7 +106,7 @@ def _augmented(network: LandmarkNetwork, pyramid: Pyramid, region: Region, rng: 
         region.side * float(np.exp(rng.normal(0, 0.1))),
         region.angle + rng.normal(0, 0.2),
     )
-    picture = pyramid.crop(moved.to_photo(), LANDMARK_INPUT)
+    picture = pyramid.crop(moved.to_photo(), LANDMARK_INPUT, continued=True)
     far = round(float(np.exp(rng.uniform(np.log(28), np.log(LANDMARK_INPUT)))))
     if rng.random() < 0.6 and far < region.side:
         small = cv2.resize(picture, (far, far), interpolation=cv2.INTER_AREA)

@@ -156,7 +156,9 @@ def as_stored(pixels: Pixels, orientation: int) -> bytes:
 )
 @pytest.mark.parametrize("place", [(400, 300), (31, 577), (800, 600)])
 def test_a_crop_shows_what_lies_there_at_every_reduction(shrink: float, smooth: bool, place: tuple[int, int], orientation: int) -> None:
-    """Red grows with x and green with y, so that every pixel tells where it comes from; where it lies outside, it is black."""
+    """Red grows with x and green with y, so that every pixel tells where it comes from; where it lies outside, it is black or as
+    the photo's edge.
+    """
     rows, columns = np.mgrid[:601, :801]
     pixels = np.stack([columns / 4, rows / 4, np.full_like(rows, 200)], axis=2).astype(np.uint8)
     pyramid = Pyramid(open_photo(as_stored(pixels, orientation)).pixels, smooth=25 * smooth)
@@ -169,6 +171,9 @@ def test_a_crop_shows_what_lies_there_at_every_reduction(shrink: float, smooth: 
     np.testing.assert_allclose(crop[..., 0][inside], x[inside] / 4 - 0.5, atol=1.1)
     np.testing.assert_allclose(crop[..., 1][inside], y[inside] / 4 - 0.5, atol=1.1)
     assert not crop[(x < -8) | (x > 809) | (y < -8) | (y > 609)].any()
+    continued = pyramid.crop(region.to_photo(), 64, continued=True).astype(float)
+    np.testing.assert_allclose(continued[..., 0], x.clip(0, 800) / 4, atol=3)
+    np.testing.assert_allclose(continued[..., 1], y.clip(0, 600) / 4, atol=3)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
