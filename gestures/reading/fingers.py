@@ -31,7 +31,8 @@ class Fingers:
     crossed: the tips of thumb and index finger are crossed (finger heart).
     apart: the extended fingers are spread.
     thumb_up: the thumb points up in the upright photo (0: down).
-    shapes: what the hand looks like as a whole: how likely it has each shape (`PoseEntry.shape`); empty where that was not asked.
+    shapes: what the hand looks like as a whole: how likely it has each shape (`PoseEntry.shape`) that photos taught; empty where that was
+        not asked.
     """
 
     extended: tuple[float, float, float, float, float]

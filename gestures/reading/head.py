@@ -2,7 +2,7 @@
 
 It reads parts, so that a pose in no training photo is read by composition: each finger from its own joints alone; posing, ring,
 crossed tips and spread from the whole hand, from what the landmark network's last layer saw, and posing also from the hand's
-surroundings. Beside that it says which shape of the table the hand as a whole looks like, which is surer where photos taught it.
+surroundings. Beside that it says which shape of the table the hand as a whole looks like; that is surer, where photos taught it.
 train.py makes head.npz; MODEL_CARD.md says from what, and how well it does.
 """
 
@@ -45,7 +45,10 @@ class Layers:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Head:
-    """The networks of head.npz, and the weights that turn what they say into a calibrated probability."""
+    """The networks of head.npz, and the weights that turn what they say into a calibrated probability.
+
+    shapes: what the whole hand can look like. photographed: which of them photos taught, not rendered hands alone.
+    """
 
     fingers: tuple[Layers, ...]
     whole: Layers
@@ -54,6 +57,7 @@ class Head:
     shape_geometry: Layers
     shape_appearance: Layers
     shapes: tuple[str, ...]
+    photographed: tuple[bool, ...]
     calibration: Floats
 
     def logits(self, shapes: Floats, embeddings: Floats | None, surroundings: Floats) -> Floats:
@@ -87,7 +91,8 @@ class Head:
         whole: dict[str, float] = {}
         if embeddings is not None:
             at_rest, *likely = (float(p) for p in self.looks_like(shapes, embeddings))
-            whole = {shape: p / (1 - at_rest + 1e-6) for shape, p in zip(self.shapes, likely, strict=True)}
+            known = zip(self.shapes, likely, self.photographed, strict=True)
+            whole = {shape: p / (1 - at_rest + 1e-6) for shape, p, photographed in known if photographed}
             posing = (posing * (1 - at_rest)) ** 0.5
         thumb, index, middle, ring_finger, little = extended
         return Fingers((thumb, index, middle, ring_finger, little), posing, ring, crossed, apart, _thumb_up(hand), whole)
@@ -135,5 +140,6 @@ def load_head() -> Head:
             fingers,
             **{name: layers(name) for name in NETWORKS},
             shapes=tuple(str(shape) for shape in data["shapes"]),
+            photographed=tuple(bool(shape) for shape in data["photographed"]),
             calibration=data["calibration"],
         )

@@ -53,8 +53,9 @@ class PoseEntry:
         return " ".join(part for part in parts if part)
 
 
-# How much the look of the whole hand counts beside its parts. The whole is surer where photos taught its shape (98.9 against 96.7 % of
-# single people's hands), the parts where none did (93 against 75 %, on average over seven poses left out of the photos): both have a say.
+# How much the look of the whole hand counts beside its parts, where photos taught its shape: there the whole is surer (98.9 against 96.7 %
+# of single people's hands). A shape that rendered hands alone taught is read by its parts: of six poses left out of the photos, 90.0 % are
+# read right so, on average, instead of 88.2 %, and 84 instead of 81 % with a raw score of 0.3 or more.
 WHOLE_COUNTS = 0.4
 UNKNOWN_SHAPE = 0.01
 
@@ -68,8 +69,8 @@ def pose_table() -> dict[str, PoseEntry]:
 
 
 def best_pose(fingers: Fingers) -> tuple[str, float]:
-    """Return the single-hand pose that fits best, and how well its shape fits, 0..1: the product of its parts' probabilities, and the
-    probability that the hand as a whole has that shape, weighted.
+    """Return the single-hand pose that fits best, and how well its shape fits, 0..1: the product of its parts' probabilities and, where
+    known, the probability that the hand as a whole has that shape, weighted.
 
     Poses of one shape (a V and two fingers together, a thumb up and down) compete by how they are held, which does not make the shape
     less sure.
@@ -85,10 +86,10 @@ def _shape(row: PoseEntry, fingers: Fingers) -> float:
     for letter, extended in zip(LETTERS, fingers.extended, strict=True):
         if letter not in row.either:
             score *= extended if letter in (row.extended or "") else 1 - extended
-    if not fingers.shapes:
+    whole = fingers.shapes.get(row.shape or "")
+    if whole is None:
         return score
-    whole = (fingers.shapes.get(row.shape or "", 0) + UNKNOWN_SHAPE) / (1 + UNKNOWN_SHAPE)
-    return float(score ** (1 - WHOLE_COUNTS) * whole**WHOLE_COUNTS)
+    return float(score ** (1 - WHOLE_COUNTS) * ((whole + UNKNOWN_SHAPE) / (1 + UNKNOWN_SHAPE)) ** WHOLE_COUNTS)
 
 
 def _manner(row: PoseEntry, fingers: Fingers) -> float:

@@ -434,8 +434,10 @@ class TorchLayers(nn.Module):
 class TorchHead(nn.Module):
     """The twin of `head.Head`, for training."""
 
-    def __init__(self, shapes: Floats, embeddings: Floats, surroundings: Floats) -> None:
+    def __init__(self, shapes: Floats, embeddings: Floats, surroundings: Floats, photographed: NDArray[np.bool_]) -> None:
+        """photographed: (shapes,), those of the table that photos teach, not rendered hands alone."""
         super().__init__()
+        self.photographed = photographed
         self.columns = finger_features()
         self.fingers = nn.ModuleList([TorchLayers(shapes[:, columns], 24, 1, 0.1) for columns in self.columns])
         self.whole = TorchLayers(shapes, 64, len(WHOLE), 0.2)
@@ -446,7 +448,7 @@ class TorchHead(nn.Module):
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """What `head.load_head` reads, but for the calibration."""
-        arrays: dict[str, NDArray[np.generic]] = {"shapes": np.array(table_shapes())}
+        arrays: dict[str, NDArray[np.generic]] = {"shapes": np.array(table_shapes()), "photographed": self.photographed}
         named = [(finger, self.fingers[number]) for number, finger in enumerate(FINGERS)]
         named += [(name, getattr(self, name)) for name in NETWORKS]
         for name, layers in named:
@@ -478,10 +480,13 @@ def train(hands: list[TrainingHand], labels: list[Floats | None], epochs: int, s
         np.concatenate([np.full(len(hand.shapes), _weight(hand, parts) / len(hand.shapes)) for hand, parts in known])
     ).float()
     weights = (weights / weights.mean())[:, None]
-    alike = torch.tensor([_shape_of(tuple(parts.tolist())) for hand, parts in known for _ in hand.shapes])
+    of_hands = [_shape_of(tuple(parts.tolist())) for _, parts in known]
+    alike = torch.tensor([shape for shape, (hand, _) in zip(of_hands, known, strict=True) for _ in hand.shapes])
+    in_photos = {shape for shape, (hand, _) in zip(of_hands, known, strict=True) if hand.source != RENDERED}
+    photographed = np.array([1 + number in in_photos for number in range(len(table_shapes()))])
     asked = ~targets.isnan()
     targets = targets.nan_to_num() * 0.98 + 0.01  # no label is beyond doubt
-    head = TorchHead(shapes.numpy(), embeddings.numpy(), surroundings.numpy())
+    head = TorchHead(shapes.numpy(), embeddings.numpy(), surroundings.numpy(), photographed)
     batch = 256
     steps = epochs * -(-len(shapes) // batch)
     optimizer = torch.optim.AdamW(head.parameters(), weight_decay=1e-2)
@@ -513,7 +518,9 @@ def _weight(hand: TrainingHand, parts: Floats) -> float:
 
 
 def predict(hands: list[TrainingHand], head: TorchHead) -> Floats:
-    """Return (n, 9 + shapes) probabilities of `PARTS` and of the table's shapes, as `Head.read` gives them: the mean over two looks."""
+    """Return (n, 9 + shapes) probabilities of `PARTS` and of the table's shapes, as `Head.read` gives them: the mean over two looks. Not a
+    number for shapes that no photo taught.
+    """
     with torch.no_grad():
         looks = [
             head(
@@ -527,7 +534,8 @@ def predict(hands: list[TrainingHand], head: TorchHead) -> Floats:
         said: Floats = torch.sigmoid(parts).numpy()
         at_rest, *_ = alike = torch.softmax(looks_like, dim=1).numpy().T
     said[:, 0] = np.sqrt(said[:, 0] * (1 - at_rest))
-    return np.concatenate([said, (alike[1:] / (1 - at_rest + 1e-6)).T], axis=1)
+    whole = np.where(head.photographed, (alike[1:] / (1 - at_rest + 1e-6)).T, UNKNOWN)
+    return np.concatenate([said, whole.astype(np.float32)], axis=1)
 
 
 def _shape_fits(said: Floats) -> dict[str, Floats]:
@@ -540,8 +548,9 @@ def _shape_fits(said: Floats) -> dict[str, Floats]:
         factors = np.where(wanted, said[:, :8], 1 - said[:, :8])
         free = [1 + LETTERS.index(letter) for letter in row.either]
         factors[:, [0, *free]] = 1
+        parts = factors.prod(axis=1)
         whole = (said[:, len(PARTS) + table_shapes().index(row.shape)] + UNKNOWN_SHAPE) / (1 + UNKNOWN_SHAPE)
-        fits[key] = factors.prod(axis=1) ** (1 - WHOLE_COUNTS) * whole**WHOLE_COUNTS
+        fits[key] = np.where(np.isnan(whole), parts, parts ** (1 - WHOLE_COUNTS) * whole**WHOLE_COUNTS)
     return fits
 
 
