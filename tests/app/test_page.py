@@ -148,6 +148,14 @@ class TestPhotos:
         centre = (box["x"] + box["width"] / 2 - shown["x"]) / shown["width"], (box["y"] + box["height"] / 2 - shown["y"]) / shown["height"]
         assert centre == pytest.approx((x + width / 2, y + height / 2), abs=0.02)
 
+    def test_a_mark_stays_within_the_picture_where_the_edge_cuts_the_hand_off(self, page, pictures):
+        file = BytesIO()
+        Image.open(pictures / "like.jpg").crop((220, 0, 768, 768)).save(file, "JPEG", quality=92)
+        choose(page, file.getvalue())
+        result(page)
+        shown, badge = page.locator(".picture").bounding_box(), page.locator(".sheet .badge").first.bounding_box()
+        assert shown["x"] <= badge["x"] < shown["x"] + 10
+
     def test_a_photo_that_the_browser_cannot_show(self, page, pictures):
         pillow_heif = pytest.importorskip("pillow_heif")
         file = BytesIO()

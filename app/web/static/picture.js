@@ -99,8 +99,10 @@ export class Stage {
     badge.dataset.hand = number;
     badge.textContent = number;
     badge.setAttribute("aria-hidden", "true");
-    badge.style.left = `${(hand.box[0] / this.result.width) * 100}%`;
-    badge.style.top = `${(hand.box[1] / this.result.height) * 100}%`;
+    // Half a rem stands out beyond the box's corner, but not beyond the photo's edge, where the hand may be cut off.
+    const within = (share) => `clamp(0.5rem, ${share * 100}%, 100% - 1.125rem)`;
+    badge.style.left = within(hand.box[0] / this.result.width);
+    badge.style.top = within(hand.box[1] / this.result.height);
     return badge;
   }
 }
