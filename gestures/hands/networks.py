@@ -269,6 +269,10 @@ class Pyramid:
         outside = cv2.BORDER_REPLICATE if continued else cv2.BORDER_CONSTANT
         return self._in_light(_warped(source, to_stored / 2**number, side, outside), gains)
 
+    def square(self, region: Region) -> Pixels:
+        """Return what the landmark network is shown of a region, (224, 224, 3): a hand that the photo's edge cuts off goes on beyond it."""
+        return self.crop(region.to_photo(), LANDMARK_INPUT, continued=True)
+
     def reduced(self, shrink: float) -> Pixels:
         """Return all of the photo with its sides divided by `shrink`, 1 or more, and rounded to whole pixels, at least one."""
         number = self._number(shrink)

@@ -21,13 +21,11 @@ from gestures.errors import FinderError
 from gestures.hands.bundle import load_bundle
 from gestures.hands.finder import Hand, Points, Side, shared_area
 from gestures.hands.networks import (
-    LANDMARK_INPUT,
     SMALL_PALM_INPUT,
     Floats,
     LandmarkNetwork,
     PalmDetector,
     Palms,
-    Pixels,
     Pyramid,
     Region,
     landmark_region,
@@ -256,19 +254,20 @@ class _Search:
 
     def _look(self, box: Floats, keypoints: Floats, score: float, known: list[Hand]) -> Hand | None:
         """Look at a palm; then, through a square laid around the landmarks, at the hand itself and at its mirror image."""
-        network = self._finder.landmark_network
+        network, pyramid = self._finder.landmark_network, self._pyramid
         region = palm_region(keypoints, box)
-        looks = [network.look(self._square(region), region)]
+        picture = pyramid.square(region)
+        looks = [network.look(picture, region)]
         if self._settings.looks > 1:
             if looks[0].presence < HOPELESS or _is_among(looks[0].landmarks, known):
                 return None
             region = landmark_region(looks[0].landmarks)
-            picture = self._square(region)
+            picture = pyramid.square(region)
             looks.append(network.look(picture, region))
-            if self._settings.looks > 2:
-                if looks[1].presence < self._settings.presence_threshold - MIRROR_ADDS:
-                    return None
-                looks.append(network.look(picture[:, ::-1], region, mirrored=True))
+        if self._settings.looks > 2:
+            if looks[1].presence < self._settings.presence_threshold - MIRROR_ADDS:
+                return None
+            looks.append(network.look(picture[:, ::-1], region, mirrored=True))
         final = looks[1:] or looks
         presence = sum(look.presence for look in final) / len(final)
         if presence < self._settings.presence_threshold:
@@ -277,9 +276,6 @@ class _Search:
         side: Side = "right" if hand.rightness >= 0.5 else "left"
         size = float(np.ptp(hand.landmarks[:, :2], axis=0).max())
         return Hand(hand.landmarks, hand.world, side, presence, float(score), size / self._longest, tuple(looks))
-
-    def _square(self, region: Region) -> Pixels:
-        return self._pyramid.crop(region.to_photo(), LANDMARK_INPUT, continued=True)
 
 
 def suppress(palms: Palms, threshold: float = 0.3) -> Palms:

@@ -2,7 +2,7 @@
 
 It reads parts, so that a pose in no training photo is read by composition: each finger from its own joints alone; posing, ring,
 crossed tips and spread from the whole hand, from what the landmark network's last layer saw, and posing also from the hand's
-surroundings. Beside that it says which shape of the table the hand as a whole looks like; that is surer, where photos taught it.
+surroundings. Beside that it says which shape of the table the hand as a whole looks like, of those that photos taught.
 train.py makes head.npz; MODEL_CARD.md says from what, and how well it does.
 """
 

@@ -106,7 +106,7 @@ def _augmented(network: LandmarkNetwork, pyramid: Pyramid, region: Region, rng: 
         region.side * float(np.exp(rng.normal(0, 0.1))),
         region.angle + rng.normal(0, 0.2),
     )
-    picture = pyramid.crop(moved.to_photo(), LANDMARK_INPUT, continued=True)
+    picture = pyramid.square(moved)
     far = round(float(np.exp(rng.uniform(np.log(28), np.log(LANDMARK_INPUT)))))
     if rng.random() < 0.6 and far < region.side:
         small = cv2.resize(picture, (far, far), interpolation=cv2.INTER_AREA)
@@ -480,10 +480,10 @@ def train(hands: list[TrainingHand], labels: list[Floats | None], epochs: int, s
         np.concatenate([np.full(len(hand.shapes), _weight(hand, parts) / len(hand.shapes)) for hand, parts in known])
     ).float()
     weights = (weights / weights.mean())[:, None]
-    of_hands = [_shape_of(tuple(parts.tolist())) for _, parts in known]
-    alike = torch.tensor([shape for shape, (hand, _) in zip(of_hands, known, strict=True) for _ in hand.shapes])
-    in_photos = {shape for shape, (hand, _) in zip(of_hands, known, strict=True) if hand.source != RENDERED}
-    photographed = np.array([1 + number in in_photos for number in range(len(table_shapes()))])
+    of_hands = np.array([_shape_of(tuple(parts.tolist())) for _, parts in known])
+    alike = torch.from_numpy(np.repeat(of_hands, [len(hand.shapes) for hand, _ in known]))
+    in_photos = of_hands[[hand.source != RENDERED for hand, _ in known]]
+    photographed = np.isin(np.arange(len(table_shapes())) + 1, in_photos)
     asked = ~targets.isnan()
     targets = targets.nan_to_num() * 0.98 + 0.01  # no label is beyond doubt
     head = TorchHead(shapes.numpy(), embeddings.numpy(), surroundings.numpy(), photographed)

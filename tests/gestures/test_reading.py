@@ -94,8 +94,8 @@ class TestHead:
         read = {name: read_hands(hands)[0] for name, hands in found.items()}
         for name in ("peace", "ok", "ily_metal", "like"):
             assert (read[name].state, read[name].pose) == (State.POSING, name)
-            # A thumb up is folded fingers for the most part: heads of like make score this one from 0.56 to 0.84.
-            assert read[name].score > (0.5 if name == "like" else 0.8)
+            # Heads of like make score the thumb up from 0.56 to 0.84.
+            assert read[name].score > (0.55 if name == "like" else 0.8)
         assert read["fist"].best_pose == "fist"
         assert read["fist"].state is State.REST
         assert read["at_rest"].state is State.REST
