@@ -9,7 +9,6 @@ mirror; and hands that were found twice are dropped by the distance of their lan
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from math import inf, prod
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +30,7 @@ from gestures.hands.networks import (
     landmark_region,
     palm_region,
 )
-from gestures.hands.proposals import Plan, ProposalNetwork, Proposals
+from gestures.hands.proposals import CLOSELY, GLANCE, Detail, Plan, ProposalNetwork, Proposals
 from gestures.photo import Photo
 
 
@@ -60,7 +59,7 @@ class SearchSettings:
     overlap: float = 1 / 3
     least_tile: int = 150
     least_chance: float = 0.01
-    least_gain: float = 0.01
+    least_gain: float = 0.03
     close_ups: bool = True
     palm_threshold: float = 0.2
     presence_threshold: float = 0.5
@@ -134,7 +133,7 @@ class SearchFinder:
         search.cover_in_doubt()
         hands = search.close_up() if self.settings.close_ups else []
         if not hands:
-            search.cover_likely(self.settings.least_gain)
+            search.cover_likely(CLOSELY, self.settings.least_gain)
             hands = list(search.hands())
         return sorted(drop_duplicates(hands), key=lambda hand: -hand.size)
 
@@ -171,27 +170,21 @@ class _Search:
         self._longest = max(self._height, self._width)
         self._covered: list[tuple[Region, int, Palms]] = []
         self._looked: dict[bytes, Hand | None] = {}
+        self._proposed: dict[Detail, Proposals] = {}
         # A search that is led must not take longer than one that is not.
         self._tiles_left = SMALL_TILES * tile_count(self._width, self._height, EXHAUSTIVE)
         for tile in grid(self._width, self._height, self._settings):
             self._cover(tile, finder.palms)
 
-    @cached_property
-    def _proposals(self) -> Proposals:
-        return self._finder.proposals.propose(self._pyramid, self._settings.least_chance)
-
-    @cached_property
-    def _plan(self) -> Plan:
-        """Made when first asked for, for the light that the search goes on in only; it knows what was covered before."""
-        plan = Plan(self._proposals)
-        for covered in self._covered:
-            plan.saw(*covered)
-        return plan
-
     @property
     def expected(self) -> float:
-        """How many hands are proposed, each counted by its chance."""
-        return float(self._proposals.chances.sum())
+        """How many hands are proposed at a glance, each counted by its chance."""
+        return float(self._proposals(GLANCE).chances.sum())
+
+    def _proposals(self, detail: Detail) -> Proposals:
+        if detail not in self._proposed:
+            self._proposed[detail] = self._finder.proposals.propose(self._pyramid, detail, self._settings.least_chance)
+        return self._proposed[detail]
 
     @property
     def surest(self) -> float:
@@ -204,11 +197,16 @@ class _Search:
             if self.surest < CERTAIN_PALM:
                 self._cover(Region(self._width / 2, self._height / 2, self._longest / zoom, 0.0), self._finder.palms)
 
-    def cover_likely(self, least_gain: float) -> None:
-        """Run the palm detector over small tiles while one can be expected to add so many hands."""
-        while self._tiles_left and (tile := self._plan.next(least_gain)):
+    def cover_likely(self, detail: Detail, least_gain: float) -> None:
+        """Run the palm detector over small tiles while one can be expected to add so many hands, by proposals in so much detail."""
+        if least_gain == inf:
+            return
+        plan = Plan(self._proposals(detail))
+        for covered in self._covered:
+            plan.saw(*covered)
+        while self._tiles_left and (tile := plan.next(least_gain)):
             self._tiles_left -= 1
-            self._plan.saw(*self._cover(tile, self._finder.near_palms))
+            plan.saw(*self._cover(tile, self._finder.near_palms))
 
     def _cover(self, tile: Region, detector: PalmDetector) -> tuple[Region, int, Palms]:
         """Look for palms in a tile; return it, its side as it was looked at, and the palms, in pixels of the photo."""
@@ -225,7 +223,7 @@ class _Search:
         """Where a large palm is certain, look on until something smaller is found; return the hands of a close-up, or none."""
         hands: list[Hand] = []
         if self._shows_close_up():
-            self.cover_likely(OTHERS_LIKELY)
+            self.cover_likely(GLANCE, OTHERS_LIKELY)
             for hand in self.hands(OTHERS_SURE):
                 if hand.share < CLOSE_UP:
                     return []
