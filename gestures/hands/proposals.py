@@ -9,6 +9,7 @@ until no further one is worth its time. train_proposals.py makes proposals.tflit
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
+from math import sqrt
 
 import cv2
 import numpy as np
@@ -23,27 +24,32 @@ STRIDES = (8, 8, 16, 32, 64, 64)
 SIZES = (3, 8, 16, 32, 64, 128)
 
 
+# The smallest hand that can be read, some 15 pixels, is 4 pixels wide in a copy of the photo reduced by so much, the least that the network
+# was taught. A copy of more pixels is reduced by no less: of a photo of 50 megapixels, it would take another 50 MB.
+MOST_REDUCTION = 4
+MOST_PIXELS = 2_500_000
+
+
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """How large the copy is that the network is shown: the photo's sides divided by `reduction`, but the longer one no less than `least`
-    pixels where the photo has as many, and no more than `most`.
+    """How large the copy is that the network is shown: the photo's sides divided by `reduction`, by more where the copy would be too large,
+    and by less where its longer side had not `least` pixels.
     """
 
     reduction: float
     least: int
-    most: int
 
-    def shrink(self, longest: int) -> float:
-        """By what a photo with this longer side is divided."""
-        return max(1.0, min(self.reduction, longest / self.least), longest / self.most)
+    def shrink(self, height: int, width: int) -> float:
+        """By what the sides of a photo of this size are divided, 1 or more."""
+        reduction = max(self.reduction, min(MOST_REDUCTION, sqrt(height * width / MOST_PIXELS)))
+        return max(1.0, min(reduction, max(height, width) / self.least))
 
 
-# At a glance, enough to tell whether a close-up shows others: the smallest hand that can be read, some 15 pixels, is 4 pixels wide, the
-# least that the network was taught. Looked at closely, it is surer of such hands, and of what is none: in panoramas of real groups, 96 %
-# of the hands instead of 83 % were found, those below 32 pixels 26 of 27 instead of 16, with as many tiles. What it costs to look so is
-# little beside these.
-GLANCE = Detail(4, 512, 2160)
-CLOSELY = Detail(2.5, 1200, 2160)
+# A glance is enough to tell whether a close-up shows others. Looked at closely, the network is surer of small hands, and of what is none:
+# of the labelled hands below 32 pixels in panoramas of real groups, 24 of 27 instead of 16 were found, with fewer tiles. It takes little
+# beside these.
+GLANCE = Detail(MOST_REDUCTION, 512)
+CLOSELY = Detail(2.5, 1200)
 MULTIPLE = 64
 
 # A picture of more pixels a side than PIECE is looked at in pieces that overlap: the network takes 80 bytes a pixel.
@@ -74,9 +80,8 @@ class ProposalNetwork:
     def __init__(self, threads: int = 1) -> None:
         self._network = Network((files("gestures.hands") / "proposals.tflite").read_bytes(), threads)
 
-    def propose(self, pyramid: Pyramid, detail: Detail, least_chance: float) -> Proposals:
-        """Return where a hand is at least so likely, the peaks of each map only."""
-        shrink = detail.shrink(max(pyramid.height, pyramid.width))
+    def propose(self, pyramid: Pyramid, shrink: float, least_chance: float) -> Proposals:
+        """Return where a hand is at least so likely, the peaks of each map only. shrink: by what the photo's sides are divided."""
         centres, sizes, chances = [], [], []
         for logits, stride, least in zip(self._maps(_input(pyramid, shrink)), STRIDES, SIZES, strict=True):
             peaks = (logits >= cv2.dilate(logits, np.ones((3, 3), np.uint8))) & (logits >= np.log(least_chance / (1 - least_chance)))

@@ -170,7 +170,7 @@ class _Search:
         self._longest = max(self._height, self._width)
         self._covered: list[tuple[Region, int, Palms]] = []
         self._looked: dict[bytes, Hand | None] = {}
-        self._proposed: dict[Detail, Proposals] = {}
+        self._proposed: dict[float, Proposals] = {}
         # A search that is led must not take longer than one that is not.
         self._tiles_left = SMALL_TILES * tile_count(self._width, self._height, EXHAUSTIVE)
         for tile in grid(self._width, self._height, self._settings):
@@ -182,9 +182,10 @@ class _Search:
         return float(self._proposals(GLANCE).chances.sum())
 
     def _proposals(self, detail: Detail) -> Proposals:
-        if detail not in self._proposed:
-            self._proposed[detail] = self._finder.proposals.propose(self._pyramid, detail, self._settings.least_chance)
-        return self._proposed[detail]
+        shrink = detail.shrink(self._height, self._width)
+        if shrink not in self._proposed:
+            self._proposed[shrink] = self._finder.proposals.propose(self._pyramid, shrink, self._settings.least_chance)
+        return self._proposed[shrink]
 
     @property
     def surest(self) -> float:
