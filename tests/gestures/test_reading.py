@@ -94,8 +94,8 @@ class TestHead:
         read = {name: read_hands(hands)[0] for name, hands in found.items()}
         for name in ("peace", "ok", "ily_metal", "like"):
             assert (read[name].state, read[name].pose) == (State.POSING, name)
-            # Heads of like make score the thumb up from 0.56 to 0.84.
-            assert read[name].score > (0.55 if name == "like" else 0.8)
+            # The thumb up is the least sure of these; heads of like make scored it from 0.73 to 0.9.
+            assert read[name].score > (0.75 if name == "like" else 0.8)
         assert read["fist"].best_pose == "fist"
         assert read["fist"].state is State.REST
         assert read["at_rest"].state is State.REST
