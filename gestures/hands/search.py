@@ -9,6 +9,7 @@ mirror; and hands that were found twice are dropped by the distance of their lan
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf, prod
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +31,7 @@ from gestures.hands.networks import (
     landmark_region,
     palm_region,
 )
-from gestures.hands.proposals import CLOSELY, GLANCE, Detail, Plan, ProposalNetwork, Proposals
+from gestures.hands.proposals import CLOSELY, GLANCE, Detail, Plan, ProposalNetwork, Proposals, agreed
 from gestures.photo import Photo
 
 
@@ -59,7 +60,7 @@ class SearchSettings:
     overlap: float = 1 / 3
     least_tile: int = 150
     least_chance: float = 0.01
-    least_gain: float = 0.03
+    least_gain: float = 0.015
     close_ups: bool = True
     palm_threshold: float = 0.2
     presence_threshold: float = 0.5
@@ -133,7 +134,7 @@ class SearchFinder:
         search.cover_in_doubt()
         hands = search.close_up() if self.settings.close_ups else []
         if not hands:
-            search.cover_likely(CLOSELY, self.settings.least_gain)
+            search.cover_likely(self.settings.least_gain)
             hands = list(search.hands())
         return sorted(drop_duplicates(hands), key=lambda hand: -hand.size)
 
@@ -170,7 +171,6 @@ class _Search:
         self._longest = max(self._height, self._width)
         self._covered: list[tuple[Region, int, Palms]] = []
         self._looked: dict[bytes, Hand | None] = {}
-        self._proposed: dict[float, Proposals] = {}
         # A search that is led must not take longer than one that is not.
         self._tiles_left = SMALL_TILES * tile_count(self._width, self._height, EXHAUSTIVE)
         for tile in grid(self._width, self._height, self._settings):
@@ -179,13 +179,22 @@ class _Search:
     @property
     def expected(self) -> float:
         """How many hands are proposed at a glance, each counted by its chance."""
-        return float(self._proposals(GLANCE).chances.sum())
+        return float(self._at_a_glance.chances.sum())
+
+    @cached_property
+    def _at_a_glance(self) -> Proposals:
+        return self._proposals(GLANCE)
+
+    @property
+    def _closely(self) -> Proposals:
+        """At a closer look and at a glance; small and very large photos are looked at once."""
+        if CLOSELY.shrink(self._height, self._width) == GLANCE.shrink(self._height, self._width):
+            return self._at_a_glance
+        return agreed(self._proposals(CLOSELY), self._at_a_glance, self._settings.least_chance)
 
     def _proposals(self, detail: Detail) -> Proposals:
         shrink = detail.shrink(self._height, self._width)
-        if shrink not in self._proposed:
-            self._proposed[shrink] = self._finder.proposals.propose(self._pyramid, shrink, self._settings.least_chance)
-        return self._proposed[shrink]
+        return self._finder.proposals.propose(self._pyramid, shrink, self._settings.least_chance)
 
     @property
     def surest(self) -> float:
@@ -198,11 +207,11 @@ class _Search:
             if self.surest < CERTAIN_PALM:
                 self._cover(Region(self._width / 2, self._height / 2, self._longest / zoom, 0.0), self._finder.palms)
 
-    def cover_likely(self, detail: Detail, least_gain: float) -> None:
-        """Run the palm detector over small tiles while one can be expected to add so many hands, by proposals in so much detail."""
+    def cover_likely(self, least_gain: float, *, closely: bool = True) -> None:
+        """Run the palm detector over small tiles while one can be expected to add so many hands."""
         if least_gain == inf:
             return
-        plan = Plan(self._proposals(detail))
+        plan = Plan(self._closely if closely else self._at_a_glance)
         for covered in self._covered:
             plan.saw(*covered)
         while self._tiles_left and (tile := plan.next(least_gain)):
@@ -224,7 +233,7 @@ class _Search:
         """Where a large palm is certain, look on until something smaller is found; return the hands of a close-up, or none."""
         hands: list[Hand] = []
         if self._shows_close_up():
-            self.cover_likely(GLANCE, OTHERS_LIKELY)
+            self.cover_likely(OTHERS_LIKELY, closely=False)
             for hand in self.hands(OTHERS_SURE):
                 if hand.share < CLOSE_UP:
                     return []

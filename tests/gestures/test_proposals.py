@@ -10,7 +10,7 @@ import pytest
 from gestures import open_photo
 from gestures.hands.litert import ModelWriter
 from gestures.hands.networks import PALM_INPUT, SMALL_PALM_INPUT, Network, PalmDetector, Palms, Pyramid
-from gestures.hands.proposals import CLOSELY, GLANCE, MULTIPLE, PIECE, PIECE_OVERLAP, Plan, ProposalNetwork, Proposals, _pieces
+from gestures.hands.proposals import CLOSELY, GLANCE, MULTIPLE, PIECE, PIECE_OVERLAP, Plan, ProposalNetwork, Proposals, _pieces, agreed
 from gestures.hands.search import EXHAUSTIVE, SMALL_TILES, SearchFinder, tile_count
 from gestures.photo import Photo
 
@@ -59,6 +59,23 @@ class TestPlan:
         assert tile is not None
         plan.saw(tile, SMALL_PALM_INPUT, palms((100, 100, 20), (160, 100, 20)))
         assert plan.next(0.03) is None
+
+
+class TestAgreed:
+    def test_a_hand_is_as_likely_as_both_looks_say(self) -> None:
+        both = agreed(proposals((100, 100, 40, 0.8), (300, 100, 40, 0.7)), proposals((110, 95, 60, 0.2), (300, 100, 90, 0.9)), 0.01)
+        assert both.chances.tolist() == pytest.approx([0.5, 0.098, 0.175], abs=0.001)  # another size is another hand
+        assert both.centres.tolist() == [[100, 100], [300, 100], [300, 100]]
+
+    def test_what_one_look_hardly_proposes_and_the_other_not_at_all_is_left_out(self) -> None:
+        assert len(agreed(proposals((100, 100, 40, 0.015)), proposals(), 0.01)) == 0
+        assert len(agreed(proposals(), proposals((100, 100, 40, 0.015)), 0.01)) == 0
+        assert len(agreed(proposals(), proposals(), 0.01)) == 0
+
+    def test_a_certain_hand_stays_one(self) -> None:
+        assert agreed(proposals((100, 100, 40, 1)), proposals((100, 100, 40, 1)), 0.01).chances.tolist() == pytest.approx(
+            [0.9999], abs=1e-4
+        )
 
 
 class TestNetwork:
