@@ -1,4 +1,4 @@
-"""Where in a photo hands could be, and how large: one look of a small network at a reduced copy of the whole photo.
+"""Where in a photo hands could be, and how large: what a small network says of reduced copies of the whole photo.
 
 A large photo holds some four hundred places and scales at which the palm detector would have to look, and nearly all of them are sky,
 wall, floor or cloth. The proposal network (a fully convolutional one, 0.2 million weights, our own) was taught what a dense
@@ -24,8 +24,8 @@ STRIDES = (8, 8, 16, 32, 64, 64)
 SIZES = (3, 8, 16, 32, 64, 128)
 
 
-# The smallest hand that can be read, some 15 pixels, is 4 pixels wide in a copy of the photo reduced by so much, the least that the network
-# was taught. A copy of more pixels is reduced by no less: of a photo of 50 megapixels, it would take another 50 MB.
+# Reduced by so much, the smallest hand that can be read, some 15 pixels, is 4 pixels wide, the least that the network was taught. Photos of
+# which the copy would have more than MOST_PIXELS come near it: of one of 50 megapixels, the closer look would take another 50 MB.
 MOST_REDUCTION = 4
 MOST_PIXELS = 2_500_000
 
