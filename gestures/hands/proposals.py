@@ -23,7 +23,6 @@ MAPS = ("head0", "head1", "head2", "head3")
 STRIDES = (8, 8, 16, 32, 64, 64)
 SIZES = (3, 8, 16, 32, 64, 128)
 
-
 # Reduced by so much, the smallest hand that can be read, some 15 pixels, is 4 pixels wide, the least that the network was taught. Photos of
 # which the copy would have more than MOST_PIXELS come near it: of one of 50 megapixels, the closer look would take another 50 MB.
 MOST_REDUCTION = 4

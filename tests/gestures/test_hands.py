@@ -81,7 +81,7 @@ def test_a_close_up_is_not_searched_for_small_hands(name: str) -> None:
     assert tiles[0] < tiles[1] / 2
     assert len(found[0]) == len(found[1]) > 0
     for one, other in zip(*found, strict=True):
-        assert np.abs(one.landmarks - other.landmarks).mean() < 0.04 * one.size
+        assert np.abs(one.landmarks - other.landmarks).mean() < 0.02 * one.size
 
 
 def test_a_hand_near_the_camera_hides_no_far_ones() -> None:
