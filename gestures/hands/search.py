@@ -134,7 +134,8 @@ class SearchFinder:
         search.cover_in_doubt()
         hands = search.close_up() if self.settings.close_ups else []
         if not hands:
-            search.cover_likely(self.settings.least_gain)
+            if self.settings.least_gain < inf:
+                search.cover_likely(search.plan_closely, self.settings.least_gain)
             hands = list(search.hands())
         return sorted(drop_duplicates(hands), key=lambda hand: -hand.size)
 
@@ -185,12 +186,24 @@ class _Search:
     def _at_a_glance(self) -> Proposals:
         return self._proposals(GLANCE)
 
-    @property
-    def _closely(self) -> Proposals:
-        """At a closer look and at a glance; small and very large photos are looked at once."""
+    @cached_property
+    def plan_at_a_glance(self) -> Plan:
+        """Where to look next, by a glance at the photo."""
+        return self._plan(self._at_a_glance)
+
+    @cached_property
+    def plan_closely(self) -> Plan:
+        """Where to look next, by a glance and a closer look; small and very large photos are looked at once."""
         if CLOSELY.shrink(self._height, self._width) == GLANCE.shrink(self._height, self._width):
-            return self._at_a_glance
-        return agreed(self._proposals(CLOSELY), self._at_a_glance, self._settings.least_chance)
+            return self.plan_at_a_glance
+        return self._plan(agreed(self._proposals(CLOSELY), self._at_a_glance, self._settings.least_chance))
+
+    def _plan(self, proposals: Proposals) -> Plan:
+        """Plan for these, with what was covered so far taken note of."""
+        plan = Plan(proposals)
+        for covered in self._covered:
+            plan.saw(*covered)
+        return plan
 
     def _proposals(self, detail: Detail) -> Proposals:
         shrink = detail.shrink(self._height, self._width)
@@ -207,13 +220,8 @@ class _Search:
             if self.surest < CERTAIN_PALM:
                 self._cover(Region(self._width / 2, self._height / 2, self._longest / zoom, 0.0), self._finder.palms)
 
-    def cover_likely(self, least_gain: float, *, closely: bool = True) -> None:
+    def cover_likely(self, plan: Plan, least_gain: float) -> None:
         """Run the palm detector over small tiles while one can be expected to add so many hands."""
-        if least_gain == inf:
-            return
-        plan = Plan(self._closely if closely else self._at_a_glance)
-        for covered in self._covered:
-            plan.saw(*covered)
         while self._tiles_left and (tile := plan.next(least_gain)):
             self._tiles_left -= 1
             plan.saw(*self._cover(tile, self._finder.near_palms))
@@ -233,7 +241,7 @@ class _Search:
         """Where a large palm is certain, look on until something smaller is found; return the hands of a close-up, or none."""
         hands: list[Hand] = []
         if self._shows_close_up():
-            self.cover_likely(OTHERS_LIKELY, closely=False)
+            self.cover_likely(self.plan_at_a_glance, OTHERS_LIKELY)
             for hand in self.hands(OTHERS_SURE):
                 if hand.share < CLOSE_UP:
                     return []
