@@ -26,8 +26,8 @@ def turn(axis, degrees):
 
 @cache
 def _mesh():
-    """Vertices, texture coordinates, and the faces of the skin with their texture corners."""
-    v, vt, f, ft, group = [], [], [], [], ""
+    """Vertices, texture coordinates, and by group the faces with their texture corners."""
+    v, vt, groups = [], [], {}
     for line in (MPFB / "3dobjs/base.obj").read_text().splitlines():
         key, *rest = line.split() or [""]
         if key == "v":
@@ -35,12 +35,23 @@ def _mesh():
         elif key == "vt":
             vt.append([float(x) for x in rest[:2]])
         elif key == "g":
-            group = rest[0]
-        elif key == "f" and group == "body":
-            corners = [c.split("/") for c in rest]
-            f.append([int(c[0]) - 1 for c in corners])
-            ft.append([int(c[1]) - 1 for c in corners])
-    return np.array(v), np.array(vt), np.array(f), np.array(ft)
+            group = groups.setdefault(rest[0], [])
+        elif key == "f":
+            group.append([[int(n) - 1 for n in corner.split("/")[:2]] for corner in rest])
+    return np.array(v), np.array(vt), groups
+
+
+def faces_of(group):
+    """(n, 4) vertices of each face of a group, and (n, 4, 2) texture coordinates of its corners."""
+    _, vt, groups = _mesh()
+    corners = np.array(groups[group])
+    return corners[..., 0], vt[corners[..., 1]]
+
+
+def shaped(gender, race):
+    """(n, 3) the vertices of one person."""
+    build = f"universal-{gender}-young-averagemuscle-averageweight"
+    return SIZE * (_mesh()[0] + _target(f"macrodetails/{race}-{gender}-young") + _target(f"macrodetails/{build}"))
 
 
 @cache
@@ -62,6 +73,16 @@ def _rig():
     return bones, cubes, weights
 
 
+def weight_of(starts):
+    """(n,) how much of each vertex moves with the bones whose names start so, 0..1."""
+    weights, total, mine = _rig()[2], np.zeros(len(_mesh()[0])), np.zeros(len(_mesh()[0]))
+    for bone, pairs in weights.items():
+        for i, x in pairs:
+            total[i] += x
+            mine[i] += x * bone.startswith(starts)
+    return mine / np.maximum(total, 1e-9)
+
+
 class Arm:
     """Forearm and hand of one person. gender: male, female; race: caucasian, african, asian; side: L, R.
 
@@ -69,9 +90,8 @@ class Arm:
     """
 
     def __init__(self, gender, race, side):
-        base, uv, faces, corners = _mesh()
-        build = f"universal-{gender}-young-averagemuscle-averageweight"
-        v = SIZE * (base + _target(f"macrodetails/{race}-{gender}-young") + _target(f"macrodetails/{build}"))
+        v = shaped(gender, race)
+        faces, uv = faces_of("body")
         rig, cubes, weights = _rig()
 
         def place(end):
@@ -101,7 +121,7 @@ class Arm:
         used = np.unique(faces[mine])
         renumber = np.zeros(len(v), int)
         renumber[used] = np.arange(len(used))
-        self.v, self.faces, self.uv = v[used], renumber[faces[mine]], uv[corners[mine]]
+        self.v, self.faces, self.uv = v[used], renumber[faces[mine]], uv[mine]
         w = {n: (weight(n) / total)[used] for n in self.bones}
         w["wrist"] += sum((weight(n[:-2]) / total)[used] for n in names if n.startswith("metacarpal"))
         moved = np.stack([w[n] for n in self.bones], 1)

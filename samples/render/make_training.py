@@ -15,22 +15,27 @@ import numpy as np
 import scene
 from body import Arm, turn, unit
 from mathutils import Matrix
+from person import SCENE_AXES, Person
 from poses import COMBOS, PLAIN, sample
+from scipy.spatial.transform import Rotation
 
 SKINS = {"caucasian": ("light", "pale", "tan"), "asian": ("light", "tan", "tan", "brown"), "african": ("brown", "dark", "dark")}
 RARE = ("ily_metal", "thumb_index", "little_finger", "three_mrp", "three3", "finger_heart", "middle_finger", "three_gun", "call", "ok")
-MORE = ("dislike", "ok", "finger_heart", "ok_loose", "zero", "zero", "fist", "rest", "rest", "hold", "hold", "play", "play", "flat")
+MORE = ("dislike", "ok", "finger_heart", "ok_loose", "zero", "zero", "fist")
+AT_REST = ("rest", "rest", "hold", "hold", "play", "play", "flat", "face", "face")
+# What touches it, and in which direction from the head's middle: degrees to the side and up.
+WHERE_AT_FACE = {"knuckles": (50, -65), "back": (40, -75), "side": (60, -45), "phone": (85, -15), "thumb": (35, -45), "fingers": (75, -5)}
 COMBOS_A_ROUND = 4
 SIZE = 256
 SIDEWAYS = 40  # degrees that a thumb must rise or fall in the picture to be up or down
 
-arm_of = cache(Arm)
+arm_of, person_of = cache(Arm), cache(Person)
 
 
 def keys(rng):
     """Poses without end, every pose in each round, the rare ones twice."""
     while True:
-        found = [*PLAIN, *RARE, *MORE, *rng.choice(COMBOS, COMBOS_A_ROUND, replace=False)]
+        found = [*PLAIN, *RARE, *MORE, *AT_REST, *rng.choice(COMBOS, COMBOS_A_ROUND, replace=False)]
         yield from rng.permutation(found)
 
 
@@ -65,6 +70,38 @@ def look(key, pose, arm, wrist, rng):
         side, yaw = "side", 90 - np.degrees(np.arctan2(upright.S[1], upright.S[0])) + rng.normal(0, 22)
         roll = upwards(unit(m[4] - m[3]) + unit(m[8] - m[7]), yaw) + rng.normal(0, 25)
     return side, (float(yaw), float(pitch), float(roll))
+
+
+def at_face(arm, pose, wrist, rng):
+    """A head that looks about the camera's way, and the hand set down where it touches the face, the elbow mostly below; returns the
+    hand, the person, the head's rotation and its place.
+    """
+    someone = person_of(*arm.person)
+    upright = scene.Placed(arm, pose, wrist=wrist)
+    m, knuckles = upright.marks, upright.marks[[5, 9, 13]].mean(0)
+    bends, thumb, mix = m[[6, 10, 14]].mean(0), unit(m[4] - m[2]), rng.uniform((0.3, 0, 0), (1, 0.7, 0.7))
+    place, normal = {
+        "knuckles": ((knuckles + bends) / 2 - 0.005 * upright.P, unit(bends - m[0])),
+        "side": ((m[5] + m[6]) / 2 - 0.012 * upright.S, -upright.S),
+        "back": ((knuckles + bends) / 2 - 0.012 * upright.P, -upright.P),
+        "palm": (knuckles * 0.7 + m[0] * 0.3 + 0.015 * upright.P, upright.P),
+        "tips": (m[[8, 12]].mean(0), unit(m[8] - m[5] + 0.03 * upright.P)),
+        "thumb": ((m[3] + m[4]) / 2, unit(mix[0] * thumb + mix[1] * upright.P + mix[2] * upright.F)),
+        "fingers": ((m[7] + m[8]) / 2 + 0.008 * upright.P, unit(upright.P + 0.4 * mix[1] * upright.F)),
+        "phone": (knuckles * 0.6 + m[0] * 0.4 + 0.03 * upright.P, upright.P),
+    }[pose.hold]
+    while True:
+        head = scene.view(*rng.normal(0, (25, 10, 10))) @ SCENE_AXES
+        across, up = WHERE_AT_FACE.get(pose.hold, (60, -20))
+        across, up = np.radians((rng.choice([-1, 1]) * rng.normal(across, 25), rng.normal(up, 18)))
+        at, out = someone.touched((np.sin(across) * np.cos(up), np.sin(up), np.cos(across) * np.cos(up)))
+        at, out = head @ (at - someone.centre), head @ out
+        if out[1] < 0.3:  # not hidden behind the head
+            break
+    normal = unit(normal + rng.normal(0, 0.15, 3))
+    onto, _ = Rotation.align_vectors([-out, (0, 0, 1)], [normal, (0, 0, 1)], weights=[np.inf, 1])
+    turned = turn(out, rng.normal(0, 25)) @ onto.as_matrix()
+    return scene.Placed(arm, pose, turned, wrist=wrist), someone, head, turned @ place - at
 
 
 def put_in_hand(thing, hand, rng):
@@ -138,12 +175,18 @@ def render(key, path, rng):
     pose = sample(arm, "like" if key == "dislike" else key, rng)
     wrist = (rng.normal(0, 7), rng.normal(0, 12)) if pose.posing else (rng.normal(0, 8), rng.normal(12, 18))
     seen, (yaw, pitch, roll) = look(key, pose, arm, wrist, rng)
-    hand = scene.Placed(arm, pose, scene.view(yaw, pitch, roll), wrist=wrist)
+    if key == "face":
+        hand, someone, head, middle = at_face(arm, pose, wrist, rng)
+        seen = "palm" if hand.P[1] < -0.6 else "back" if hand.P[1] > 0.6 else "side"
+    else:
+        hand = scene.Placed(arm, pose, scene.view(yaw, pitch, roll), wrist=wrist)
     fill = rng.uniform(0.30, 0.80)
-    cloth = scene.material("cloth", rng.uniform(0.01, 0.75, 3), bump=0.35) if fill < 0.58 or rng.random() < 0.6 else None
+    cloth = scene.material("cloth", rng.uniform(0.01, 0.75, 3), bump=0.35) if fill < 0.58 or key == "face" or rng.random() < 0.6 else None
     hand.draw(scene.plain_skin(tone), cloth, rng.uniform(0.04, 0.15), loose=rng.uniform(1.15, 1.35), seed=int(rng.integers(1_000_000)))
-    if pose.hold:
-        put_in_hand(pose.hold, hand, rng)
+    if key == "face":
+        someone.draw(head, middle, scene.plain_skin(tone), cloth, rng, scarf=gender == "female" and rng.random() < 0.5)
+    if pose.hold == "phone" or (pose.hold and key != "face"):
+        put_in_hand("box" if pose.hold == "phone" else pose.hold, hand, rng)
     low, high = hand.marks.min(0), hand.marks.max(0)
     scene.room(rng, str(rng.choice(["shelves", "bare", "window"])))
     lights(rng, (low + high) / 2)

@@ -29,7 +29,7 @@ PLAIN = {  # pose -> extended fingers, index and middle apart
     "fist": ("", None),
 }
 COMBOS = sorted({"".join(c for k, c in enumerate(LETTERS) if n >> k & 1) for n in range(32)} - {fingers for fingers, _ in PLAIN.values()})
-SPECIAL = ("ok", "ok_loose", "zero", "finger_heart", "rest", "hold", "play", "flat")
+SPECIAL = ("ok", "ok_loose", "zero", "finger_heart", "rest", "hold", "play", "flat", "face")
 KEYS = (*PLAIN, *SPECIAL, *COMBOS)
 LIMITS = np.array([(-20, 75), (-45, 30), (-50, 60), (-10, 60), (-15, 80)], float)  # the thumb's five angles
 STARTS = ((30, -10, 0, 20, 20), (50, -20, 20, 30, 30), (20, -30, -20, 10, 50), (60, 0, 30, 10, 10))
@@ -90,6 +90,8 @@ def _draw(arm, key, rng, jitter):
         return _rest(rng, about)
     if key == "flat":
         return _flat(rng, about)
+    if key == "face":
+        return _at_face(arm, rng, about, pick)
     fingers, apart = PLAIN.get(key, ("MRP" if key.startswith("ok") else "" if key == "finger_heart" else key, None))
     up = [i for i in FINGERS if LETTERS[i - 1] in fingers]
     angles = {}
@@ -288,3 +290,17 @@ def _flat(rng, about):
     }
     angles[1] = (about(4, 8), about(6, 8), about(4, 6), about(6, 6), about(8, 8))
     return Pose("flat", angles, posing=False, hold="table")
+
+
+def _at_face(arm, rng, about, pick):
+    """A hand that a head leans on, that covers a mouth or holds a phone to an ear; `hold` says with what it touches the face."""
+    touch = pick("knuckles", "side", "back", "palm", "palm", "tips", "phone", "thumb", "thumb", "fingers")
+    if touch in ("knuckles", "side", "back"):
+        shape = _draw(arm, "fist", rng, 1.0) if rng.random() < 0.6 else _rest(rng, lambda mean, sd: about(1.3 * mean, sd))
+    elif touch == "palm":
+        shape = _flat(rng, about) if rng.random() < 0.6 else _rest(rng, about)
+    elif touch in ("thumb", "fingers"):
+        shape = _draw(arm, "like" if touch == "thumb" else pick("two_up", "thumb_index", "three_gun", "one"), rng, 1.5)
+    else:
+        shape = _rest(rng, about) if touch == "tips" else _hold(rng, about, lambda *_: "box")
+    return replace(shape, key="face", posing=False, hold=touch)
