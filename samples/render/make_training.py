@@ -25,6 +25,7 @@ MORE = ("dislike", "ok", "finger_heart", "ok_loose", "zero", "zero", "fist")
 AT_REST = ("rest", "rest", "hold", "hold", "play", "play", "flat", "face", "face")
 # What touches it, and in which direction from the head's middle: degrees to the side and up.
 WHERE_AT_FACE = {"knuckles": (50, -65), "back": (40, -75), "side": (60, -45), "phone": (85, -15), "thumb": (35, -45), "fingers": (75, -5)}
+BEFORE_SOMEONE = 0.6  # so many of the other hands are held up before somebody, as most are in photos
 COMBOS_A_ROUND = 4
 SIZE = 256
 SIDEWAYS = 40  # degrees that a thumb must rise or fall in the picture to be up or down
@@ -175,16 +176,21 @@ def render(key, path, rng):
     pose = sample(arm, "like" if key == "dislike" else key, rng)
     wrist = (rng.normal(0, 7), rng.normal(0, 12)) if pose.posing else (rng.normal(0, 8), rng.normal(12, 18))
     seen, (yaw, pitch, roll) = look(key, pose, arm, wrist, rng)
+    someone = None
     if key == "face":
         hand, someone, head, middle = at_face(arm, pose, wrist, rng)
         seen = "palm" if hand.P[1] < -0.6 else "back" if hand.P[1] > 0.6 else "side"
     else:
         hand = scene.Placed(arm, pose, scene.view(yaw, pitch, roll), wrist=wrist)
+        if rng.random() < BEFORE_SOMEONE:
+            someone, head = person_of(gender, race), scene.view(*rng.normal(0, (25, 10, 10))) @ SCENE_AXES
+            middle = hand.marks.mean(0) + rng.uniform((-0.3, 0.15, -0.1), (0.3, 0.45, 0.35))
     fill = rng.uniform(0.30, 0.80)
     cloth = scene.material("cloth", rng.uniform(0.01, 0.75, 3), bump=0.35) if fill < 0.58 or key == "face" or rng.random() < 0.6 else None
     hand.draw(scene.plain_skin(tone), cloth, rng.uniform(0.04, 0.15), loose=rng.uniform(1.15, 1.35), seed=int(rng.integers(1_000_000)))
-    if key == "face":
-        someone.draw(head, middle, scene.plain_skin(tone), cloth, rng, scarf=gender == "female" and rng.random() < 0.5)
+    if someone:
+        worn = cloth or scene.material("cloth", rng.uniform(0.01, 0.75, 3), bump=0.35)
+        someone.draw(head, middle, scene.plain_skin(tone), worn, rng, scarf=gender == "female" and rng.random() < 0.5)
     if pose.hold == "phone" or (pose.hold and key != "face"):
         put_in_hand("box" if pose.hold == "phone" else pose.hold, hand, rng)
     low, high = hand.marks.min(0), hand.marks.max(0)
