@@ -22,7 +22,7 @@ from scipy.spatial.transform import Rotation
 SKINS = {"caucasian": ("light", "pale", "tan"), "asian": ("light", "tan", "tan", "brown"), "african": ("brown", "dark", "dark")}
 RARE = ("ily_metal", "thumb_index", "little_finger", "three_mrp", "three3", "finger_heart", "middle_finger", "three_gun", "call", "ok")
 MORE = ("dislike", "ok", "finger_heart", "ok_loose", "zero", "zero", "fist")
-AT_REST = ("rest", "rest", "hold", "hold", "play", "play", "flat", "face", "face")
+AT_REST = ("rest", "rest", "hold", "hold", "play", "play", "flat", "face", "face", "hands")
 # What touches it, and in which direction from the head's middle: degrees to the side and up.
 WHERE_AT_FACE = {"knuckles": (50, -65), "back": (40, -75), "side": (60, -45), "phone": (85, -15), "thumb": (35, -45), "fingers": (75, -5)}
 BEFORE_SOMEONE = 0.6  # so many of the other hands are held up before somebody, as most are in photos
@@ -61,7 +61,7 @@ def look(key, pose, arm, wrist, rng):
     if key == "flat":  # on a table, seen from above
         side, yaw, pitch = "back", 180 + rng.normal(0, 20), rng.choice([-1, 1]) * rng.uniform(0, 55)
         roll = rng.uniform(-180, 180)
-    elif key == "play":
+    elif key == "play" or pose.hold == "clap":
         roll = rng.normal(0, 50)
     elif not pose.posing and rng.random() < 0.6:  # hands at rest hang down
         roll = 180 + rng.normal(0, 35)
@@ -103,6 +103,20 @@ def at_face(arm, pose, wrist, rng):
     onto, _ = Rotation.align_vectors([-out, (0, 0, 1)], [normal, (0, 0, 1)], weights=[np.inf, 1])
     turned = turn(out, rng.normal(0, 25)) @ onto.as_matrix()
     return scene.Placed(arm, pose, turned, wrist=wrist), someone, head, turned @ place - at
+
+
+def other_hand(hand, pose, rng):
+    """The same person's other hand: palm to palm a little apart, or across the back of the first."""
+    arm = arm_of(*hand.arm.person, "LR"[hand.arm.side == "L"])
+    bends = sample(arm, "hands", rng)
+    upright = scene.Placed(arm, bends)
+    clap = pose.hold == "clap"
+    palm, across = (-hand.P, rng.normal(0, 25)) if clap else (hand.P, rng.choice([-1, 1]) * rng.normal(80, 25))
+    onto, _ = Rotation.align_vectors([palm, turn(hand.P, across) @ hand.F], [upright.P, upright.F], weights=[np.inf, 1])
+    apart = hand.P * (rng.uniform(0.03, 0.1) if clap else -0.036) + hand.F * rng.normal(0, 0.02) + hand.S * rng.normal(0, 0.01)
+    turned, knuckles = onto.as_matrix(), [5, 9, 13, 17]
+    at = hand.marks[knuckles].mean(0) + apart - turned @ upright.marks[knuckles].mean(0)
+    return scene.Placed(arm, bends, turned, at)
 
 
 def put_in_hand(thing, hand, rng):
@@ -191,7 +205,10 @@ def render(key, path, rng):
     if someone:
         worn = cloth or scene.material("cloth", rng.uniform(0.01, 0.75, 3), bump=0.35)
         someone.draw(head, middle, scene.plain_skin(tone), worn, rng, scarf=gender == "female" and rng.random() < 0.5)
-    if pose.hold == "phone" or (pose.hold and key != "face"):
+    if key == "hands":
+        cuff, loose = rng.uniform(0.04, 0.15), rng.uniform(1.15, 1.35)
+        other_hand(hand, pose, rng).draw(scene.plain_skin(tone), cloth, cuff, loose=loose, seed=int(rng.integers(1_000_000)))
+    elif pose.hold == "phone" or (pose.hold and key != "face"):
         put_in_hand("box" if pose.hold == "phone" else pose.hold, hand, rng)
     low, high = hand.marks.min(0), hand.marks.max(0)
     scene.room(rng, str(rng.choice(["shelves", "bare", "window"])))

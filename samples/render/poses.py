@@ -29,7 +29,7 @@ PLAIN = {  # pose -> extended fingers, index and middle apart
     "fist": ("", None),
 }
 COMBOS = sorted({"".join(c for k, c in enumerate(LETTERS) if n >> k & 1) for n in range(32)} - {fingers for fingers, _ in PLAIN.values()})
-SPECIAL = ("ok", "ok_loose", "zero", "finger_heart", "rest", "hold", "play", "flat", "face")
+SPECIAL = ("ok", "ok_loose", "zero", "finger_heart", "rest", "hold", "play", "flat", "face", "hands")
 KEYS = (*PLAIN, *SPECIAL, *COMBOS)
 LIMITS = np.array([(-20, 75), (-45, 30), (-50, 60), (-10, 60), (-15, 80)], float)  # the thumb's five angles
 STARTS = ((30, -10, 0, 20, 20), (50, -20, 20, 30, 30), (20, -30, -20, 10, 50), (60, 0, 30, 10, 10))
@@ -90,6 +90,8 @@ def _draw(arm, key, rng, jitter):
         return _rest(rng, about)
     if key == "flat":
         return _flat(rng, about)
+    if key == "hands":
+        return _with_other(rng, about, pick)
     if key == "face":
         return _at_face(arm, rng, about, pick)
     fingers, apart = PLAIN.get(key, ("MRP" if key.startswith("ok") else "" if key == "finger_heart" else key, None))
@@ -304,3 +306,10 @@ def _at_face(arm, rng, about, pick):
     else:
         shape = _rest(rng, about) if touch == "tips" else _hold(rng, about, lambda *_: "box")
     return replace(shape, key="face", posing=False, hold=touch)
+
+
+def _with_other(rng, about, pick):
+    """A hand that claps, or that lies in or on the other one; `hold` says which."""
+    how = pick("clap", "clasp")
+    shape = _flat(rng, about) if how == "clap" or rng.random() < 0.3 else _rest(rng, about)
+    return replace(shape, key="hands", posing=False, hold=how)
