@@ -78,8 +78,9 @@ class Proposals:
         """(others,): how likely this says that each other proposal's hand is, 0 where it proposes none of half to twice its size there."""
         if not len(self):
             return np.zeros(len(others), np.float32)
-        apart = np.linalg.norm(others.centres[:, None] - self.centres, axis=2)
-        there = (apart < NEAR * others.sizes[:, None]) & (np.abs(np.log2(others.sizes[:, None] / self.sizes)) <= 1)
+        across, down = (others.centres[:, None, axis] - self.centres[:, axis] for axis in (0, 1))
+        near = across**2 + down**2 < (NEAR * others.sizes[:, None]) ** 2
+        there = near & (others.sizes[:, None] <= 2 * self.sizes) & (self.sizes <= 2 * others.sizes[:, None])
         chances: Floats = np.where(there, self.chances, 0).max(axis=1)
         return chances
 
