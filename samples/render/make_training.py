@@ -61,7 +61,7 @@ def look(key, pose, arm, wrist, rng):
     if key == "flat":  # on a table, seen from above
         side, yaw, pitch = "back", 180 + rng.normal(0, 20), rng.choice([-1, 1]) * rng.uniform(0, 55)
         roll = rng.uniform(-180, 180)
-    elif key == "play" or pose.hold == "clap":
+    elif key == "play" or pose.touch == "clap":
         roll = rng.normal(0, 50)
     elif not pose.posing and rng.random() < 0.6:  # hands at rest hang down
         roll = 180 + rng.normal(0, 35)
@@ -90,10 +90,10 @@ def at_face(arm, pose, wrist, rng):
         "thumb": ((m[3] + m[4]) / 2, unit(mix[0] * thumb + mix[1] * upright.P + mix[2] * upright.F)),
         "fingers": ((m[7] + m[8]) / 2 + 0.008 * upright.P, unit(upright.P + 0.4 * mix[1] * upright.F)),
         "phone": (knuckles * 0.6 + m[0] * 0.4 + 0.03 * upright.P, upright.P),
-    }[pose.hold]
+    }[pose.touch]
     while True:
         head = scene.view(*rng.normal(0, (25, 10, 10))) @ SCENE_AXES
-        across, up = WHERE_AT_FACE.get(pose.hold, (60, -20))
+        across, up = WHERE_AT_FACE.get(pose.touch, (60, -20))
         across, up = np.radians((rng.choice([-1, 1]) * rng.normal(across, 25), rng.normal(up, 18)))
         at, out = someone.touched((np.sin(across) * np.cos(up), np.sin(up), np.cos(across) * np.cos(up)))
         at, out = head @ (at - someone.centre), head @ out
@@ -110,7 +110,7 @@ def other_hand(hand, pose, rng):
     arm = arm_of(*hand.arm.person, "LR"[hand.arm.side == "L"])
     bends = sample(arm, "hands", rng)
     upright = scene.Placed(arm, bends)
-    clap = pose.hold == "clap"
+    clap = pose.touch == "clap"
     palm, across = (-hand.P, rng.normal(0, 25)) if clap else (hand.P, rng.choice([-1, 1]) * rng.normal(80, 25))
     onto, _ = Rotation.align_vectors([palm, turn(hand.P, across) @ hand.F], [upright.P, upright.F], weights=[np.inf, 1])
     apart = hand.P * (rng.uniform(0.03, 0.1) if clap else -0.036) + hand.F * rng.normal(0, 0.02) + hand.S * rng.normal(0, 0.01)
@@ -208,8 +208,8 @@ def render(key, path, rng):
     if key == "hands":
         cuff, loose = rng.uniform(0.04, 0.15), rng.uniform(1.15, 1.35)
         other_hand(hand, pose, rng).draw(scene.plain_skin(tone), cloth, cuff, loose=loose, seed=int(rng.integers(1_000_000)))
-    elif pose.hold == "phone" or (pose.hold and key != "face"):
-        put_in_hand("box" if pose.hold == "phone" else pose.hold, hand, rng)
+    if pose.hold:
+        put_in_hand(pose.hold, hand, rng)
     low, high = hand.marks.min(0), hand.marks.max(0)
     scene.room(rng, str(rng.choice(["shelves", "bare", "window"])))
     lights(rng, (low + high) / 2)

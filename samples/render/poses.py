@@ -37,7 +37,9 @@ STARTS = ((30, -10, 0, 20, 20), (50, -20, 20, 30, 30), (20, -30, -20, 10, 50), (
 
 @dataclass(frozen=True)
 class Pose:
-    """angles: finger 1..5 -> joint angles in degrees (see Arm.rotations). miss: how far the thumb is from its aim, in millimetres."""
+    """angles: finger 1..5 -> joint angles in degrees (see Arm.rotations). hold: what is in the hand. touch: with what it touches a face,
+    or whether it claps the other hand or lies in it. miss: how far the thumb is from its aim, in millimetres.
+    """
 
     key: str
     angles: dict
@@ -45,6 +47,7 @@ class Pose:
     crossed: bool = False
     posing: bool = True
     hold: str = ""
+    touch: str = ""
     miss: float = 0.0
 
     def extended(self):
@@ -295,7 +298,7 @@ def _flat(rng, about):
 
 
 def _at_face(arm, rng, about, pick):
-    """A hand that a head leans on, that covers a mouth or holds a phone to an ear; `hold` says with what it touches the face."""
+    """A hand that a head leans on, that covers a mouth or holds a phone to an ear."""
     touch = pick("knuckles", "side", "back", "palm", "palm", "tips", "phone", "thumb", "thumb", "fingers")
     if touch in ("knuckles", "side", "back"):
         shape = _draw(arm, "fist", rng, 1.0) if rng.random() < 0.6 else _rest(rng, lambda mean, sd: about(1.3 * mean, sd))
@@ -305,11 +308,11 @@ def _at_face(arm, rng, about, pick):
         shape = _draw(arm, "like" if touch == "thumb" else pick("two_up", "thumb_index", "three_gun", "one"), rng, 1.5)
     else:
         shape = _rest(rng, about) if touch == "tips" else _hold(rng, about, lambda *_: "box")
-    return replace(shape, key="face", posing=False, hold=touch)
+    return replace(shape, key="face", posing=False, hold="box" if touch == "phone" else "", touch=touch)
 
 
 def _with_other(rng, about, pick):
-    """A hand that claps, or that lies in or on the other one; `hold` says which."""
-    how = pick("clap", "clasp")
-    shape = _flat(rng, about) if how == "clap" or rng.random() < 0.3 else _rest(rng, about)
-    return replace(shape, key="hands", posing=False, hold=how)
+    """A hand that claps, or that lies in or on the other one."""
+    touch = pick("clap", "clasp")
+    shape = _flat(rng, about) if touch == "clap" or rng.random() < 0.3 else _rest(rng, about)
+    return replace(shape, key="hands", posing=False, hold="", touch=touch)
