@@ -73,14 +73,36 @@ def _rig():
     return bones, cubes, weights
 
 
+@cache
+def _shares():
+    """Bone -> (n,) how much of each vertex moves with it, 0..1."""
+    shares = {}
+    for bone, pairs in _rig()[2].items():
+        share = shares[bone] = np.zeros(len(_mesh()[0]))
+        for i, x in pairs:
+            share[i] += x
+    total = sum(shares.values())
+    return {bone: share / np.where(total == 0, 1, total) for bone, share in shares.items()}
+
+
 def weight_of(starts):
     """(n,) how much of each vertex moves with the bones whose names start so, 0..1."""
-    weights, total, mine = _rig()[2], np.zeros(len(_mesh()[0])), np.zeros(len(_mesh()[0]))
-    for bone, pairs in weights.items():
-        for i, x in pairs:
-            total[i] += x
-            mine[i] += x * bone.startswith(starts)
-    return mine / np.maximum(total, 1e-9)
+    return sum(share for bone, share in _shares().items() if bone.startswith(starts))
+
+
+def normals_of(v, faces):
+    """(n, 3) the normal at each vertex, 0 where it is in no face."""
+    n = np.zeros_like(v)
+    a, b, c = (v[faces[:, k]] for k in range(3))
+    for k in range(4):
+        np.add.at(n, faces[:, k], np.cross(b - a, c - a))
+    return n / np.maximum(np.linalg.norm(n, axis=1, keepdims=True), 1e-12)
+
+
+def used_by(faces):
+    """The vertices that faces use, and the faces in numbers of these."""
+    used, numbers = np.unique(faces, return_inverse=True)
+    return used, numbers.reshape(faces.shape)
 
 
 class Arm:
@@ -92,7 +114,7 @@ class Arm:
     def __init__(self, gender, race, side):
         v = shaped(gender, race)
         faces, uv = faces_of("body")
-        rig, cubes, weights = _rig()
+        rig, cubes, _ = _rig()
 
         def place(end):
             if end["strategy"] == "CUBE":
@@ -105,36 +127,15 @@ class Arm:
         self.tail = {n[:-2]: place(rig[n]["tail"]) for n in names}
         self.bones = ["wrist", *(f"finger{i}-{j}" for i in (1, *FINGERS) for j in (1, 2, 3))]
 
-        def weight(bone):
-            w = np.zeros(len(v))
-            for i, x in weights.get(f"{bone}.{side}", ()):
-                w[i] = x
-            return w
-
-        total = np.zeros(len(v))
-        for pairs in weights.values():
-            for i, x in pairs:
-                total[i] += x
-        total[total == 0] = 1
-        inside = sum(weight(n[:-2]) for n in names) / total
-        mine = (inside[faces] > 0.4).all(1)
-        used = np.unique(faces[mine])
-        renumber = np.zeros(len(v), int)
-        renumber[used] = np.arange(len(used))
-        self.v, self.faces, self.uv = v[used], renumber[faces[mine]], uv[mine]
-        w = {n: (weight(n) / total)[used] for n in self.bones}
-        w["wrist"] += sum((weight(n[:-2]) / total)[used] for n in names if n.startswith("metacarpal"))
+        mine = (weight_of(tuple(names))[faces] > 0.4).all(1)
+        used, self.faces = used_by(faces[mine])
+        self.v, self.uv = v[used], uv[mine]
+        w = {n: weight_of(f"{n}.{side}")[used] for n in self.bones}
+        w["wrist"] = w["wrist"] + weight_of(tuple(n for n in names if n.startswith("metacarpal")))[used]
         moved = np.stack([w[n] for n in self.bones], 1)
         self.weights = np.concatenate([1 - moved.sum(1, keepdims=True), moved], 1)  # the first column stays where it is
-        self.normals = self._normals()
+        self.normals = normals_of(self.v, self.faces)
         self._frame()
-
-    def _normals(self):
-        n = np.zeros_like(self.v)
-        a, b, c = (self.v[self.faces[:, k]] for k in range(3))
-        for k in range(4):
-            np.add.at(n, self.faces[:, k], np.cross(b - a, c - a))
-        return n / np.maximum(np.linalg.norm(n, axis=1, keepdims=True), 1e-12)
 
     def _frame(self):
         """The hand's axes and, for each joint, its axis and the flexion that the mesh has at rest."""

@@ -73,6 +73,15 @@ def look(key, pose, arm, wrist, rng):
     return side, (float(yaw), float(pitch), float(roll))
 
 
+def head_turned(rng):
+    """(3, 3): somebody who looks about the camera's way, from the body's axes to the scene's."""
+    return scene.view(*rng.normal(0, (25, 10, 10))) @ SCENE_AXES
+
+
+def some_cloth(rng):
+    return scene.material("cloth", rng.uniform(0.01, 0.75, 3), bump=0.35)
+
+
 def at_face(arm, pose, wrist, rng):
     """A head that looks about the camera's way, and the hand set down where it touches the face, the elbow mostly below; returns the
     hand, the person, the head's rotation and its place.
@@ -92,7 +101,7 @@ def at_face(arm, pose, wrist, rng):
         "phone": (knuckles * 0.6 + m[0] * 0.4 + 0.03 * upright.P, upright.P),
     }[pose.touch]
     while True:
-        head = scene.view(*rng.normal(0, (25, 10, 10))) @ SCENE_AXES
+        head = head_turned(rng)
         across, up = WHERE_AT_FACE.get(pose.touch, (60, -20))
         across, up = np.radians((rng.choice([-1, 1]) * rng.normal(across, 25), rng.normal(up, 18)))
         at, out = someone.touched((np.sin(across) * np.cos(up), np.sin(up), np.cos(across) * np.cos(up)))
@@ -197,13 +206,13 @@ def render(key, path, rng):
     else:
         hand = scene.Placed(arm, pose, scene.view(yaw, pitch, roll), wrist=wrist)
         if rng.random() < BEFORE_SOMEONE:
-            someone, head = person_of(gender, race), scene.view(*rng.normal(0, (25, 10, 10))) @ SCENE_AXES
+            someone, head = person_of(gender, race), head_turned(rng)
             middle = hand.marks.mean(0) + rng.uniform((-0.3, 0.15, -0.1), (0.3, 0.45, 0.35))
     fill = rng.uniform(0.30, 0.80)
-    cloth = scene.material("cloth", rng.uniform(0.01, 0.75, 3), bump=0.35) if fill < 0.58 or key == "face" or rng.random() < 0.6 else None
+    cloth = some_cloth(rng) if fill < 0.58 or key == "face" or rng.random() < 0.6 else None
     hand.draw(scene.plain_skin(tone), cloth, rng.uniform(0.04, 0.15), loose=rng.uniform(1.15, 1.35), seed=int(rng.integers(1_000_000)))
     if someone:
-        worn = cloth or scene.material("cloth", rng.uniform(0.01, 0.75, 3), bump=0.35)
+        worn = cloth or some_cloth(rng)
         someone.draw(head, middle, scene.plain_skin(tone), worn, rng, scarf=gender == "female" and rng.random() < 0.5)
     if key == "hands":
         cuff, loose = rng.uniform(0.04, 0.15), rng.uniform(1.15, 1.35)

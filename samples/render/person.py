@@ -2,7 +2,7 @@
 
 import numpy as np
 import scene
-from body import faces_of, shaped, unit, weight_of
+from body import faces_of, normals_of, shaped, unit, used_by, weight_of
 
 SCENE_AXES = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # turns the body upright in the scene, facing the camera
 FACE = ("head", "jaw", "eye", "oris", "levator", "orbicularis", "risorius", "temporalis", "special")
@@ -31,11 +31,7 @@ class Person:
         self.centre = places.mean(0) - (0, 0.02, 0.07)
         far = np.linalg.norm(middles[:, None] - places, axis=2).min(1) > AROUND_EYE
         self.around = faces[bust & far & (middles[:, 1] > chin - 0.1)]
-        n = np.zeros_like(self.v)
-        a, b, c = (self.v[faces[:, k]] for k in range(3))
-        for k in range(4):
-            np.add.at(n, faces[:, k], np.cross(b - a, c - a))
-        self.normals = n / np.maximum(np.linalg.norm(n, axis=1, keepdims=True), 1e-12)
+        self.normals = normals_of(self.v, faces)
 
     def touched(self, direction):
         """The place on the head that lies farthest in a direction, and the normal there."""
@@ -58,9 +54,7 @@ class Person:
             self._part(turned, at, "hair", self.around[away @ unit(np.array([0, 0.8, -0.75])) > reach], hair, off=OFF)
 
     def _part(self, turned, at, name, faces, material, uv=None, off=0.0):
-        used = np.unique(faces)
-        renumber = np.zeros(len(self.v), int)
-        renumber[used] = np.arange(len(used))
+        used, numbered = used_by(faces)
         places = (self.v[used] + off * self.normals[used] - self.centre) @ turned.T + at
         plain = [("flush", np.zeros(len(used))), ("palmar", np.zeros(len(used))), ("rest", self.v[used])]
-        scene.mesh(name, places, renumber[faces], material, uv, plain, subdivide=1)
+        scene.mesh(name, places, numbered, material, uv, plain, subdivide=1)

@@ -3,7 +3,7 @@
 import bpy
 import numpy as np
 import texture
-from body import FINGERS, MPFB, turn, unit
+from body import FINGERS, MPFB, turn, unit, used_by
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 
@@ -285,12 +285,10 @@ class Placed:
             along = (arm.v - arm.wrist) @ self.forearm
             faces = along[arm.faces].max(1) > -cuff - 0.02  # no skin under the cloth
             self._sleeve(cloth, along, cuff, length, loose, seed)
-        used = np.unique(arm.faces[faces])
-        renumber = np.zeros(len(arm.v), int)
-        renumber[used] = np.arange(len(used))
+        used, numbered = used_by(arm.faces[faces])
         uv = (texture.layout(arm.uv) if painted else arm.uv)[faces]
         attributes = [(key, values[used]) for key, values in _tints(arm)]
-        return mesh("hand", self.v[used], renumber[arm.faces[faces]], skin, uv, attributes, subdivide=2)
+        return mesh("hand", self.v[used], numbered, skin, uv, attributes, subdivide=2)
 
     def _sleeve(self, cloth, along, cuff, length, loose, seed, n=40, m=48):
         arm, axis = self.arm, self.forearm
