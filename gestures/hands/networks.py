@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import cv2
-import flatbuffers
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
@@ -18,6 +16,7 @@ from gestures.errors import FinderError
 from gestures.hands.finder import Look
 from gestures.hands.grain import levels_to_smooth, smoothed
 from gestures.hands.light import dark_places_lit, daylight
+from gestures.hands.models import for_side, quantized, with_embedding
 from gestures.photo import Photo
 
 Floats = NDArray[np.float32]
@@ -127,7 +126,7 @@ class PalmDetector:
 
     def __init__(self, model: bytes, threads: int = 1, side: int = PALM_INPUT) -> None:
         self.side = side
-        self._network = Network(model if side == PALM_INPUT else _for_side(model, side), threads)
+        self._network = Network(quantized(model if side == PALM_INPUT else for_side(model, side, PALM_INPUT)), threads)
         self._anchors = _anchors(side)
 
     def detect(self, picture: Pixels, threshold: float) -> Palms:
@@ -143,36 +142,12 @@ class PalmDetector:
         return Palms(np.concatenate([centre - half, centre + half], axis=1), keypoints, scores.astype(np.float32))
 
 
-def _for_side(model: bytes, side: int) -> bytes:
-    """Let the palm detector take pictures of another size: the file holds that, and the two sizes that its maps are enlarged to."""
-    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
-    (graph,) = tree.subgraphs
-    graph.tensors[graph.inputs[0]].shape = [1, side, side, 3]
-    for step in graph.operators:
-        if _code(tree, step) == schema.BuiltinOperator.RESIZE_BILINEAR:
-            buffer = tree.buffers[graph.tensors[step.inputs[1]].buffer]
-            size = np.frombuffer(bytes(buffer.data), np.int32) * side // PALM_INPUT
-            buffer.data = np.frombuffer(size.astype(np.int32).tobytes(), np.uint8)
-    return _packed(tree, len(model))
-
-
-def _code(tree: schema.ModelT, step: schema.OperatorT) -> int:
-    code = tree.operatorCodes[step.opcodeIndex]
-    return max(int(code.builtinCode), int(code.deprecatedBuiltinCode))
-
-
-def _packed(tree: schema.ModelT, size: int) -> bytes:
-    builder = flatbuffers.Builder(size)
-    builder.Finish(tree.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
-
-
 class LandmarkNetwork:
     """The landmark network: a turned square of a photo in, 21 landmarks out."""
 
     def __init__(self, model: bytes, threads: int = 1) -> None:
-        model, self._embedding = _with_embedding(model)
-        self._network = Network(model, threads)
+        model, self._embedding = with_embedding(model)
+        self._network = Network(quantized(model), threads)
 
     def look(self, picture: Pixels, region: Region, *, mirrored: bool = False) -> Look:
         """Find the landmarks of the one hand that the region is laid around. picture: (224, 224, 3) uint8, what the region covers, or its
@@ -191,18 +166,6 @@ class LandmarkNetwork:
         cos, sin = np.cos(region.angle), np.sin(region.angle)
         world[:, :2] = world[:, :2] @ np.array([[cos, sin], [-sin, cos]], np.float32)
         return Look(landmarks, world, presence, rightness, self._network.output(self._embedding))
-
-
-def _with_embedding(model: bytes) -> tuple[bytes, str]:
-    """Add the network's one global average, which all its outputs are linear in, to those outputs; return its name too.
-
-    Nothing else of the model changes, and it costs nothing to run: the value is computed anyway.
-    """
-    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
-    graph = tree.subgraphs[0]
-    (average,) = (step for step in graph.operators if _code(tree, step) == schema.BuiltinOperator.MEAN)
-    graph.outputs = np.append(graph.outputs, average.outputs)
-    return _packed(tree, len(model)), graph.tensors[average.outputs[0]].name.decode()
 
 
 class Pyramid:
