@@ -1,0 +1,217 @@
+"""Copies of labelled photos in other light, in another shape, and worn as photos are that were sent on: to measure what is read in these.
+
+    python -m app.evaluate.copies ../shared/photos/labels.csv OUT --sets hagrid,groups_events --limit 100
+    jari evaluate OUT/labels.csv
+
+OUT gets a folder and a set for each kind of copy and set of photos, with the labels moved to where they lie in the copy. It holds people's
+photos: put it outside the project, and delete it.
+"""
+
+import csv
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app.evaluate.labels import COLUMNS, LabelledPhoto, choose, read_labels
+from gestures.hands.finder import Box
+from gestures.hands.networks import Pixels
+from gestures.pasting import as_jpeg
+from gestures.photo import open_photo
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A copy in the making. pixels: (height, width, 3) RGB. moved: (2, 3), from the photo's pixels to the copy's."""
+
+    pixels: Pixels
+    moved: Matrix
+
+    def box(self, box: Box) -> Box:
+        """Where a box of the photo lies in the copy, upright again."""
+        x, y, width, height = box
+        corners = np.array([[x, x + width, x, x + width], [y, y, y + height, y + height], [1, 1, 1, 1]])
+        (left, top), (right, bottom) = (self.moved @ corners).min(axis=1), (self.moved @ corners).max(axis=1)
+        return float(left), float(top), float(right - left), float(bottom - top)
+
+
+Step = Callable[[Picture, np.random.Generator], Picture]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of copy: what is done to a photo, in turn, and the quality of the JPEG that it is saved as."""
+
+    name: str
+    steps: tuple[Step, ...] = ()
+    quality: int = 92
+
+
+def _warped(picture: Picture, matrix: Matrix, width: int, height: int) -> Picture:
+    """Move a picture by a matrix (2, 3), black where nothing of it comes to lie."""
+    pixels = cv2.warpAffine(picture.pixels, matrix, (width, height), flags=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
+    return Picture(pixels, matrix @ np.vstack([picture.moved, [0, 0, 1]]))
+
+
+def scaled(x: float, y: float | None = None) -> Step:
+    """Make it so many times as wide, and as high (or as much)."""
+
+    def step(picture: Picture, _: np.random.Generator) -> Picture:
+        by = np.array([x, x if y is None else y])
+        width, height = (max(1, round(side)) for side in np.array(picture.pixels.shape[1::-1]) * by)
+        how = cv2.INTER_AREA if by.min() < 1 else cv2.INTER_LINEAR
+        pixels = cv2.resize(picture.pixels, (width, height), interpolation=how).astype(np.uint8, copy=False)
+        return Picture(pixels, picture.moved * by[:, None])
+
+    return step
+
+
+def at_most(longest: int) -> Step:
+    """Reduce it until no side has more pixels."""
+    return lambda picture, rng: scaled(min(1.0, longest / max(picture.pixels.shape)))(picture, rng)
+
+
+def turned(degrees: float) -> Step:
+    """Turn it to the left, on a larger picture."""
+
+    def step(picture: Picture, _: np.random.Generator) -> Picture:
+        height, width = picture.pixels.shape[:2]
+        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
+        wide, high = (round(float(side)) for side in np.abs(matrix[:, :2]) @ [width, height])
+        matrix[:, 2] += (wide - width) / 2, (high - height) / 2
+        return _warped(picture, np.asarray(matrix, np.float64), wide, high)
+
+    return step
+
+
+def mirrored(picture: Picture, _: np.random.Generator) -> Picture:
+    """Turn left and right round."""
+    height, width = picture.pixels.shape[:2]
+    return _warped(picture, np.array([[-1.0, 0, width - 1], [0, 1, 0]]), width, height)
+
+
+def lit(*channels: float, power: float = 1, lift: float = 0) -> Step:
+    """Multiply the channels, red first (or all alike), after raising them, 0..1, to a power; then add levels."""
+
+    def change(pixels: Pixels, _: np.random.Generator) -> NDArray[np.float64]:
+        values: NDArray[np.float64] = 255 * (pixels / 255) ** power * np.array(channels) + lift
+        return values
+
+    return _painted(change)
+
+
+def noisy(levels: float) -> Step:
+    """Add a camera's noise, so many levels at a time."""
+    return _painted(lambda pixels, rng: pixels + rng.normal(0, levels, pixels.shape))
+
+
+def mixed(*rows: tuple[float, float, float]) -> Step:
+    """Mix the channels: a row of weights for each that comes out."""
+    return _painted(lambda pixels, _: pixels @ np.array(rows).T)
+
+
+def streaked(length: int) -> Step:
+    """Blur it by motion over so many pixels, level."""
+    return _painted(lambda pixels, _: cv2.blur(pixels, (length, 1)).astype(np.float64))
+
+
+def _painted(change: Callable[[Pixels, np.random.Generator], NDArray[np.float64]]) -> Step:
+    return lambda picture, rng: replace(picture, pixels=_levels(change(picture.pixels, rng)))
+
+
+def _levels(values: NDArray[np.float64]) -> Pixels:
+    return np.clip(np.round(values), 0, 255).astype(np.uint8)
+
+
+GREY = (0.299, 0.587, 0.114)
+
+KINDS = (
+    Kind("as it was"),
+    Kind("messaging app, 1600 px, quality 75", (at_most(1600),), 75),
+    Kind("messaging app, 1600 px, quality 60", (at_most(1600),), 60),
+    Kind("messaging app, 1280 px, quality 70", (at_most(1280),), 70),
+    Kind("messaging app, 1280 px, quality 50", (at_most(1280),), 50),
+    Kind("JPEG of quality 20", (), 20),
+    Kind("half its size", (scaled(0.5),)),
+    Kind("half its size, then enlarged again", (scaled(0.5), scaled(2))),
+    Kind("a quarter of its size, then enlarged again", (scaled(0.25), scaled(4))),
+    Kind("twice its size", (scaled(2),)),
+    Kind("noise of 7 levels", (noisy(7),)),
+    Kind("noise of 14 levels", (noisy(14),)),
+    Kind("blurred by motion over 9 pixels", (streaked(9),)),
+    Kind("mirrored", (mirrored,)),
+    Kind("tilted by 20 degrees", (turned(20),)),
+    Kind("tilted by 45 degrees", (turned(45),)),
+    Kind("on its side", (turned(90),)),
+    Kind("upside down", (turned(180),)),
+    Kind("a third wider", (scaled(4 / 3, 1),)),
+    Kind("a third higher", (scaled(1, 4 / 3),)),
+    Kind("without colour", (mixed(GREY, GREY, GREY),)),
+    Kind("sepia", (mixed((0.393, 0.769, 0.189), (0.349, 0.686, 0.168), (0.272, 0.534, 0.131)),)),
+    Kind("in green light", (lit(0.35, 1, 0.35),)),
+    Kind("in red light", (lit(1, 0.35, 0.35),)),
+    Kind("in blue light", (lit(0.35, 0.45, 1),)),
+    Kind("in purple light", (lit(0.8, 0.3, 1),)),
+    Kind("overexposed by a third", (lit(4 / 3),)),
+    Kind("darkened to a third", (lit(1 / 3),)),
+    Kind("darkened to a fifth", (lit(1 / 5),)),
+    Kind("darkened to two fifths, with noise", (lit(2 / 5), noisy(9))),
+    Kind("veiled, a quarter of the contrast left", (lit(0.25, lift=150),)),
+    Kind("dark but where it is bright: the third power", (lit(1, power=3),)),
+)
+
+
+def copy(photo: LabelledPhoto, data: bytes, kind: Kind, folder: str) -> tuple[LabelledPhoto, bytes]:
+    """Make a copy of a labelled photo: its labels, with the path in that folder, and its JPEG. The same photo gives the same copy."""
+    picture = Picture(open_photo(data).pixels, np.eye(2, 3))
+    rng = np.random.default_rng(zlib.crc32(photo.path.encode()))
+    for step in kind.steps:
+        picture = step(picture, rng)
+    labels = tuple(replace(label, box=label.box and picture.box(label.box)) for label in photo.labels)
+    path = f"{folder}/{photo.path.replace('/', '-').rpartition('.')[0]}.jpg"
+    return replace(photo, path=path, set=f"{kind.name}: {photo.set}", labels=labels), as_jpeg(
+        np.ascontiguousarray(picture.pixels), kind.quality
+    )
+
+
+def write_labels(photos: Iterable[LabelledPhoto], file: Path) -> None:
+    """Write labelled photos as `read_labels` reads them."""
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(COLUMNS)
+        for photo in photos:
+            rows = [
+                (label.pose, ";".join(map(str, sorted(label.numbers))), " ".join(f"{v:.1f}" for v in label.box or ()))
+                for label in photo.labels
+            ]
+            writer.writerows((photo.path, photo.set, photo.kind, *row) for row in rows or [("", "", "")])
+
+
+@click.command()
+@click.argument("labels", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--sets", default="", help="Only the photos of these sets, by comma.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many photos of each set, spread over it.")
+@click.option("--kinds", default="", help="Only kinds of which the name has one of these in it, by comma.")
+def main(labels: Path, out: Path, sets: str, limit: int | None, kinds: str) -> None:
+    """Write copies of the photos of LABELS, and labels.csv, to OUT."""
+    photos = choose(read_labels(labels), [name for name in sets.split(",") if name], limit)
+    copies = []
+    for number, kind in enumerate(kind for kind in KINDS if any(part in kind.name for part in kinds.split(","))):
+        (out / f"{number}").mkdir(parents=True, exist_ok=True)
+        for photo in photos:
+            copied, data = copy(photo, (labels.parent / photo.path).read_bytes(), kind, f"{number}")
+            (out / copied.path).write_bytes(data)
+            copies.append(copied)
+    write_labels(copies, out / "labels.csv")
+
+
+if __name__ == "__main__":
+    main()

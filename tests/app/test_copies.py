@@ -1,0 +1,61 @@
+"""Copies of labelled photos: the labels lie where the hands do, and what is written can be evaluated."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from app.evaluate.copies import KINDS, copy, main, write_labels
+from app.evaluate.labels import Label, LabelledPhoto, read_labels
+from gestures import open_photo
+from gestures.pasting import as_jpeg
+
+BOX = (300.0, 80.0, 60.0, 90.0)
+PHOTO = LabelledPhoto("some/photo.png", "some", "partial", (Label("peace", frozenset({2}), BOX), Label("", frozenset())))
+
+
+@pytest.fixture(scope="module")
+def data():
+    """A dim picture, off the middle of which a bright box stands out."""
+    pixels = np.full((400, 500, 3), 40, np.uint8)
+    x, y, width, height = (int(value) for value in BOX)
+    pixels[y : y + height, x : x + width] = 220
+    return as_jpeg(pixels, 95)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_a_label_lies_on_its_hand(kind, data):
+    copied, written = copy(PHOTO, data, kind, "7")
+    assert copied.path == "7/some-photo.jpg"
+    assert (copied.set, copied.kind) == (f"{kind.name}: some", "partial")
+    seen = open_photo(written).pixels.mean(axis=2)
+    bright = seen > np.median(seen) + (seen.max() - np.median(seen)) / 2
+    rows, columns = np.nonzero(bright)
+    x, y, width, height = copied.labels[0].box
+    np.testing.assert_allclose([columns.min(), rows.min(), columns.max(), rows.max()], [x, y, x + width, y + height], atol=6)
+    assert copied.labels[1].box is None
+
+
+def test_the_same_photo_gives_the_same_copy(data):
+    noisy = next(kind for kind in KINDS if "noise" in kind.name)
+    assert copy(PHOTO, data, noisy, "0") == copy(PHOTO, data, noisy, "0")
+
+
+def test_each_kind_has_a_name_of_its_own():
+    assert len({kind.name for kind in KINDS}) == len(KINDS)
+
+
+def test_what_is_written_can_be_evaluated(tmp_path, data):
+    (tmp_path / "some").mkdir()
+    (tmp_path / "some" / "photo.png").write_bytes(data)
+    rest = LabelledPhoto("rest.png", "rest", "rest")
+    (tmp_path / "rest.png").write_bytes(data)
+    write_labels([PHOTO, rest], tmp_path / "labels.csv")
+    assert read_labels(tmp_path / "labels.csv") == [PHOTO, rest]
+    done = CliRunner().invoke(
+        main, [str(tmp_path / "labels.csv"), str(tmp_path / "copies"), "--kinds", "mirrored,quality 20", "--sets", "some"]
+    )
+    assert done.exit_code == 0, done.output
+    copies = read_labels(tmp_path / "copies" / "labels.csv")
+    assert [photo.set for photo in copies] == ["JPEG of quality 20: some", "mirrored: some"]
+    for photo in copies:
+        assert open_photo((tmp_path / "copies" / photo.path).read_bytes()).width == 500
