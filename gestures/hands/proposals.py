@@ -146,16 +146,19 @@ class ProposalNetwork:
 
 
 def _pieces(length: int) -> Iterator[tuple[int, int, slice]]:
-    """Cut a side into overlapping pieces: where each begins and ends, and the part of the side that it tells of."""
+    """Cut a side into overlapping pieces of one length: where each begins and ends, and the part of the side that it tells of."""
     if length <= PIECE:
         yield 0, length, slice(0, length)
         return
     count = -(-(length - PIECE_OVERLAP) // (PIECE - PIECE_OVERLAP))
     step = -(-(length - PIECE_OVERLAP) // (count * MULTIPLE)) * MULTIPLE
-    margin = PIECE_OVERLAP // 2
-    for start in range(0, length - PIECE_OVERLAP, step):
-        stop = min(start + step + PIECE_OVERLAP, length)
-        yield start, stop, slice(start + margin if start else 0, stop - margin if stop < length else length)
+    told = 0
+    for number in range(count):
+        start = min(number * step, length - PIECE_OVERLAP - step)
+        stop = start + step + PIECE_OVERLAP
+        tells = stop - PIECE_OVERLAP // 2 if stop < length else length
+        yield start, stop, slice(told, tells)
+        told = tells
 
 
 def _input(pyramid: Pyramid, shrink: float) -> Pixels:

@@ -8,7 +8,7 @@ mirror; and hands that were found twice are dropped by the distance of their lan
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf, prod
 from pathlib import Path
@@ -51,8 +51,8 @@ class SearchSettings:
         sixth of the passes and lost no labelled hand. Tiles that hold the whole photo are few, and what they see is large: there half of
         it is enough.
     presence_threshold: hands of which the landmark network is less sure, on the mean of its looks after the first, are dropped.
-    looks: how often the landmark network looks at a hand: once through a square laid around the palm, again through one laid around
-        those landmarks (it sees 99 % of near hands instead of 91-94 %), a third time at its mirror image (fewer false alarms).
+    look_again: whether the landmark network looks at a hand not only through a square laid around the palm, but again through one laid
+        around those landmarks (it sees 99 % of near hands instead of 91-94 %), and a third time at its mirror image (fewer false alarms).
     """
 
     zooms: tuple[float, ...] = (0.7,)
@@ -64,7 +64,7 @@ class SearchSettings:
     close_ups: bool = True
     palm_threshold: float = 0.2
     presence_threshold: float = 0.5
-    looks: int = 3
+    look_again: bool = True
 
 
 def tiles_at(*zooms: float) -> SearchSettings:
@@ -269,26 +269,23 @@ class _Search:
                     yield hand
 
     def _look(self, box: Floats, keypoints: Floats, score: float, known: list[Hand]) -> Hand | None:
-        """Look at a palm; then, through a square laid around the landmarks, at the hand itself and at its mirror image."""
-        network, pyramid = self._finder.landmark_network, self._pyramid
+        """Look at a palm; then through a square laid around the landmarks at the hand, and through a wider one at its mirror image."""
+        network, pyramid, least = self._finder.landmark_network, self._pyramid, self._settings.presence_threshold
         region = palm_region(keypoints, box)
-        picture = pyramid.square(region)
-        looks = [network.look(picture, region)]
-        if self._settings.looks > 1:
-            if looks[0].presence < HOPELESS or _is_among(looks[0].landmarks, known):
+        looks = [hand := network.look(pyramid.square(region), region)]
+        presence = hand.presence
+        if self._settings.look_again:
+            if presence < HOPELESS or _is_among(hand.landmarks, known):
                 return None
-            region = landmark_region(looks[0].landmarks)
-            picture = pyramid.square(region)
-            looks.append(network.look(picture, region))
-        if self._settings.looks > 2:
-            if looks[1].presence < self._settings.presence_threshold - MIRROR_ADDS:
+            region = landmark_region(hand.landmarks)
+            looks.append(hand := network.look(pyramid.square(region), region))
+            if hand.presence < least - MIRROR_ADDS:
                 return None
-            looks.append(network.look(picture[:, ::-1], region, mirrored=True))
-        final = looks[1:] or looks
-        presence = sum(look.presence for look in final) / len(final)
-        if presence < self._settings.presence_threshold:
+            wider = replace(region, side=WIDER * region.side)
+            looks.append(mirrored := network.look(pyramid.square(wider)[:, ::-1], wider, mirrored=True))
+            presence = (hand.presence + mirrored.presence) / 2
+        if presence < least:
             return None
-        hand = final[0]
         side: Side = "right" if hand.rightness >= 0.5 else "left"
         size = float(np.ptp(hand.landmarks[:, :2], axis=0).max())
         return Hand(hand.landmarks, hand.world, side, presence, float(score), size / self._longest, tuple(looks))
@@ -346,6 +343,9 @@ PIECE_OF_PALM = 0.25
 HOPELESS = 0.2
 # The second look and its mirror image seldom differ by more: of hands that lack this at the second look a seventh pass in the end, barely.
 MIRROR_ADDS = 0.1
+# How much wider the square of the last look is. The mean of two looks that differ tells the reading head more: a tenth less log-loss on
+# photos that it never saw than with the same square twice.
+WIDER = 1.3
 
 # Two hands whose landmarks lie, on average, closer than this share of the smaller one's size are one hand found twice.
 DUPLICATE_DISTANCE = 0.25

@@ -106,14 +106,14 @@ def _concerns(chain: tuple[int, ...], joints: NDArray[np.int64]) -> bool:
 
 
 def context(hand: Hand) -> NDArray[np.float32]:
-    """Return (9,) float32: what besides the fingers tells a hand that poses from one at rest.
+    """Return (8,) float32: what besides the fingers tells a hand that poses from one at rest.
 
     How sure the networks are, whether their looks agree, how large and sharp the hand can be, and which way it points: hands that hang
     are mostly at rest. Not a number where the finder does not tell.
     """
     if len(hand.looks) < 3:
-        return np.full(9, np.nan, np.float32)
-    first, second, mirrored = hand.looks
+        return np.full(8, np.nan, np.float32)
+    _, second, mirrored = hand.looks
     up = hand.landmarks[MIDDLE[0], :2] - hand.landmarks[WRIST, :2]
     up = up / (np.linalg.norm(up) + 1e-6)
     return np.array(
@@ -121,7 +121,6 @@ def context(hand: Hand) -> NDArray[np.float32]:
             _log_odds(second.presence),
             _log_odds(mirrored.presence),
             _log_odds(hand.palm_score),
-            np.log(_distance(first, second, hand.size) + 1e-3),
             np.log(_distance(second, mirrored, hand.size) + 1e-3),
             np.log(hand.size),
             np.log(hand.share + 1e-4),

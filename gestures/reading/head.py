@@ -61,7 +61,7 @@ class Head:
     calibration: Floats
 
     def logits(self, shapes: Floats, embeddings: Floats | None, surroundings: Floats) -> Floats:
-        """Return (n, 9) log-odds of `PARTS`. shapes: (n, 206) geometry. embeddings: (n, 1152) or None. surroundings: (n, 9) context."""
+        """Return (n, 9) log-odds of `PARTS`. shapes: (n, 206) geometry. embeddings: (n, 1152) or None. surroundings: (n, 8) context."""
         whole = self.whole(shapes)
         if embeddings is not None:
             whole = whole + self.appearance(embeddings)

@@ -52,6 +52,8 @@ VARIANTS = {
 }
 AT_REST = ("", "rest", "no_gesture")
 FOLDS = 4
+# So many of a hand's looks are the finder's own, which the head reads.
+LOOKS = 2
 # Hands labelled as at rest that a head which never saw them is so sure of; and so many of them in a photo of "nobody poses".
 DOUBTFUL = 0.7
 MISLABELLED = 3
@@ -71,7 +73,7 @@ class TrainingHand:
     """A hand that the finder met, looked at several times.
 
     source: the folder it comes from, or `PASTED`. photo: path within PHOTOS or RENDERED. picture: the same, or of a pasted hand the number
-        of the group. box: x, y, width, height in pixels of the picture. context: (9,) float32, not a number where the picture shows no
+        of the group. box: x, y, width, height in pixels of the picture. context: (8,) float32, not a number where the picture shows no
         surroundings.
     shapes: (looks, 206) float32, embeddings: (looks, 1152) float16; the first two looks are those that the finder gives.
     """
@@ -92,7 +94,7 @@ class TrainingHand:
     @property
     def share(self) -> float:
         """The hand's size as a share of the photo's longer side."""
-        return float(np.exp(self.context[6]))
+        return float(np.exp(self.context[5]))
 
 
 # --- collect ---------------------------------------------------------------------------------------------------------------------------
@@ -130,7 +132,7 @@ def _padded(photo: Photo, rng: np.random.Generator) -> Photo:
 
 
 def collect(root: Path, source: str, paths: Iterable[Path], settings: SearchSettings, looks: int) -> Iterator[TrainingHand]:
-    """Yield every hand that the finder meets in the photos, with `looks` augmented looks beside its own two."""
+    """Yield every hand that the finder meets in the photos, with `looks` augmented looks beside its own."""
     with SearchFinder(settings=settings) as finder:
         for path in paths:
             name = path.relative_to(root).as_posix()
@@ -518,8 +520,8 @@ def _weight(hand: TrainingHand, parts: Floats) -> float:
 
 
 def predict(hands: list[TrainingHand], head: TorchHead) -> Floats:
-    """Return (n, 9 + shapes) probabilities of `PARTS` and of the table's shapes, as `Head.read` gives them: the mean over two looks. Not a
-    number for shapes that no photo taught.
+    """Return (n, 9 + shapes) probabilities of `PARTS` and of the table's shapes, as `Head.read` gives them: the mean over the finder's
+    looks. Not a number for shapes that no photo taught.
     """
     with torch.no_grad():
         looks = [
@@ -528,9 +530,9 @@ def predict(hands: list[TrainingHand], head: TorchHead) -> Floats:
                 torch.from_numpy(np.stack([hand.embeddings[look] for hand in hands]).astype(np.float32)),
                 torch.from_numpy(np.stack([hand.context for hand in hands])),
             )
-            for look in (0, 1)
+            for look in range(LOOKS)
         ]
-        parts, looks_like = (sum(both) / 2 for both in zip(*looks, strict=True))
+        parts, looks_like = (sum(each) / LOOKS for each in zip(*looks, strict=True))
         said: Floats = torch.sigmoid(parts).numpy()
         at_rest, *_ = alike = torch.softmax(looks_like, dim=1).numpy().T
     said[:, 0] = np.sqrt(said[:, 0] * (1 - at_rest))

@@ -19,7 +19,7 @@ from gestures.hands.networks import PalmDetector, Palms, Pixels, Pyramid, Region
 from gestures.hands.search import EXHAUSTIVE, SearchFinder, SearchSettings, drop_duplicates, grid, suppress, tile_count, tiles_at
 
 SAMPLES = Path(__file__).parents[2] / "samples"
-ONE_TILE = replace(tiles_at(1), palm_threshold=0.5, presence_threshold=0.5, looks=1)
+ONE_TILE = replace(tiles_at(1), palm_threshold=0.5, presence_threshold=0.5, look_again=False)
 
 
 def sample(name: str) -> Photo:
