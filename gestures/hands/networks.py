@@ -16,7 +16,7 @@ from gestures.errors import FinderError
 from gestures.hands.finder import Look
 from gestures.hands.grain import levels_to_smooth, smoothed
 from gestures.hands.light import dark_places_lit, daylight
-from gestures.hands.models import for_side, quantized, with_embedding
+from gestures.hands.models import Model
 from gestures.photo import Photo
 
 Floats = NDArray[np.float32]
@@ -126,7 +126,10 @@ class PalmDetector:
 
     def __init__(self, model: bytes, threads: int = 1, side: int = PALM_INPUT) -> None:
         self.side = side
-        self._network = Network(quantized(model if side == PALM_INPUT else for_side(model, side, PALM_INPUT)), threads)
+        opened = Model(model)
+        opened.take(side)
+        opened.quantize()
+        self._network = Network(opened.packed(), threads)
         self._anchors = _anchors(side)
 
     def detect(self, picture: Pixels, threshold: float) -> Palms:
@@ -146,8 +149,10 @@ class LandmarkNetwork:
     """The landmark network: a turned square of a photo in, 21 landmarks out."""
 
     def __init__(self, model: bytes, threads: int = 1) -> None:
-        model, self._embedding = with_embedding(model)
-        self._network = Network(quantized(model), threads)
+        opened = Model(model)
+        self._embedding = opened.tell_embedding()
+        opened.quantize()
+        self._network = Network(opened.packed(), threads)
 
     def look(self, picture: Pixels, region: Region, *, mirrored: bool = False) -> Look:
         """Find the landmarks of the one hand that the region is laid around. picture: (224, 224, 3) uint8, what the region covers, or its

@@ -8,8 +8,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from gestures import open_photo
 from gestures.hands.bundle import load_bundle
-from gestures.hands.models import quantized, with_embedding
-from gestures.hands.networks import LANDMARK_INPUT, PALM_INPUT, Network, Pyramid, landmark_region
+from gestures.hands.models import Model
+from gestures.hands.networks import LANDMARK_INPUT, PALM_INPUT, Network, Pyramid, Region, landmark_region
 from gestures.hands.search import SearchFinder
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -17,12 +17,19 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 
 def weights(model: bytes) -> dict[int, int]:
     """How many numbers of each kind a model's constants hold."""
-    (graph,) = (tree := schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))).subgraphs
+    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
+    (graph,) = tree.subgraphs
     counts: dict[int, int] = {}
     for tensor in graph.tensors:
         if tree.buffers[tensor.buffer].data is not None:
             counts[tensor.type] = counts.get(tensor.type, 0) + int(np.prod(tensor.shape))
     return counts
+
+
+def quantized(data: bytes) -> bytes:
+    model = Model(data)
+    model.quantize()
+    return model.packed()
 
 
 @pytest.mark.parametrize("name", ["palm_detector", "landmark_network"])
@@ -39,8 +46,9 @@ def test_quantized_landmarks_are_the_same(name: str, search: SearchFinder) -> No
     """Their mean distance is below a hundredth of the picture's side; presence and embedding stay, too."""
     photo = open_photo((SAMPLES / name).read_bytes())
     picture = Pyramid(photo.pixels).square(landmark_region(search.find(photo)[0].landmarks))
-    model, embedding = with_embedding(load_bundle(None).landmark_network)
-    as_filed, as_run = Network(model), Network(quantized(model))
+    model = Model(load_bundle(None).landmark_network)
+    embedding = model.tell_embedding()
+    as_filed, as_run = Network(model.packed()), Network(quantized(model.packed()))
     as_filed.run(picture)
     as_run.run(picture)
     points = [network.output("Identity").reshape(21, 3)[:, :2] / LANDMARK_INPUT for network in (as_filed, as_run)]
@@ -54,7 +62,8 @@ def test_the_quantized_palm_detector_is_as_sure() -> None:
     as_filed, as_run = Network(model), Network(quantized(model))
     for name in ("peace.jpg", "like.jpg", "group.jpg", "at_rest.jpg"):
         pixels = open_photo((SAMPLES / name).read_bytes()).pixels
-        picture = Pyramid(pixels).crop(np.array([[max(pixels.shape), 0, 0], [0, max(pixels.shape), 0]], np.float64), PALM_INPUT)
+        side = max(pixels.shape)
+        picture = Pyramid(pixels).crop(Region(side / 2, side / 2, side, 0).to_photo(), PALM_INPUT)
         as_filed.run(picture)
         as_run.run(picture)
         logits = [network.output("Identity_1")[:, 0].max() for network in (as_filed, as_run)]

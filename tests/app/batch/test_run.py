@@ -12,6 +12,7 @@ from functools import partial
 from io import BytesIO
 from multiprocessing.connection import wait
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -21,7 +22,8 @@ from app.batch.run import Processes, Run
 from app.batch.sources import Source, Sources
 from app.terminal.words import TerminalError
 from app.workers import CheckerPool, CheckerSetup, check_here
-from gestures import Checker, Thresholds, load_contest
+from gestures import Checker, Thresholds, load_contest, open_photo
+from gestures.pasting import as_jpeg
 
 SETUP = CheckerSetup()
 DEFAULT = load_contest("default")
@@ -250,17 +252,6 @@ class TestGoingOn:
         assert peak(800) < 1_600_000  # their bytes come to twice as much
 
 
-def nine_times(path):
-    """The photo nine times over, in rows of three."""
-    with Image.open(path) as photo:
-        whole = Image.new("RGB", (3 * photo.width, 3 * photo.height))
-        for place in range(9):
-            whole.paste(photo, (place % 3 * photo.width, place // 3 * photo.height))
-    out = BytesIO()
-    whole.save(out, "JPEG")
-    return out.getvalue()
-
-
 class TestLostWorkers:
     @pytest.fixture
     def pool(self):
@@ -270,7 +261,8 @@ class TestLostWorkers:
             yield pool
 
     def test_a_photo_that_ends_its_worker_is_tried_once_more_alone_then_failed(self, pool, folder, out, samples):
-        deadly = nine_times(samples / "group.jpg")  # a single one may be checked before it is deadly
+        group = open_photo((samples / "group.jpg").read_bytes()).pixels
+        deadly = as_jpeg(np.tile(group, (3, 3, 1)), 90)  # a single one may be checked before it is deadly
         (folder / "deadly.jpg").write_bytes(deadly)
         beside = []
 
