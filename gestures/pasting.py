@@ -97,8 +97,8 @@ def covering(pixels: Pixels, width: int, height: int, rng: np.random.Generator) 
     return pixels[y : y + height, x : x + width]
 
 
-def with_noise(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Add a camera's noise to a picture, the same in every square of 256 pixels; return a new one."""
+def with_noise(pixels: Pixels, rng: np.random.Generator, levels: float = NOISE) -> Pixels:
+    """Add a camera's noise of so many levels to a picture, the same in every square of 256 pixels; return a new one."""
     height, width = pixels.shape[:2]
-    noise = np.tile(rng.normal(0, NOISE, (256, 256, 3)).round().astype(np.int8), (-(-height // 256), -(-width // 256), 1))[:height, :width]
+    noise = np.tile(rng.normal(0, levels, (256, 256, 3)).round().astype(np.int8), (-(-height // 256), -(-width // 256), 1))[:height, :width]
     return cv2.add(np.ascontiguousarray(pixels), noise, dtype=cv2.CV_8U).astype(np.uint8, copy=False)

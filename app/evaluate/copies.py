@@ -7,9 +7,8 @@ OUT gets a folder and a set for each kind of copy and set of photos, with the la
 photos: put it outside the project, and delete it.
 """
 
-import csv
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,10 +17,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.evaluate.labels import COLUMNS, LabelledPhoto, choose, read_labels
+from app.cli import in_language
+from app.errors import Lang
+from app.evaluate.labels import LabelledPhoto, choose, read_labels, require, write_labels
 from gestures.hands.finder import Box
 from gestures.hands.networks import Pixels
-from gestures.pasting import as_jpeg
+from gestures.pasting import as_jpeg, with_noise
 from gestures.photo import open_photo
 
 Matrix = NDArray[np.float64]
@@ -100,7 +101,7 @@ def mirrored(picture: Picture, _: np.random.Generator) -> Picture:
 def lit(*channels: float, power: float = 1, lift: float = 0) -> Step:
     """Multiply the channels, red first (or all alike), after raising them, 0..1, to a power; then add levels."""
 
-    def change(pixels: Pixels, _: np.random.Generator) -> NDArray[np.float64]:
+    def change(pixels: Pixels) -> NDArray[np.float64]:
         values: NDArray[np.float64] = 255 * (pixels / 255) ** power * np.array(channels) + lift
         return values
 
@@ -109,25 +110,21 @@ def lit(*channels: float, power: float = 1, lift: float = 0) -> Step:
 
 def noisy(levels: float) -> Step:
     """Add a camera's noise, so many levels at a time."""
-    return _painted(lambda pixels, rng: pixels + rng.normal(0, levels, pixels.shape))
+    return lambda picture, rng: replace(picture, pixels=with_noise(picture.pixels, rng, levels))
 
 
 def mixed(*rows: tuple[float, float, float]) -> Step:
     """Mix the channels: a row of weights for each that comes out."""
-    return _painted(lambda pixels, _: pixels @ np.array(rows).T)
+    return _painted(lambda pixels: pixels @ np.array(rows).T)
 
 
 def streaked(length: int) -> Step:
     """Blur it by motion over so many pixels, level."""
-    return _painted(lambda pixels, _: cv2.blur(pixels, (length, 1)).astype(np.float64))
+    return _painted(lambda pixels: cv2.blur(pixels, (length, 1)).astype(np.float64))
 
 
-def _painted(change: Callable[[Pixels, np.random.Generator], NDArray[np.float64]]) -> Step:
-    return lambda picture, rng: replace(picture, pixels=_levels(change(picture.pixels, rng)))
-
-
-def _levels(values: NDArray[np.float64]) -> Pixels:
-    return np.clip(np.round(values), 0, 255).astype(np.uint8)
+def _painted(change: Callable[[Pixels], NDArray[np.float64]]) -> Step:
+    return lambda picture, _: replace(picture, pixels=np.clip(np.round(change(picture.pixels)), 0, 255).astype(np.uint8))
 
 
 GREY = (0.299, 0.587, 0.114)
@@ -176,22 +173,8 @@ def copy(photo: LabelledPhoto, data: bytes, kind: Kind, folder: str) -> tuple[La
         picture = step(picture, rng)
     labels = tuple(replace(label, box=label.box and picture.box(label.box)) for label in photo.labels)
     path = f"{folder}/{photo.path.replace('/', '-').rpartition('.')[0]}.jpg"
-    return replace(photo, path=path, set=f"{kind.name}: {photo.set}", labels=labels), as_jpeg(
-        np.ascontiguousarray(picture.pixels), kind.quality
-    )
-
-
-def write_labels(photos: Iterable[LabelledPhoto], file: Path) -> None:
-    """Write labelled photos as `read_labels` reads them."""
-    with file.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(COLUMNS)
-        for photo in photos:
-            rows = [
-                (label.pose, ";".join(map(str, sorted(label.numbers))), " ".join(f"{v:.1f}" for v in label.box or ()))
-                for label in photo.labels
-            ]
-            writer.writerows((photo.path, photo.set, photo.kind, *row) for row in rows or [("", "", "")])
+    copied = replace(photo, path=path, set=f"{kind.name}: {photo.set}", labels=labels)
+    return copied, as_jpeg(np.ascontiguousarray(picture.pixels), kind.quality)
 
 
 @click.command()
@@ -200,9 +183,11 @@ def write_labels(photos: Iterable[LabelledPhoto], file: Path) -> None:
 @click.option("--sets", default="", help="Only the photos of these sets, by comma.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many photos of each set, spread over it.")
 @click.option("--kinds", default="", help="Only kinds of which the name has one of these in it, by comma.")
-def main(labels: Path, out: Path, sets: str, limit: int | None, kinds: str) -> None:
+@in_language
+def main(labels: Path, out: Path, sets: str, limit: int | None, kinds: str, lang: Lang) -> None:
     """Write copies of the photos of LABELS, and labels.csv, to OUT."""
     photos = choose(read_labels(labels), [name for name in sets.split(",") if name], limit)
+    require(photos, labels.parent)
     copies = []
     for number, kind in enumerate(kind for kind in KINDS if any(part in kind.name for part in kinds.split(","))):
         (out / f"{number}").mkdir(parents=True, exist_ok=True)

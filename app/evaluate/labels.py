@@ -91,6 +91,25 @@ def _parse(row: Mapping[str, str | None], where: str) -> tuple[LabelledPhoto, La
     return LabelledPhoto(cell("path"), cell("set"), cast(Kind, cell("kind"))), Label(cell("pose"), numbers, box)
 
 
+def write_labels(photos: Iterable[LabelledPhoto], file: Path) -> None:
+    """Write labelled photos as `read_labels` reads them."""
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(COLUMNS)
+        for photo in photos:
+            rows = [
+                (label.pose, ";".join(map(str, sorted(label.numbers))), " ".join(f"{v:.1f}" for v in label.box or ()))
+                for label in photo.labels
+            ]
+            writer.writerows((photo.path, photo.set, photo.kind, *row) for row in rows or [("", "", "")])
+
+
+def require(photos: Iterable[LabelledPhoto], folder: Path) -> None:
+    """Raise `TerminalError` where one of the photos is not in the folder of the labels."""
+    if missing := [photo.path for photo in photos if not (folder / photo.path).is_file()]:
+        raise TerminalError("labels-photos", count=len(missing), folder=folder, first=missing[0])
+
+
 def choose(photos: Iterable[LabelledPhoto], sets: Iterable[str] = (), limit: int | None = None) -> list[LabelledPhoto]:
     """Keep the photos of some sets (none named: all), and at most `limit` of each, spread evenly over it.
 

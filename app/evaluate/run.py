@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.errors import Lang
-from app.evaluate.labels import LabelledPhoto
+from app.evaluate.labels import LabelledPhoto, require
 from app.evaluate.measures import Figures, Outcome, Rate, Result, figures_by_set, judge
 from app.terminal.checking import check_all
 from app.terminal.progress import progress
@@ -41,8 +41,7 @@ def check_photos(
 
     Raises `TerminalError` when photos are missing, before any is checked, and a `GesturesError` when a Checker can't be made.
     """
-    if missing := [photo.path for photo in photos if not (folder / photo.path).is_file()]:
-        raise TerminalError("labels-photos", count=len(missing), folder=folder, first=missing[0])
+    require(photos, folder)
     sources = [Source(photo.path, folder / photo.path, PurePath()) for photo in photos]
     results: list[Result] = []
     with progress(len(photos), lang) as step, _lines(keep) as lines:

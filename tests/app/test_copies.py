@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from app.evaluate.copies import KINDS, copy, main, write_labels
-from app.evaluate.labels import Label, LabelledPhoto, read_labels
+from app.evaluate.copies import KINDS, copy, main
+from app.evaluate.labels import Label, LabelledPhoto, read_labels, write_labels
 from gestures import open_photo
 from gestures.pasting import as_jpeg
 
@@ -59,3 +59,11 @@ def test_what_is_written_can_be_evaluated(tmp_path, data):
     assert [photo.set for photo in copies] == ["JPEG of quality 20: some", "mirrored: some"]
     for photo in copies:
         assert open_photo((tmp_path / "copies" / photo.path).read_bytes()).width == 500
+
+
+def test_what_is_wrong_is_said(tmp_path):
+    write_labels([PHOTO], tmp_path / "labels.csv")
+    said = CliRunner().invoke(main, [str(tmp_path / "labels.csv"), str(tmp_path / "copies"), "--lang", "en"])
+    assert isinstance(said.exception, SystemExit)
+    assert said.exit_code == 2
+    assert "some/photo.png" in said.output
