@@ -1,8 +1,10 @@
 """Hands for tests of what comes after finding and reading: their poses are given, not read."""
 
+import cv2
 import numpy as np
 import pytest
 
+from gestures import Photo, open_photo
 from gestures.hands.finder import Hand
 from gestures.hands.search import SearchFinder
 from gestures.reading.fingers import Fingers, PosedHand, State
@@ -23,6 +25,13 @@ def _hand(x=100.0, y=100.0, size=60.0, side="right"):
 def search():
     with SearchFinder() as finder:
         yield finder
+
+
+@pytest.fixture(scope="module")
+def near_and_far(samples):
+    """A photo of a hand near the camera, and beside it our group."""
+    near, far = (open_photo((samples / name).read_bytes()).pixels for name in ("peace.jpg", "group.jpg"))
+    return Photo(np.hstack([cv2.resize(near, (far.shape[0], far.shape[0])).astype(np.uint8), far]))
 
 
 @pytest.fixture

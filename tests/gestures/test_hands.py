@@ -6,7 +6,6 @@ from io import BytesIO
 from pathlib import Path
 from unittest.mock import patch
 
-import cv2
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
@@ -84,11 +83,8 @@ def test_a_close_up_is_not_searched_for_small_hands(name: str) -> None:
         assert np.abs(one.landmarks - other.landmarks).mean() < 0.02 * one.size
 
 
-def test_a_hand_near_the_camera_hides_no_far_ones() -> None:
-    near, far = sample("peace.jpg").pixels, sample("group.jpg").pixels
-    near = cv2.resize(near, (far.shape[0], far.shape[0])).astype(np.uint8)
-    with SearchFinder() as finder:
-        hands = finder.find(Photo(np.ascontiguousarray(np.hstack([near, far]))))
+def test_a_hand_near_the_camera_hides_no_far_ones(search: SearchFinder, near_and_far: Photo) -> None:
+    hands = search.find(near_and_far)
     assert hands[0].share > 0.15
     assert sum(hand.share < 0.1 for hand in hands) >= 15
 
