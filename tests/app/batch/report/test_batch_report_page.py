@@ -60,7 +60,9 @@ def view(page, place=0):
 
 def leave(page):
     """Close the viewer, and wait for what the page does once the browser says that it is closed: keep the note, go to the tile."""
+    page.evaluate("() => { window.left = new Promise((done) => document.querySelector('#viewer').addEventListener('close', done)); }")
     page.keyboard.press("Escape")
+    page.evaluate("async () => { await window.left; }")  # the browser goes to a tile by itself before it says so
     page.wait_for_selector(".tile:focus")
 
 
