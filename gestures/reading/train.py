@@ -1,336 +1,39 @@
 """How head.npz is made: `python -m gestures.reading.train PHOTOS RENDERED --cache DIR` (needs the extra `train`).
 
-Three steps. *Collect*: the finder itself meets the hands of labelled photos, and of groups put together of single people (groups.py), so
-that the head learns from hands as it will get them; each is looked at again, moved, turned, blurred, tinted and mirrored. *Label*: a
-photo's label says what is shown, not by which hand; a first head, trained on close-up crops, picks it. *Train*: small networks by AdamW,
-seeded; folds of whole photos, sites and renders tell what to expect of unseen ones, and calibrate the score by that.
+Three steps. *Collect* (collect.py): the finder itself meets the hands of labelled photos. *Label* (label.py): which hand of a photo shows
+what its label says. *Train*: small networks by AdamW, seeded; folds of whole photos, sites and renders tell what to expect of unseen ones,
+and calibrate the score by that.
 
 PHOTOS is laid out like ../shared/photos. RENDERED holds pictures and labels.jsonl, as samples/render makes them.
 """
 
 import argparse
-import csv
-import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
-import simplejpeg  # type: ignore[import-untyped]  # ships no types
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gestures.hands.finder import Box, Hand, Look, overlap
-from gestures.hands.light import tint
-from gestures.hands.networks import LANDMARK_INPUT, LandmarkNetwork, Pyramid, Region, landmark_region
-from gestures.hands.search import SearchFinder, SearchSettings, tiles_at
-from gestures.pasting import FEATHER, LEAST_OVERLAP
-from gestures.photo import Photo, open_photo
-from gestures.reading.features import context, finger_features, in_picture, looks_geometry
+from gestures.reading.collect import PASTED, RENDERED, TrainingHand, collect_all
+from gestures.reading.features import finger_features
 from gestures.reading.fingers import FINGERS, LETTERS
-from gestures.reading.groups import Group, Person, compose
 from gestures.reading.head import NETWORKS, PARTS, WHOLE, evidence
+from gestures.reading.label import UNKNOWN, label, parts_of, shape_of, table_shapes
 from gestures.reading.poses import UNKNOWN_SHAPE, WHOLE_COUNTS, pose_table
 
 Floats = NDArray[np.float32]
-UNKNOWN = np.nan
 
-# HaGRID's names for variants that the table knows under one key.
-VARIANTS = {
-    "peace_inverted": "peace",
-    "two_up_inverted": "two_up",
-    "stop_inverted": "stop",
-    "mute": "one",
-    "point": "one",
-    "dislike": "like",
-}
-AT_REST = ("", "rest", "no_gesture")
 FOLDS = 4
 # So many of a hand's looks are the finder's own, which the head reads.
 LOOKS = 2
 # Hands labelled as at rest that a head which never saw them is so sure of; and so many of them in a photo of "nobody poses".
 DOUBTFUL = 0.7
 MISLABELLED = 3
-RENDERED = "rendered"
-# Sources whose pictures show one hand, large, and nothing of what is around it.
-CLOSE_UPS = ("hagrid_crops", RENDERED)
-# The source of hands in groups put together by groups.py; how many groups; how many hands at rest of the photo behind them are taken; what
-# a hand in them weighs in the calibration.
-PASTED = "pasted"
-GROUPS = 300
-BEHIND = 8
+# What a hand in a group put together weighs in the calibration.
 PASTED_WEIGHT = 0.1
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingHand:
-    """A hand that the finder met, looked at several times.
-
-    source: the folder it comes from, or `PASTED`. photo: path within PHOTOS or RENDERED. picture: the same, or of a pasted hand the number
-        of the group. box: x, y, width, height in pixels of the picture. context: (8,) float32, not a number where the picture shows no
-        surroundings.
-    shapes: (looks, 206) float32, embeddings: (looks, 1152) float16; the first two looks are those that the finder gives.
-    """
-
-    source: str
-    photo: str
-    picture: str
-    box: Box
-    context: Floats
-    shapes: Floats
-    embeddings: NDArray[np.float16]
-
-    @property
-    def origin(self) -> str:
-        """The folder of the photo that shows it, also where a group was put together of that."""
-        return self.photo.split("/")[0] if self.source == PASTED else self.source
-
-    @property
-    def share(self) -> float:
-        """The hand's size as a share of the photo's longer side."""
-        return float(np.exp(self.context[5]))
-
-
-# --- collect ---------------------------------------------------------------------------------------------------------------------------
-
-
-def _augmented(network: LandmarkNetwork, pyramid: Pyramid, region: Region, rng: np.random.Generator) -> Look:
-    """Look at a hand as another camera might have: moved, turned, farther away or blurred, in other light, mirrored."""
-    moved = Region(
-        region.x + region.side * rng.normal(0, 0.04),
-        region.y + region.side * rng.normal(0, 0.04),
-        region.side * float(np.exp(rng.normal(0, 0.1))),
-        region.angle + rng.normal(0, 0.2),
-    )
-    picture = pyramid.square(moved)
-    far = round(float(np.exp(rng.uniform(np.log(28), np.log(LANDMARK_INPUT)))))
-    if rng.random() < 0.6 and far < region.side:
-        small = cv2.resize(picture, (far, far), interpolation=cv2.INTER_AREA)
-        if rng.random() < 0.5:
-            small = simplejpeg.decode_jpeg(simplejpeg.encode_jpeg(small, int(rng.integers(40, 92))))
-        picture = cv2.resize(small, (LANDMARK_INPUT, LANDMARK_INPUT), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
-    if rng.random() < 0.7:
-        gamma, gain, lift = np.exp(rng.normal(0, 0.15, 3)), rng.uniform(0.6, 1.3), rng.uniform(-20, 20)
-        picture = np.clip((picture / 255.0) ** gamma * 255 * gain + lift, 0, 255).astype(np.uint8)
-    if rng.random() < 0.1:  # as the finder shows photos without colour
-        picture = cv2.transform(picture, tint(np.ones(3))).astype(np.uint8)
-    mirrored = bool(rng.random() < 0.5)
-    return network.look(picture[:, ::-1] if mirrored else picture, moved, mirrored=mirrored)
-
-
-def _padded(photo: Photo, rng: np.random.Generator) -> Photo:
-    """A tight crop of a hand with room around it, as the palm detector wants it."""
-    margin = int(max(photo.width, photo.height) * 0.6)
-    border = cv2.BORDER_REFLECT_101 if rng.random() < 0.5 else cv2.BORDER_REPLICATE
-    return Photo(cv2.copyMakeBorder(photo.pixels, margin, margin, margin, margin, border).astype(np.uint8))
-
-
-def collect(root: Path, source: str, paths: Iterable[Path], settings: SearchSettings, looks: int) -> Iterator[TrainingHand]:
-    """Yield every hand that the finder meets in the photos, with `looks` augmented looks beside its own."""
-    with SearchFinder(settings=settings) as finder:
-        for path in paths:
-            name = path.relative_to(root).as_posix()
-            rng = np.random.default_rng(zlib.crc32(name.encode()))
-            photo = open_photo(path.read_bytes())
-            if source == "hagrid_crops":
-                photo = _padded(photo, rng)
-            pyramid = Pyramid.for_networks(photo)
-            hands = finder.find(photo)
-            if source in CLOSE_UPS:
-                hands = [hand for hand in hands if _is_subject(hand, photo)][:1]
-            for hand in hands:
-                region = landmark_region(hand.looks[0].landmarks)
-                more = [_augmented(finder.landmark_network, pyramid, region, rng) for _ in range(looks)]
-                yield _training_hand(source, name, name, hand, [*hand.looks[1:], *more])
-
-
-def _is_subject(hand: Hand, photo: Photo) -> bool:
-    """Whether the hand is what a close-up picture is about: in its middle, and large."""
-    x, y, width, height = hand.box
-    off_centre = np.hypot(x + width / 2 - photo.width / 2, y + height / 2 - photo.height / 2)
-    return hand.share > 0.12 and bool(off_centre < 0.3 * max(photo.width, photo.height))
-
-
-def _training_hand(source: str, photo: str, picture: str, hand: Hand, looks: list[Look]) -> TrainingHand:
-    surroundings = context(hand)
-    if source in CLOSE_UPS:
-        surroundings = np.full_like(surroundings, UNKNOWN)  # cut out of theirs, or in none
-    embeddings = np.stack([look.embedding for look in looks]).astype(np.float16)
-    return TrainingHand(source, photo, picture, hand.box, surroundings, looks_geometry(looks), embeddings)
-
-
-def collect_all(photos: Path, rendered: Path, cache: Path) -> list[TrainingHand]:
-    """Collect all hands that the head learns from; what lies in the cache is not collected again."""
-    # Source, files of it to use at most (a folder of its own for each class of crops), augmented looks.
-    plan: list[tuple[Path, str, int, int]] = [
-        (photos, "hagrid", 10_000, 6),
-        (photos, "hagrid_crops", 300, 3),
-        (photos, "rest", 10_000, 2),
-        (photos, "rest_events", 10_000, 1),
-        (photos, "groups_events", 10_000, 4),
-        (photos, "scenes", 10_000, 4),
-        (rendered, RENDERED, 10_000, 4),
-    ]
-    hands: list[TrainingHand] = []
-    for root, source, most, looks in plan:
-        file = cache / f"{source}.npz"
-        if not file.exists():
-            folder = root if source == RENDERED else root / source
-            settings = tiles_at(0.6, 1) if source in CLOSE_UPS else SearchSettings()
-            _save(file, list(collect(root, source, _pictures(folder, most), settings, looks)))
-        hands += _load(file)
-    file = cache / f"{PASTED}.npz"
-    if not file.exists():
-        _save(file, list(collect_groups(photos, hands, GROUPS)))
-    return hands + _load(file)
-
-
-def collect_groups(photos: Path, hands: list[TrainingHand], count: int) -> Iterator[TrainingHand]:
-    """Yield the hands that the finder meets in groups put together of single people, theirs and those of the photo behind them."""
-    people = _people(photos, hands)
-    grounds = sorted({hand.photo for hand in hands if hand.source in ("rest", "rest_events")})
-    with SearchFinder() as finder:
-        for number in range(count):
-            rng = np.random.default_rng((number, 2))
-            ground = grounds[rng.integers(len(grounds))]
-            group = compose(people, open_photo((photos / ground).read_bytes()).pixels, rng)
-            photo = open_photo(group.data)
-            pyramid, behind = Pyramid.for_networks(photo), 0
-            for hand in finder.find(photo):
-                name = _shown_in(group, hand.box, photos)
-                if name is None:
-                    behind += 1
-                    name = ground if behind <= BEHIND else ""
-                if name:
-                    more = _augmented(finder.landmark_network, pyramid, landmark_region(hand.looks[0].landmarks), rng)
-                    yield _training_hand(PASTED, name, f"{PASTED} {number}", hand, [*hand.looks[1:], more])
-
-
-def _people(photos: Path, hands: list[TrainingHand]) -> list[Person]:
-    """HaGRID's photos in which one hand is seen, and wholly inside what stays when the picture's edge is softened."""
-    by_photo: dict[str, list[TrainingHand]] = {}
-    for hand in hands:
-        if hand.source == "hagrid":
-            by_photo.setdefault(hand.photo, []).append(hand)
-    people = []
-    for name, (hand, *others) in by_photo.items():
-        height, width = open_photo((photos / name).read_bytes()).pixels.shape[:2]
-        x, y, wide, high = hand.box
-        if not others and min(x, y, width - x - wide, height - y - high) >= FEATHER / 2 * min(width, height):
-            pose = Path(name).parent.name
-            people.append(Person(photos / name, "" if pose in AT_REST else pose, hand.box))
-    return people
-
-
-def _shown_in(group: Group, box: Box, photos: Path) -> str | None:
-    """The photo of the pasted person whose known hand this is; "" for another hand on a pasted picture, None for one outside them all."""
-    for person, known in zip(group.people, group.boxes, strict=True):
-        if overlap(known, box) >= LEAST_OVERLAP:
-            return person.path.relative_to(photos).as_posix()
-    return "" if any(overlap(covered, box) > 0 for covered in group.covered) else None
-
-
-def _pictures(folder: Path, most: int) -> list[Path]:
-    """The pictures below a folder, at most so many of each folder in it, in a fixed but shuffled order."""
-    folders = sorted({path.parent for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png")})
-    chosen = []
-    for one in folders:
-        files = sorted(path for path in one.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
-        chosen += [files[i] for i in np.random.default_rng(0).permutation(len(files))[:most]]
-    return chosen
-
-
-def _save(file: Path, hands: list[TrainingHand]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(
-        file,
-        source=[hand.source for hand in hands],
-        photo=[hand.photo for hand in hands],
-        picture=[hand.picture for hand in hands],
-        box=[hand.box for hand in hands],
-        context=np.stack([hand.context for hand in hands]),
-        looks=[len(hand.shapes) for hand in hands],
-        shapes=np.concatenate([hand.shapes for hand in hands]),
-        embeddings=np.concatenate([hand.embeddings for hand in hands]),
-    )
-
-
-def _load(file: Path) -> list[TrainingHand]:
-    with np.load(file) as data:
-        ends = np.cumsum(data["looks"])[:-1]
-        columns = zip(
-            data["source"],
-            data["photo"],
-            data["picture"],
-            data["box"],
-            data["context"],
-            np.split(data["shapes"], ends),
-            np.split(data["embeddings"], ends),
-            strict=True,
-        )
-        return [TrainingHand(str(s), str(p), str(q), tuple(b.tolist()), c, g, e) for s, p, q, b, c, g, e in columns]
-
-
-# --- label -----------------------------------------------------------------------------------------------------------------------------
-
-
-def parts_of(pose: str) -> Floats:
-    """Return (9,) float32, what each of `PARTS` should be in a hand that shows a pose of the table, or none; unknown: not a number."""
-    parts = np.full(len(PARTS), UNKNOWN, np.float32)
-    if pose in AT_REST:
-        parts[[0, 6, 7]] = 0
-        return parts
-    row = pose_table()[VARIANTS.get(pose, pose)]
-    extended = row.extended or ""
-    parts[0] = 1
-    parts[1:6] = [UNKNOWN if letter in row.either else float(letter in extended) for letter in LETTERS]
-    parts[6:9] = row.ring, row.crossed, UNKNOWN if row.apart is None else row.apart
-    if pose == "fist":
-        parts[0] = UNKNOWN  # a safe pose and many a hand at rest look alike, and neither is read as a number
-    return parts
-
-
-@cache
-def table_shapes() -> tuple[str, ...]:
-    """The shapes of one hand that the table knows, each once."""
-    return tuple(dict.fromkeys(row.shape for row in pose_table().values() if row.shape))
-
-
-@cache
-def _shape_of(parts: tuple[float, ...]) -> int:
-    """The number of a label's shape: 0 at rest, from 1 those of the table, -1 none of them."""
-    if parts[0] == 0:
-        return 0
-    for key, row in pose_table().items():
-        if row.shape and np.array_equal(parts_of(key)[1:8], parts[1:8], equal_nan=True):
-            return 1 + table_shapes().index(row.shape)
-    return -1
-
-
-def rendered_parts(hand: TrainingHand, label: dict[str, Any]) -> Floats | None:
-    """The same for a rendered hand, from the truth that it was made of; None where the network does not see that truth.
-
-    A posing hand whose landmarks lie, on average, farther off than a fifth of its palm teaches nothing that holds for photos; but finger
-    hearts, which no photo shows, are seldom seen better. One at rest is at rest, however its fingers are seen.
-    """
-    true = np.array(label["landmarks"], np.float32)
-    upright = in_picture(np.concatenate([true, np.zeros((21, 1), np.float32)], axis=1)[None])[0, :, :2]
-    seen = hand.shapes[0][:63].reshape(21, 3)[:, :2]
-    known = [label["posing"], *label["extended"], label["ring"], label["crossed"], label["apart"]]
-    parts = np.array([UNKNOWN if value is None else value for value in known], np.float32)
-    if not label["crossed"] and np.linalg.norm(upright - seen, axis=1).mean() > 0.2:
-        if label["posing"]:
-            return None
-        parts[1:6] = UNKNOWN
-    if label["pose"] == "fist":
-        parts[0] = UNKNOWN
-    return parts
 
 
 def fold_of(hand: TrainingHand) -> int:
@@ -341,67 +44,6 @@ def fold_of(hand: TrainingHand) -> int:
     if source == "scenes":
         name = Path(name).name.split("_")[0]
     return zlib.crc32(f"{source}/{name}".encode()) % FOLDS
-
-
-def label(hands: list[TrainingHand], photos: Path, rendered: Path, head: "TorchHead | None") -> list[Floats | None]:
-    """Return what each hand should be read as, or None where nobody knows. Without a head, only where the photo has one hand to mean."""
-    truth = {entry["file"]: entry for entry in map(json.loads, (rendered / "labels.jsonl").read_text().splitlines())}
-    rows: dict[str, list[dict[str, str]]] = {}
-    for row in csv.DictReader((photos / "labels.csv").open(encoding="utf-8")):
-        rows.setdefault(row["path"], []).append(row)
-    fits = _fits(hands, head) if head else None
-    labels: list[Floats | None] = [None] * len(hands)
-    by_photo: dict[str, list[int]] = {}
-    for i, hand in enumerate(hands):
-        if hand.source == RENDERED:
-            labels[i] = rendered_parts(hand, truth[hand.photo])
-        elif hand.source == "hagrid_crops" or (hand.source == PASTED and hand.origin == "hagrid"):
-            labels[i] = parts_of(Path(hand.photo).parent.name)
-        elif hand.photo in rows and rows[hand.photo][0]["kind"] == "rest":
-            labels[i] = parts_of("rest")
-        else:
-            by_photo.setdefault(hand.photo, []).append(i)
-    if fits is not None:
-        for photo, members in by_photo.items():
-            for row in rows.get(photo, ()):
-                _label_row(row, members, hands, fits, labels)
-    return labels
-
-
-def _label_row(
-    row: dict[str, str], members: list[int], hands: list[TrainingHand], fits: dict[str, Floats], labels: list[Floats | None]
-) -> None:
-    """Give a labelled row to the hand that it fits best; in photos of one posing hand, the others that fit far worse are at rest."""
-    poses = _poses_meant(row["pose"])
-    near = [i for i in members if not row["box"] or _inside(row["box"], hands[i].box)]
-    if not near or not poses:
-        return
-    fit = np.stack([fits[VARIANTS.get(pose, pose)][near] for pose in poses])
-    which, best = np.unravel_index(int(fit.argmax()), fit.shape)
-    labels[near[best]] = parts_of(poses[which])
-    if row["kind"] == "posed":
-        for i, other in zip(near, fit.max(axis=0), strict=True):
-            if other < 0.3 * fit.max():
-                labels[i] = parts_of("rest")
-
-
-def _poses_meant(pose: str) -> list[str]:
-    """A label's poses; `count_3` can be any of the threes."""
-    if pose == "count_0":
-        return ["fist"]
-    if pose.startswith("count_"):
-        count = int(pose.removeprefix("count_"))
-        return [key for key, row in pose_table().items() if row.extended is not None and not row.either and len(row.extended) == count]
-    return [pose] if pose not in AT_REST else []
-
-
-def _inside(wanted: str, box: Box, margin: float = 0.25) -> bool:
-    x, y, width, height = (float(value) for value in wanted.split())
-    centre_x, centre_y = box[0] + box[2] / 2, box[1] + box[3] / 2
-    return abs(centre_x - x - width / 2) <= (0.5 + margin) * width and abs(centre_y - y - height / 2) <= (0.5 + margin) * height
-
-
-# --- train -----------------------------------------------------------------------------------------------------------------------------
 
 
 class TorchLayers(nn.Module):
@@ -482,7 +124,7 @@ def train(hands: list[TrainingHand], labels: list[Floats | None], epochs: int, s
         np.concatenate([np.full(len(hand.shapes), _weight(hand, parts) / len(hand.shapes)) for hand, parts in known])
     ).float()
     weights = (weights / weights.mean())[:, None]
-    of_hands = np.array([_shape_of(tuple(parts.tolist())) for _, parts in known])
+    of_hands = np.array([shape_of(tuple(parts.tolist())) for _, parts in known])
     alike = torch.from_numpy(np.repeat(of_hands, [len(hand.shapes) for hand, _ in known]))
     in_photos = of_hands[[hand.source != RENDERED for hand, _ in known]]
     photographed = np.isin(np.arange(len(table_shapes())) + 1, in_photos)
@@ -674,7 +316,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     hands = collect_all(options.photos, options.rendered, options.cache)
     first = train(hands, label(hands, options.photos, options.rendered, None), options.epochs)
-    labels = label(hands, options.photos, options.rendered, first)
+    labels = label(hands, options.photos, options.rendered, _fits(hands, first))
     if options.without:
         count, share = unseen(hands, labels, options.without, options.epochs)
         print(f"{options.without}: {count} hands, {share:.3f} right")

@@ -1,0 +1,145 @@
+"""The second step to head.npz: what each collected hand shows. A photo's label says what is shown, not by which hand; a first head,
+trained on close-up crops, picks it.
+"""
+
+import csv
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gestures.hands.finder import Box
+from gestures.reading.collect import AT_REST, PASTED, RENDERED, TrainingHand
+from gestures.reading.features import in_picture
+from gestures.reading.fingers import LETTERS
+from gestures.reading.head import PARTS
+from gestures.reading.poses import pose_table
+
+Floats = NDArray[np.float32]
+UNKNOWN = np.nan
+
+# HaGRID's names for variants that the table knows under one key.
+VARIANTS = {
+    "peace_inverted": "peace",
+    "two_up_inverted": "two_up",
+    "stop_inverted": "stop",
+    "mute": "one",
+    "point": "one",
+    "dislike": "like",
+}
+
+
+def parts_of(pose: str) -> Floats:
+    """Return (9,) float32, what each of `PARTS` should be in a hand that shows a pose of the table, or none; unknown: not a number."""
+    parts = np.full(len(PARTS), UNKNOWN, np.float32)
+    if pose in AT_REST:
+        parts[[0, 6, 7]] = 0
+        return parts
+    row = pose_table()[VARIANTS.get(pose, pose)]
+    extended = row.extended or ""
+    parts[0] = 1
+    parts[1:6] = [UNKNOWN if letter in row.either else float(letter in extended) for letter in LETTERS]
+    parts[6:9] = row.ring, row.crossed, UNKNOWN if row.apart is None else row.apart
+    if pose == "fist":
+        parts[0] = UNKNOWN  # a safe pose and many a hand at rest look alike, and neither is read as a number
+    return parts
+
+
+@cache
+def table_shapes() -> tuple[str, ...]:
+    """The shapes of one hand that the table knows, each once."""
+    return tuple(dict.fromkeys(row.shape for row in pose_table().values() if row.shape))
+
+
+@cache
+def shape_of(parts: tuple[float, ...]) -> int:
+    """The number of a label's shape: 0 at rest, from 1 those of the table, -1 none of them."""
+    if parts[0] == 0:
+        return 0
+    for key, row in pose_table().items():
+        if row.shape and np.array_equal(parts_of(key)[1:8], parts[1:8], equal_nan=True):
+            return 1 + table_shapes().index(row.shape)
+    return -1
+
+
+def rendered_parts(hand: TrainingHand, label: dict[str, Any]) -> Floats | None:
+    """The same for a rendered hand, from the truth that it was made of; None where the network does not see that truth.
+
+    A posing hand whose landmarks lie, on average, farther off than a fifth of its palm teaches nothing that holds for photos; but finger
+    hearts, which no photo shows, are seldom seen better. One at rest is at rest, however its fingers are seen.
+    """
+    true = np.array(label["landmarks"], np.float32)
+    upright = in_picture(np.concatenate([true, np.zeros((21, 1), np.float32)], axis=1)[None])[0, :, :2]
+    seen = hand.shapes[0][:63].reshape(21, 3)[:, :2]
+    known = [label["posing"], *label["extended"], label["ring"], label["crossed"], label["apart"]]
+    parts = np.array([UNKNOWN if value is None else value for value in known], np.float32)
+    if not label["crossed"] and np.linalg.norm(upright - seen, axis=1).mean() > 0.2:
+        if label["posing"]:
+            return None
+        parts[1:6] = UNKNOWN
+    if label["pose"] == "fist":
+        parts[0] = UNKNOWN
+    return parts
+
+
+def label(hands: list[TrainingHand], photos: Path, rendered: Path, fits: dict[str, Floats] | None) -> list[Floats | None]:
+    """Return what each hand should be read as, or None where nobody knows.
+
+    fits: pose → (n,) how well a first head finds that it fits each hand; without, only hands that are the only one meant have a label.
+    """
+    truth = {entry["file"]: entry for entry in map(json.loads, (rendered / "labels.jsonl").read_text().splitlines())}
+    rows: dict[str, list[dict[str, str]]] = {}
+    for row in csv.DictReader((photos / "labels.csv").read_text(encoding="utf-8").splitlines()):
+        rows.setdefault(row["path"], []).append(row)
+    labels: list[Floats | None] = [None] * len(hands)
+    by_photo: dict[str, list[int]] = {}
+    for i, hand in enumerate(hands):
+        if hand.source == RENDERED:
+            labels[i] = rendered_parts(hand, truth[hand.photo])
+        elif hand.source == "hagrid_crops" or (hand.source == PASTED and hand.origin == "hagrid"):
+            labels[i] = parts_of(Path(hand.photo).parent.name)
+        elif hand.photo in rows and rows[hand.photo][0]["kind"] == "rest":
+            labels[i] = parts_of("rest")
+        else:
+            by_photo.setdefault(hand.photo, []).append(i)
+    if fits is not None:
+        for photo, members in by_photo.items():
+            for row in rows.get(photo, ()):
+                _label_row(row, members, hands, fits, labels)
+    return labels
+
+
+def _label_row(
+    row: dict[str, str], members: list[int], hands: list[TrainingHand], fits: dict[str, Floats], labels: list[Floats | None]
+) -> None:
+    """Give a labelled row to the hand that it fits best; in photos of one posing hand, the others that fit far worse are at rest."""
+    poses = _poses_meant(row["pose"])
+    near = [i for i in members if not row["box"] or _inside(row["box"], hands[i].box)]
+    if not near or not poses:
+        return
+    fit = np.stack([fits[VARIANTS.get(pose, pose)][near] for pose in poses])
+    which, best = np.unravel_index(int(fit.argmax()), fit.shape)
+    labels[near[best]] = parts_of(poses[which])
+    if row["kind"] == "posed":
+        for i, other in zip(near, fit.max(axis=0), strict=True):
+            if other < 0.3 * fit.max():
+                labels[i] = parts_of("rest")
+
+
+def _poses_meant(pose: str) -> list[str]:
+    """A label's poses; `count_3` can be any of the threes."""
+    if pose == "count_0":
+        return ["fist"]
+    if pose.startswith("count_"):
+        count = int(pose.removeprefix("count_"))
+        return [key for key, row in pose_table().items() if row.extended is not None and not row.either and len(row.extended) == count]
+    return [pose] if pose not in AT_REST else []
+
+
+def _inside(wanted: str, box: Box, margin: float = 0.25) -> bool:
+    x, y, width, height = (float(value) for value in wanted.split())
+    centre_x, centre_y = box[0] + box[2] / 2, box[1] + box[3] / 2
+    return abs(centre_x - x - width / 2) <= (0.5 + margin) * width and abs(centre_y - y - height / 2) <= (0.5 + margin) * height
