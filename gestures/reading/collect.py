@@ -26,7 +26,9 @@ Floats = NDArray[np.float32]
 
 # Names that mean a hand at rest: HaGRID's, and ours.
 AT_REST = ("", "rest", "no_gesture")
-RENDERED = "rendered"
+# The sources of rendered hands, alone and of groups of people: folders of RENDERED.
+RENDERED, RENDERED_GROUPS = "hands", "groups"
+RENDERS = (RENDERED, RENDERED_GROUPS)
 # Sources whose pictures show one hand, large, and nothing of what is around it.
 CLOSE_UPS = ("hagrid_crops", RENDERED)
 # The source of hands in groups put together by groups.py; how many groups; how many hands at rest of the photo behind them are taken.
@@ -140,14 +142,14 @@ def collect_all(photos: Path, rendered: Path, cache: Path) -> list[TrainingHand]
         (photos, "groups_events", 10_000, 4),
         (photos, "scenes", 10_000, 4),
         (rendered, RENDERED, 10_000, 4),
+        (rendered, RENDERED_GROUPS, 10_000, 2),
     ]
     hands: list[TrainingHand] = []
     for root, source, most, looks in plan:
         file = cache / f"{source}.npz"
         if not file.exists():
-            folder = root if source == RENDERED else root / source
             settings = tiles_at(0.6, 1) if source in CLOSE_UPS else SearchSettings()
-            _save(file, list(collect(root, source, _pictures(folder, most), settings, looks)))
+            _save(file, list(collect(root, source, _pictures(root / source, most), settings, looks)))
         hands += _load(file)
     file = cache / f"{PASTED}.npz"
     if not file.exists():

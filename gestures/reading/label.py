@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gestures.hands.finder import Box
-from gestures.reading.collect import AT_REST, PASTED, RENDERED, TrainingHand
+from gestures.hands.finder import Box, overlap
+from gestures.reading.collect import AT_REST, PASTED, RENDERED_GROUPS, RENDERS, TrainingHand
 from gestures.reading.features import in_picture
 from gestures.reading.fingers import LETTERS
 from gestures.reading.head import PARTS
@@ -20,6 +20,9 @@ from gestures.reading.poses import pose_table
 
 Floats = NDArray[np.float32]
 UNKNOWN = np.nan
+
+# A hand that the finder meets in a rendered group is the one drawn there whose box it shares most of, from this share on.
+LEAST_SHARED = 0.35
 
 # HaGRID's names for variants that the table knows under one key.
 VARIANTS = {
@@ -65,24 +68,36 @@ def shape_of(parts: tuple[float, ...]) -> int:
     return -1
 
 
-def rendered_parts(hand: TrainingHand, label: dict[str, Any]) -> Floats | None:
-    """The same for a rendered hand, from the truth that it was made of; None where the network does not see that truth.
+def rendered_parts(hand: TrainingHand, drawn: list[dict[str, Any]]) -> Floats | None:
+    """The same for a rendered hand, from the truth that it was made of: drawn, what labels.jsonl says of each hand in the picture. None
+    where the finder met something else, or the network does not see that truth.
 
     A posing hand whose landmarks lie, on average, farther off than a fifth of its palm teaches nothing that holds for photos; but finger
     hearts, which no photo shows, are seldom seen better. One at rest is at rest, however its fingers are seen.
     """
-    true = np.array(label["landmarks"], np.float32)
+    truth = drawn[0]
+    if hand.source == RENDERED_GROUPS:
+        shared = [overlap(_box_around(one["landmarks"]), hand.box) for one in drawn]
+        if max(shared) < LEAST_SHARED:
+            return None
+        truth = drawn[int(np.argmax(shared))]
+    true = np.array(truth["landmarks"], np.float32)
     upright = in_picture(np.concatenate([true, np.zeros((21, 1), np.float32)], axis=1)[None])[0, :, :2]
     seen = hand.shapes[0][:63].reshape(21, 3)[:, :2]
-    known = [label["posing"], *label["extended"], label["ring"], label["crossed"], label["apart"]]
+    known = [truth["posing"], *truth["extended"], truth["ring"], truth["crossed"], truth["apart"]]
     parts = np.array([UNKNOWN if value is None else value for value in known], np.float32)
-    if not label["crossed"] and np.linalg.norm(upright - seen, axis=1).mean() > 0.2:
-        if label["posing"]:
+    if not truth["crossed"] and np.linalg.norm(upright - seen, axis=1).mean() > 0.2:
+        if truth["posing"]:
             return None
         parts[1:6] = UNKNOWN
-    if label["pose"] == "fist":
+    if truth["pose"] == "fist":
         parts[0] = UNKNOWN
     return parts
+
+
+def _box_around(landmarks: list[list[float]]) -> Box:
+    (left, top), (right, bottom) = np.min(landmarks, axis=0), np.max(landmarks, axis=0)
+    return float(left), float(top), float(right - left), float(bottom - top)
 
 
 def label(hands: list[TrainingHand], photos: Path, rendered: Path, fits: dict[str, Floats] | None) -> list[Floats | None]:
@@ -90,15 +105,19 @@ def label(hands: list[TrainingHand], photos: Path, rendered: Path, fits: dict[st
 
     fits: pose → (n,) how well a first head finds that it fits each hand; without, only hands that are the only one meant have a label.
     """
-    truth = {entry["file"]: entry for entry in map(json.loads, (rendered / "labels.jsonl").read_text().splitlines())}
+    drawn: dict[str, list[dict[str, Any]]] = {}
+    for source in RENDERS:
+        for line in (rendered / source / "labels.jsonl").read_text(encoding="utf-8").splitlines():
+            entry = json.loads(line)
+            drawn.setdefault(f"{source}/{entry['file']}", []).append(entry)
     rows: dict[str, list[dict[str, str]]] = {}
     for row in csv.DictReader((photos / "labels.csv").read_text(encoding="utf-8").splitlines()):
         rows.setdefault(row["path"], []).append(row)
     labels: list[Floats | None] = [None] * len(hands)
     by_photo: dict[str, list[int]] = {}
     for i, hand in enumerate(hands):
-        if hand.source == RENDERED:
-            labels[i] = rendered_parts(hand, truth[hand.photo])
+        if hand.source in RENDERS:
+            labels[i] = rendered_parts(hand, drawn[hand.photo])
         elif hand.source == "hagrid_crops" or (hand.source == PASTED and hand.origin == "hagrid"):
             labels[i] = parts_of(Path(hand.photo).parent.name)
         elif hand.photo in rows and rows[hand.photo][0]["kind"] == "rest":

@@ -4,7 +4,8 @@ Three steps. *Collect* (collect.py): the finder itself meets the hands of labell
 what its label says. *Train*: small networks by AdamW, seeded; folds of whole photos, sites and renders tell what to expect of unseen ones,
 and calibrate the score by that.
 
-PHOTOS is laid out like ../shared/photos. RENDERED holds pictures and labels.jsonl, as samples/render makes them.
+PHOTOS is laid out like ../shared/photos. RENDERED has the folders hands and groups, each with pictures and labels.jsonl
+as samples/render makes them.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gestures.reading.collect import PASTED, RENDERED, TrainingHand, collect_all
+from gestures.reading.collect import PASTED, RENDERED, RENDERED_GROUPS, RENDERS, TrainingHand, collect_all
 from gestures.reading.features import finger_features
 from gestures.reading.fingers import FINGERS, LETTERS
 from gestures.reading.head import NETWORKS, PARTS, WHOLE, evidence
@@ -32,7 +33,7 @@ LOOKS = 2
 # Hands labelled as at rest that a head which never saw them is so sure of; and so many of them in a photo of "nobody poses".
 DOUBTFUL = 0.7
 MISLABELLED = 3
-# What a hand in a group put together weighs in the calibration.
+# What a hand of groups put together, or rendered, weighs in the calibration.
 PASTED_WEIGHT = 0.1
 
 
@@ -126,7 +127,7 @@ def train(hands: list[TrainingHand], labels: list[Floats | None], epochs: int, s
     weights = (weights / weights.mean())[:, None]
     of_hands = np.array([shape_of(tuple(parts.tolist())) for _, parts in known])
     alike = torch.from_numpy(np.repeat(of_hands, [len(hand.shapes) for hand, _ in known]))
-    in_photos = of_hands[[hand.source != RENDERED for hand, _ in known]]
+    in_photos = of_hands[[hand.source not in RENDERS for hand, _ in known]]
     photographed = np.isin(np.arange(len(table_shapes())) + 1, in_photos)
     asked = ~targets.isnan()
     targets = targets.nan_to_num() * 0.98 + 0.01  # no label is beyond doubt
@@ -153,11 +154,12 @@ def _weight(hand: TrainingHand, parts: Floats) -> float:
     """Rendered hands help photos, and must not outvote them. Finger hearts and circles, which no photo shows, count more; so do hands at
     rest, since those that hold cards or pieces look like both. Posing hands of real groups are few.
     """
-    if hand.source == RENDERED:
+    if hand.source in RENDERS:
         posing, middle, thumb_meets_index, crossed = parts[[0, 3, 6, 7]]
         if crossed == 1 or (thumb_meets_index == 1 and middle == 0):
             return 5.0
-        return 3.5 if posing == 0 else 0.7
+        if hand.source == RENDERED:
+            return 3.5 if posing == 0 else 0.7
     return {"hagrid_crops": 0.6, "groups_events": 2.0}.get(hand.source, 1.0)
 
 
@@ -237,7 +239,7 @@ def unseen(hands: list[TrainingHand], labels: list[Floats | None], pose: str, ep
     """Leave every photographed hand of a pose's shape out of training; return how many there are and the share read right."""
     shape = parts_of(pose)[:8]
     same = [
-        parts is not None and hand.source != RENDERED and np.array_equal(parts[:8], shape, equal_nan=True)
+        parts is not None and hand.source not in RENDERS and np.array_equal(parts[:8], shape, equal_nan=True)
         for hand, parts in zip(hands, labels, strict=True)
     ]
     head = train(hands, [None if left_out else parts for parts, left_out in zip(labels, same, strict=True)], epochs)
@@ -334,9 +336,9 @@ def main(arguments: list[str] | None = None) -> None:
     print("weights of the evidence:", line.round(3))
     _report(hands, labels, scores, right)
     # What a head that never saw a hand is nearly sure of is likelier true than a label by photo, too: it counts as a false alarm above, but
-    # is not taught. HaGRID's hands at rest are labelled one by one.
+    # is not taught. HaGRID's hands at rest are labelled one by one, and of rendered ones we know.
     doubtful = [
-        score > DOUBTFUL and parts is not None and parts[0] == 0 and hand.origin != "hagrid"
+        score > DOUBTFUL and parts is not None and parts[0] == 0 and hand.origin not in ("hagrid", *RENDERS)
         for hand, score, parts in zip(hands, scores, labels, strict=True)
     ]
     print(sum(doubtful), "hands at rest are left out as doubtful")
@@ -353,7 +355,8 @@ def expect(hands: list[TrainingHand], labels: list[Floats | None], epochs: int) 
     """
     raw, right = judged(held_out(hands, labels, epochs), labels)
     columns = scored(hands, raw)
-    weights = np.array([{"groups_events": 3.0, PASTED: PASTED_WEIGHT}.get(hand.source, 1.0) for hand in hands], np.float32)
+    known = {"groups_events": 3.0, PASTED: PASTED_WEIGHT, RENDERED_GROUPS: PASTED_WEIGHT}
+    weights = np.array([known.get(hand.source, 1.0) for hand in hands], np.float32)
     used = ~np.isnan(right) & ~np.isnan(columns).any(axis=1)
     line = calibrate(columns[used], right[used] == 1, weights[used])
     return line, probability(columns, line), right

@@ -14,17 +14,18 @@ AROUND_EYE = 0.035
 
 
 class Person:
-    """Somebody to whose face a hand can be put. gender, race: see Arm."""
+    """Somebody to whose face a hand can be put. gender, race: see Arm. reach: metres to each side beyond which no upper arm is drawn."""
 
-    def __init__(self, gender, race):
+    def __init__(self, gender, race, reach=np.inf):
         self.v = shaped(gender, race)
         faces, corners = faces_of("body")
         middles, face = self.v[faces].mean(1), weight_of(FACE)[faces].min(1) > 0.5
         chin = self.v[faces[face]][..., 1].min()
         bust = (weight_of(BARE)[faces].max(1) < 0.3) & (middles[:, 1] > chin - 0.5)
         collar = chin - 0.07 + 0.6 * np.abs(middles[:, 0])
-        self.skin, self.uv = faces[bust], corners[bust]
-        self.clothed = faces[bust & (middles[:, 1] < collar)]
+        drawn = bust & (np.abs(self.v[faces][..., 0]) < reach).all(1)
+        self.skin, self.uv = faces[drawn], corners[drawn]
+        self.clothed = faces[drawn & (middles[:, 1] < collar)]
         self.face = np.unique(faces[face])
         eyes = [faces_of(f"helper-{side}-eye")[0] for side in "lr"]
         self.eyes, places = np.concatenate(eyes), np.array([self.v[np.unique(eye)].mean(0) for eye in eyes])

@@ -278,6 +278,10 @@ class Placed:
     def _put(self, points):
         return (points - self.origin) @ self.turned.T + self.at
 
+    def move(self, by):
+        """Take it somewhere else, so many metres away."""
+        self.at, self.v, self.marks = self.at + by, self.v + by, self.marks + by
+
     def draw(self, skin, cloth=None, cuff=0.09, length=0.5, loose=1.25, seed=0, painted=False):
         """Put the arm in the scene, with a sleeve of this cloth from `cuff` metres below the wrist on."""
         arm, faces = self.arm, np.ones(len(self.arm.faces), bool)

@@ -13,7 +13,7 @@ import pytest
 from gestures.hands.finder import overlap
 from gestures.hands.search import tiles_at
 from gestures.reading import collect as collecting
-from gestures.reading.collect import PASTED, RENDERED, TrainingHand, collect, collect_all, collect_groups
+from gestures.reading.collect import PASTED, RENDERED_GROUPS, RENDERS, TrainingHand, collect, collect_all, collect_groups
 from gestures.reading.fingers import LETTERS
 from gestures.reading.head import PARTS
 from gestures.reading.label import VARIANTS, label, parts_of, rendered_parts, shape_of, table_shapes
@@ -75,11 +75,11 @@ class TestCollect:
             assert one.picture != other.picture or overlap(one.box, other.box) < 0.5
 
     def test_what_lies_in_the_cache_is_not_collected_again(self, photos, met, tmp_path, monkeypatch):
-        for source in ("hagrid", "hagrid_crops", "rest", "rest_events", "groups_events", "scenes", RENDERED, PASTED):
+        for source in ("hagrid", "hagrid_crops", "rest", "rest_events", "groups_events", "scenes", *RENDERS, PASTED):
             collecting._save(tmp_path / f"{source}.npz", [replace(met[0], source=source)])
         monkeypatch.setattr(collecting, "SearchFinder", None)
         hands = collect_all(photos, photos, tmp_path)
-        assert len(hands) == 8
+        assert len(hands) == 9
         for hand in hands:
             assert (hand.photo, hand.picture, hand.box) == (met[0].photo, met[0].picture, pytest.approx(met[0].box))
             np.testing.assert_array_equal(hand.embeddings, met[0].embeddings)
@@ -125,7 +125,7 @@ class TestRenderedParts:
         landmarks = 100 * hand.shapes[0][:63].reshape(21, 3)[:, :2]
         landmarks[10:] += (0, 100 * off)
         landmarks[9] -= (0, 100 * off)
-        return hand, {**TRUTH, "landmarks": landmarks.tolist()}
+        return hand, [{**TRUTH, "landmarks": landmarks.tolist()}]
 
     def test_a_hand_that_is_seen_as_it_is_teaches_its_parts(self, met):
         parts = rendered_parts(*self.seen(met, 0))
@@ -135,10 +135,21 @@ class TestRenderedParts:
         assert rendered_parts(*self.seen(met, 1)) is None
 
     def test_one_at_rest_is_at_rest_however_it_is_seen(self, met):
-        hand, truth = self.seen(met, 1)
-        parts = rendered_parts(hand, truth | {"posing": 0, "pose": "rest"})
+        hand, (truth,) = self.seen(met, 1)
+        parts = rendered_parts(hand, [truth | {"posing": 0, "pose": "rest"}])
         assert parts[0] == 0
         assert np.isnan(parts[1:6]).all()
+
+    def test_in_a_group_the_hand_is_the_one_that_is_drawn_there(self, met):
+        hand, (there,) = self.seen(met, 0)
+        x, y, width, height = hand.box
+        landmarks = np.array(there["landmarks"])
+        low, high = landmarks.min(axis=0), landmarks.max(axis=0)
+        there = there | {"landmarks": ((landmarks - low) / (high - low) * (width, height) + (x, y)).tolist()}
+        beside = there | {"landmarks": [[x + width, y] for x, y in there["landmarks"]], "posing": 0, "pose": "rest"}
+        of_group = replace(hand, source=RENDERED_GROUPS)
+        assert rendered_parts(of_group, [beside, there])[0] == 1
+        assert rendered_parts(of_group, [beside]) is None
 
 
 def hand_at(x: float, photo: str = "hagrid/peace/a.jpg", source: str = "hagrid") -> TrainingHand:
@@ -148,7 +159,9 @@ def hand_at(x: float, photo: str = "hagrid/peace/a.jpg", source: str = "hagrid")
 class TestLabel:
     def labelled(self, folder: Path, rows: list[str], hands: list[TrainingHand], fits=None, truth=()):
         (folder / "labels.csv").write_text("\n".join([HEADER, *rows]), encoding="utf-8")
-        (folder / "labels.jsonl").write_text("\n".join(map(json.dumps, truth)), encoding="utf-8")
+        for source in RENDERS:
+            (folder / source).mkdir()
+            (folder / source / "labels.jsonl").write_text("\n".join(map(json.dumps, truth)), encoding="utf-8")
         return label(hands, folder, folder, fits and {key: np.array(fits.get(key, [0.0] * len(hands))) for key in pose_table()})
 
     def test_the_hand_that_fits_best_is_the_one_meant(self, tmp_path):
