@@ -158,8 +158,8 @@ def _weight(hand: TrainingHand, parts: Floats) -> float:
         posing, middle, thumb_meets_index, crossed = parts[[0, 3, 6, 7]]
         if crossed == 1 or (thumb_meets_index == 1 and middle == 0):
             return 5.0
-        if hand.source == RENDERED:
-            return 3.5 if posing == 0 else 0.7
+        at_rest, otherwise = (3.5, 0.7) if hand.source == RENDERED else (2.5, 1.0)
+        return at_rest if posing == 0 else otherwise
     return {"hagrid_crops": 0.6, "groups_events": 2.0}.get(hand.source, 1.0)
 
 
