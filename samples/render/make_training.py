@@ -28,6 +28,7 @@ WHERE_AT_FACE = {"knuckles": (50, -65), "back": (40, -75), "side": (60, -45), "p
 BEFORE_SOMEONE = 0.6  # so many of the other hands are held up before somebody, as most are in photos
 COMBOS_A_ROUND = 4
 SIZE = 256
+TINTS = ((1, 0.95, 0.88), (1, 0.82, 0.62), (0.85, 0.92, 1), (1, 1, 1))  # of lights
 SIDEWAYS = 40  # degrees that a thumb must rise or fall in the picture to be up or down
 
 arm_of, person_of = cache(Arm), cache(Person)
@@ -178,13 +179,12 @@ def put_card(along, normal, at, skin):
 
 
 def lights(rng, middle):
-    tints = [(1, 0.95, 0.88), (1, 0.82, 0.62), (0.85, 0.92, 1), (1, 1, 1)]
     scene.sky(rng.uniform(0.06, 0.5), rng.uniform(0.5, 1, 3))
     for k in range(rng.integers(1, 4)):
         angle, far, high = np.radians(rng.normal(0, 60)), rng.uniform(0.9, 1.8), rng.uniform(-0.2, 1.3)
         at = middle + np.array((far * np.sin(angle), -far * np.cos(angle), high))
         power = rng.uniform(6, 22) * (1.6 if k == 0 else 0.6) * far**2
-        scene.light(at, middle, np.exp(rng.uniform(np.log(0.12), np.log(1.2))), power, tints[rng.integers(4)])
+        scene.light(at, middle, np.exp(rng.uniform(np.log(0.12), np.log(1.2))), power, TINTS[rng.integers(len(TINTS))])
     if rng.random() < 0.4:  # from behind
         scene.light((middle[0] + rng.uniform(-0.8, 0.8), 1.0, middle[2] + rng.uniform(0.2, 1.3)), middle, 0.5, rng.uniform(8, 30))
     scene.light((0, 0.2, 2.0), (0, 1.5, 0.2), 1.0, rng.uniform(10, 50))
@@ -232,17 +232,20 @@ def render(key, path, rng):
     settings.view_settings.exposure, settings.cycles.seed = rng.uniform(-0.7, 0.6), int(rng.integers(1_000_000))
     scene.shoot(path, (SIZE, SIZE), int(rng.integers(72, 94)))
     marks = np.array(scene.pixels(hand.marks, (SIZE, SIZE)))
+    return {**label(path.name, hand, pose, key, tone, marks), "view": seen, "turned": [round(yaw), round(pitch), round(roll)]}
+
+
+def label(file, hand, pose, key, tone, marks):
+    """What is known of a hand in a picture. marks: (21, 2), where its landmarks lie there, in pixels."""
     return {
-        "file": path.name,
+        "file": file,
         "pose": name_of(key, pose, marks),
         "extended": pose.extended(),
         "ring": None if pose.ring and not pose.posing else int(pose.ring),  # a pinch is no ring that is shown
         "crossed": int(pose.crossed),
         "apart": pose.apart(),
         "posing": int(pose.posing),
-        "view": seen,
-        "turned": [round(yaw), round(pitch), round(roll)],
-        "side": side,
+        "side": hand.arm.side,
         "tone": tone,
         "landmarks": marks.tolist(),
         "world": np.round(hand.marks - hand.marks.mean(0), 4).tolist(),
@@ -259,12 +262,17 @@ def name_of(key, pose, marks):
     return "combo" if key in COMBOS else "ok" if key == "ok_loose" else key
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(description, count):
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--count", type=int, default=count)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--start", type=int, default=0)
+    return parser
+
+
+def main():
+    parser = arguments(__doc__, count=1000)
     parser.add_argument("--only", help="poses of poses.py, by comma")
     options = parser.parse_args()
     out = options.out.absolute()
