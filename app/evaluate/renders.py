@@ -1,0 +1,65 @@
+"""Labels of rendered hands (samples/render/make_training.py): to measure how hands are read by the skin they have, by the side that they
+show, and by what those at rest do, of which no photo tells.
+
+    python -m app.evaluate.renders OUT --by tone
+    jari evaluate OUT/labels.csv
+
+OUT gets labels.csv beside its labels.jsonl, with a set for each value. Let the pictures be new ones: those that taught the head flatter it.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from app.cli import in_language
+from app.errors import Lang
+from app.evaluate.labels import Kind, Label, LabelledPhoto, require, write_labels
+from app.terminal.words import TerminalError
+from gestures.reading.poses import pose_table
+
+# What pictures can be parted by: fields of labels.jsonl.
+BY = ("kind", "pose", "tone", "view")
+
+
+def labelled(entries: Iterable[Mapping[str, Any]], by: str) -> Iterator[LabelledPhoto]:
+    """Yield the pictures of one hand each, but for combinations of fingers that the pose table does not name.
+
+    entries: lines of labels.jsonl. by: the one of `BY` that tells a picture's set.
+    """
+    for entry in entries:
+        kind: Kind = "posed" if entry["posing"] else "rest"
+        row = pose_table().get(entry["pose"])
+        if kind == "rest":
+            yield LabelledPhoto(entry["file"], f"{by} {entry[by]}", kind)
+        elif row:
+            low, high = np.min(entry["landmarks"], axis=0), np.max(entry["landmarks"], axis=0)
+            numbers = frozenset(reading.number for reading in row.readings)
+            label = Label(entry["pose"], numbers, (*low.tolist(), *(high - low).tolist()))
+            yield LabelledPhoto(entry["file"], f"{by} {entry[by]}", kind, (label,))
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--by", type=click.Choice(BY), default="tone", show_default=True, help="What parts the pictures into sets.")
+@in_language
+def main(folder: Path, by: str, lang: Lang) -> None:
+    """Write labels.csv for the rendered hands in FOLDER."""
+    file = folder / "labels.jsonl"
+    try:
+        photos = list(labelled(map(json.loads, file.read_text(encoding="utf-8").splitlines()), by))
+    except OSError as error:
+        raise TerminalError("labels-unreadable", path=file, reason=error.strerror) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise TerminalError("labels-unreadable", path=file, reason=error) from None
+    if not photos:
+        raise TerminalError("labels-empty", path=file)
+    require(photos, folder)
+    write_labels(photos, folder / "labels.csv")
+
+
+if __name__ == "__main__":
+    main()
