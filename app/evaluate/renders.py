@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
 from app.cli import in_language
 from app.errors import Lang
 from app.evaluate.labels import Kind, Label, LabelledPhoto, require, write_labels
 from app.terminal.words import TerminalError
+from gestures.reading.label import box_around
 from gestures.reading.poses import pose_table
 
 # What pictures can be parted by: fields of labels.jsonl.
@@ -36,9 +36,7 @@ def labelled(entries: Iterable[Mapping[str, Any]], by: str) -> Iterator[Labelled
         if kind == "rest":
             yield LabelledPhoto(entry["file"], f"{by} {entry[by]}", kind)
         elif row:
-            low, high = np.min(entry["landmarks"], axis=0), np.max(entry["landmarks"], axis=0)
-            numbers = frozenset(reading.number for reading in row.readings)
-            label = Label(entry["pose"], numbers, (*low.tolist(), *(high - low).tolist()))
+            label = Label(entry["pose"], frozenset(reading.number for reading in row.readings), box_around(entry["landmarks"]))
             yield LabelledPhoto(entry["file"], f"{by} {entry[by]}", kind, (label,))
 
 
@@ -51,10 +49,8 @@ def main(folder: Path, by: str, lang: Lang) -> None:
     file = folder / "labels.jsonl"
     try:
         photos = list(labelled(map(json.loads, file.read_text(encoding="utf-8").splitlines()), by))
-    except OSError as error:
-        raise TerminalError("labels-unreadable", path=file, reason=error.strerror) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise TerminalError("labels-unreadable", path=file, reason=error) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TerminalError("labels-unreadable", path=file, reason=getattr(error, "strerror", None) or error) from None
     if not photos:
         raise TerminalError("labels-empty", path=file)
     require(photos, folder)

@@ -77,7 +77,7 @@ def rendered_parts(hand: TrainingHand, drawn: list[dict[str, Any]]) -> Floats | 
     """
     truth = drawn[0]
     if hand.source == RENDERED_GROUPS:
-        shared = [overlap(_box_around(one["landmarks"]), hand.box) for one in drawn]
+        shared = [overlap(box_around(one["landmarks"]), hand.box) for one in drawn]
         if max(shared) < LEAST_SHARED:
             return None
         truth = drawn[int(np.argmax(shared))]
@@ -95,7 +95,8 @@ def rendered_parts(hand: TrainingHand, drawn: list[dict[str, Any]]) -> Floats | 
     return parts
 
 
-def _box_around(landmarks: list[list[float]]) -> Box:
+def box_around(landmarks: list[list[float]]) -> Box:
+    """The bounds of a rendered hand's landmarks, as labels.jsonl has them."""
     (left, top), (right, bottom) = np.min(landmarks, axis=0), np.max(landmarks, axis=0)
     return float(left), float(top), float(right - left), float(bottom - top)
 

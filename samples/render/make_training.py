@@ -240,7 +240,7 @@ def label(file, hand, pose, key, tone, marks):
     """What is known of a hand in a picture. marks: (21, 2), where its landmarks lie there, in pixels."""
     return {
         "file": file,
-        "kind": str(key),
+        "kind": key,
         "pose": name_of(key, pose, marks),
         "extended": pose.extended(),
         "ring": None if pose.ring and not pose.posing else int(pose.ring),  # a pinch is no ring that is shown
