@@ -235,13 +235,11 @@ def _why(posed: PosedHand) -> Name:
         return both("why-ring" if row.extended else "why-circle")
     if row.crossed:
         return both("why-crossed")
-    if row.extended is None:
+    if not row.extended:
         return row.name
     names = {letter: both(f"finger.{finger}") for letter, finger in zip(LETTERS, FINGERS, strict=True)}
     open_ones = [names[letter] for letter in LETTERS if letter in row.extended]
     folded = [names[letter] for letter in LETTERS if letter not in row.extended]
-    if not open_ones:
-        return both("why-all-folded")
     spread = {True: both("why-apart"), False: both("why-close"), None: Name("", "")}[row.apart]
     if not folded:
         return both("why-all-open", spread=spread)

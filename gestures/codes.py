@@ -64,29 +64,20 @@ def _together(posed: Sequence[PosedHand], contest: Contest) -> Iterable[Code]:
         if left.state is not State.POSING or right.state is not State.POSING or left.pose is None or right.pose is None:
             continue
         confidence = left.confidence * right.confidence
-        for reading in _two_hand_readings(left.pose, right.pose):
+        for reading in _two_hand_readings(left.pose, right.pose, contest):
             if reading.number in contest.numbers:
                 yield Code(reading.number, reading.strength, confidence, tuple(sorted(pair)), True)
 
 
-def _two_hand_readings(left: str, right: str) -> list[Reading]:
+def _two_hand_readings(left: str, right: str, contest: Contest) -> list[Reading]:
     """Two-hand poses of the table; then sums (5 and 3 for 8) and digits side by side (1 and 2 for 12), which are possible at most."""
     table = pose_table()
-    found = [reading for row in table.values() if sorted(row.parts) == sorted((left, right)) for reading in row.readings]
-    one, other = _digit(left), _digit(right)
-    if one and other is not None:
-        found.append(Reading(int(f"{one}{other}"), "possible"))
-        if other:
-            found.append(Reading(one + other, "possible"))
+    made = [key for key, row in table.items() if sorted(row.parts) == sorted((left, right))]
+    found = [reading for key in made for reading in readings_of(key, contest)]
+    if table[left].readings and table[right].readings:
+        one, other = (table[pose].readings[0].number for pose in (left, right))  # what each usually shows
+        found += [Reading(int(f"{one}{other}"), "possible"), Reading(one + other, "possible")]
     return found
-
-
-def _digit(pose: str) -> int | None:
-    """Return the number that a hand usually shows, 0 for a fist."""
-    row = pose_table()[pose]
-    if row.readings:
-        return row.readings[0].number
-    return 0 if pose == "fist" else None
 
 
 def _merged(found: Iterable[Code]) -> list[Code]:

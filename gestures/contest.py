@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from gestures.errors import InvalidContest, UnknownContest
 from gestures.reading.poses import Name, Strength, pose_table
+from gestures.reading.two_hands import HEART
 from gestures.words import both
 
 Number = Annotated[int, Field(ge=1, le=99, strict=True)]
@@ -116,6 +117,8 @@ def _contest(file: str, data: bytes) -> Contest:
             raise _invalid(file, "lists", "unknown-list", value=key, known=", ".join(lists()))
     for place, own in enumerate(contest.poses, start=1):
         _check_pose(file, f"poses, {place}", own.pose)
+        if not _readable(own.pose):
+            raise _invalid(file, f"poses, {place}, pose", "unreadable-pose", value=own.pose)
         if own.number not in contest.numbers:
             raise _invalid(file, f"poses, {place}, number", "not-on-ballot", value=own.number)
     for place, stage in enumerate(contest.stages, start=1):
@@ -136,6 +139,12 @@ def _check_list(file: str, one: PoseList) -> None:
 def _check_pose(file: str, where: str, pose: str) -> None:
     if pose not in pose_table():
         raise _invalid(file, where, "unknown-pose", value=pose, known=", ".join(pose_table()))
+
+
+def _readable(pose: str) -> bool:
+    """Whether photos tell that hands make it: lists also carry poses that no finger shows, and a fist looks like many a hand at rest."""
+    row = pose_table()[pose]
+    return bool((row.shape and row.readings) or row.parts) or pose == HEART
 
 
 def _toml(file: str, data: bytes) -> dict[str, Any]:

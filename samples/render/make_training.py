@@ -22,12 +22,14 @@ from scipy.spatial.transform import Rotation
 
 SKINS = {"caucasian": ("light", "pale", "tan"), "asian": ("light", "tan", "tan", "brown"), "african": ("brown", "dark", "dark")}
 RARE = ("ily_metal", "thumb_index", "little_finger", "three_mrp", "three3", "finger_heart", "middle_finger", "three_gun", "call", "ok")
-MORE = ("dislike", "ok", "finger_heart", "ok_loose", "zero", "zero", "fist")
-AT_REST = ("rest", "rest", "hold", "hold", "play", "play", "flat", "face", "face", "hands")
+# What a round has besides every pose of PLAIN once: poses that no photo taught once more; those that are mistaken most; and, more than a
+# third of it, hands at rest in all that makes them look like posing ones.
+MORE = (*["like"] * 4, *["dislike"] * 3, "ok", "ok_loose", *["finger_heart"] * 2, *["zero"] * 2)
+AT_REST = (*["rest"] * 3, *["hold"] * 3, *["play"] * 8, *["flat"] * 2, *["face"] * 5, *["hands"] * 3)
+COMBOS_A_ROUND = 3
 # What touches it, and in which direction from the head's middle: degrees to the side and up.
 WHERE_AT_FACE = {"knuckles": (50, -65), "back": (40, -75), "side": (60, -45), "phone": (85, -15), "thumb": (35, -45), "fingers": (75, -5)}
 BEFORE_SOMEONE = 0.6  # so many of the other hands are held up before somebody, as most are in photos
-COMBOS_A_ROUND = 4
 SIZE = 256
 TINTS = ((1, 0.95, 0.88), (1, 0.82, 0.62), (0.85, 0.92, 1), (1, 1, 1))  # of lights
 SIDEWAYS = 40  # degrees that a thumb must rise or fall in the picture to be up or down
@@ -36,7 +38,7 @@ arm_of, person_of = cache(Arm), cache(Person)
 
 
 def keys(rng):
-    """Poses without end, every pose in each round, the rare ones twice."""
+    """Poses without end, round by round, each in an order of its own."""
     while True:
         found = [*PLAIN, *RARE, *MORE, *AT_REST, *rng.choice(COMBOS, COMBOS_A_ROUND, replace=False)]
         yield from rng.permutation(found)

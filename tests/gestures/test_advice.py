@@ -64,8 +64,7 @@ class TestLevel:
             ([("peace", State.UNCLEAR)], "default", Level.UNCLEAR),
             ([(None, State.UNCLEAR)], "default", Level.UNCLEAR),
             ([(None, State.UNCLEAR), ("ok", State.POSING)], "default", Level.REVIEW),
-            ([("fist", State.POSING)], "default", Level.CLEAR),
-            ([("fist", State.POSING), (None, State.UNCLEAR)], "default", Level.UNCLEAR),
+            ([("hand_heart", State.POSING), (None, State.UNCLEAR)], "default", Level.UNCLEAR),
             ([("hand_heart", State.POSING)], "default", Level.CLEAR),
             ([("stop", State.POSING)], "default", Level.REVIEW),  # on no list, but 5 is on the ballot
             ([("stop", State.POSING)], "pilkada-contoh", Level.CLEAR),  # neither
@@ -81,9 +80,12 @@ class TestLevel:
         assert advice_on(posed, contest).level is level
 
     def test_hands_together_do_not_raise_it(self, make_posed):
-        # stop reads 5, which two pairs do not have; nothing that the two hands make together may flag them.
-        posed = [make_posed("stop", x=100, side="right"), make_posed("fist", x=200, side="left")]
-        assert advice_on(posed, "pilkada-contoh").level is Level.CLEAR
+        # Five and three: eight, the only number on this ballot. Who shows it with two hands may as well mean nothing by it.
+        contest = replace(contests()["pilkada-contoh"], numbers=(8,), lists=(), poses=())
+        posed = [make_posed("stop", x=100, side="right"), make_posed("three_mrp", x=200, side="left")]
+        advice = advise(posed, contest, photo(), finder="search")
+        assert [code.hands for code in advice.codes if code.on_ballot] == [(0, 1)]
+        assert advice.level is Level.CLEAR
 
     def test_readings_and_lists_only_of_posing_hands(self, make_posed):
         for state in (State.REST, State.UNCLEAR):
@@ -148,7 +150,7 @@ class TestMessages:
         assert "no guarantee" in advice.messages[0].text.en
 
     def test_a_safe_pose_gets_no_lecture(self, make_posed):
-        assert keys(advice_on([make_posed("fist")])) == ["nothing-found"]
+        assert keys(advice_on([make_posed("hand_heart")])) == ["nothing-found"]
 
     def test_date(self, make_posed):
         taken_at = datetime(2023, 11, 30, 9, 12)
@@ -179,7 +181,6 @@ class TestWhy:
             ),
             ("four", "telunjuk, jari tengah, jari manis, dan kelingking terbuka, jempol terlipat", "thumb folded"),
             ("palm", "kelima jari terbuka dan renggang", "all five fingers open and apart"),
-            ("fist", "semua jari terlipat", "all fingers folded"),
             ("like", "jempol terbuka ke atas, jari lain terlipat", "thumb open and pointing up"),
             ("ok", "ujung jempol dan telunjuk membentuk lingkaran, jari lain terbuka", "ring"),
             ("zero", "jempol dan jari-jari lain membentuk lingkaran", "thumb and fingers in a circle"),

@@ -75,13 +75,10 @@ def both_hands(make_posed, left, right):
         ("peace", "peace", (1, 2, 3, 4), {4}),  # the two-handed two that was argued to be a four
         ("palm", "three", (3, 5, 8), {8}),
         ("palm", "three", (3, 5), set()),
-        ("one", "fist", (1, 10), {10}),
-        ("fist", "one", (1, 10), set()),  # 01
         ("one", "peace", (1, 2, 12, 21), {12}),
         ("peace", "one", (1, 2, 12, 21), {21}),
         ("one", "peace", (1, 2, 3), {3}),
         ("one", "one", (1, 2, 11), {2, 11}),
-        ("fist", "fist", (1, 2), set()),
         ("one", "c_shape", (1, 2), set()),
     ],
 )
@@ -97,6 +94,12 @@ def test_two_hands_together(make_posed, left, right, numbers, together):
 def test_two_thumbs(make_posed):
     found = codes(both_hands(make_posed, "like", "like"), contests()["default"])
     assert found == (Code(1, "official", 0.9, (0, 1), True), Code(2, "possible", pytest.approx(0.81), (0, 1), True))
+
+
+def test_two_thumbs_as_the_contest_says(make_posed):
+    contest = ballot(1, 2, poses=(ContestPose("two_thumbs", 2, "official"),))
+    found = codes(both_hands(make_posed, "like", "like"), contest)
+    assert (2, "official") in {(code.number, code.strength) for code in found}
 
 
 def test_together_never_replaces_a_single_hand(make_posed):

@@ -128,6 +128,10 @@ WRONG = {
     "lists misspelt": (NAME + 'numbers = [1]\nlists = "every"\n', "“lists” must be a list"),
     "unknown pose": (NAME + "numbers = [1]\n" + REST + 'poses = [{ pose = "piss", number = 1, strength = "common" }]', "“piss”"),
     "strength": (NAME + "numbers = [1]\n" + REST + 'poses = [{ pose = "ok", number = 1, strength = "sure" }]', "“poses, 1, strength”"),
+    "a pose that no photo tells": (
+        NAME + "numbers = [1]\n" + REST + 'poses = [{ pose = "fist", number = 1, strength = "official" }]',
+        "“fist”, which cannot be read",
+    ),
     "not on the ballot": (NAME + "numbers = [1]\n" + REST + 'poses = [{ pose = "ok", number = 2, strength = "common" }]', "number 2"),
     "date": (NAME + "numbers = [1]\n" + REST + 'stages = [{ name = { id = "a", en = "b" }, first = "x", last = 2024-01-01 }]', "a date"),
     "dates turned round": (

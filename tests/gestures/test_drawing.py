@@ -53,7 +53,12 @@ def test_a_hand_is_marked_on_any_background(make_posed, shade, lang):
 
 @pytest.mark.parametrize(
     ("pose", "state", "colour"),
-    [("peace", State.POSING, FLAGGED), ("fist", State.POSING, FINE), (None, State.UNCLEAR, UNCLEAR), ("peace", State.UNCLEAR, UNCLEAR)],
+    [
+        ("peace", State.POSING, FLAGGED),
+        ("hand_heart", State.POSING, FINE),
+        (None, State.UNCLEAR, UNCLEAR),
+        ("peace", State.UNCLEAR, UNCLEAR),
+    ],
 )
 def test_each_state_has_its_colour(make_posed, pose, state, colour):
     photo = plain()
@@ -97,7 +102,7 @@ def test_sixty_hands_keep_their_labels_apart(make_posed, monkeypatch):
     monkeypatch.setattr(drawing, "_placed", lambda *args: placed.append(real(*args)) or placed[-1])
     rng = np.random.default_rng(1)
     photo = plain(90, 4000, 3000)
-    poses = [str(pose) for pose in rng.choice(["peace", "one", "three_mrp", "palm", "ok", "fist"], 60)]
+    poses = [str(pose) for pose in rng.choice(["peace", "one", "three_mrp", "palm", "ok", "hand_heart"], 60)]
     posed = [
         make_posed(
             pose, x=200 + 380 * (place % 10) + int(rng.integers(-60, 60)), y=300 + 450 * (place // 10), size=float(rng.integers(40, 140))
@@ -146,7 +151,7 @@ def test_only_flagged_hands_are_blurred(make_posed):
     photo = noisy()
     posed = [
         make_posed("peace", x=100, y=100, size=50),
-        make_posed("fist", x=300, y=100, size=50),
+        make_posed("hand_heart", x=300, y=100, size=50),
         make_posed(None, x=500, y=100, size=50),
         make_posed(None, state=State.UNCLEAR, x=100, y=400, size=50),
     ]
