@@ -20,7 +20,7 @@ def write_files(ledger: Ledger, lang: Lang) -> tuple[Path, ...]:
     rows = partial(ledger.rows, lang)
     try:
         results = _write_results(rows, ledger.folder)
-        return (*write_reports(rows, ledger.folder, lang=lang, batch=ledger.id), results)
+        return (*write_reports(rows, ledger.folder, lang=lang, batch=ledger.id, contest=ledger.contest.name), results)
     except OSError as error:
         raise not_written(ledger.folder, error) from None
 

@@ -67,7 +67,7 @@ class Ledger:
         """Open or make the ledger in `folder`. pictures: whether any pixels are kept; those kept before go if not."""
         self.folder = folder
         self.pictures = pictures
-        self._contest = contest
+        self.contest = contest
         self._settings_key = settings_key(setup)
         self._contest_key = contest_key(contest)
         with self._told():
@@ -219,7 +219,7 @@ class Ledger:
                 self._db.execute(f"DELETE FROM {statement} = ?", old)  # noqa: S608 - our own names
 
     def _advise(self, found: int, findings: dict[str, Any]) -> Level:
-        result = Findings.from_dict(findings).advise(self._contest).to_dict()
+        result = Findings.from_dict(findings).advise(self.contest).to_dict()
         level: Level = result["level"]
         self._db.execute("INSERT INTO advice VALUES (?, ?, ?, ?)", (found, self._contest_key, level, _json(result)))
         return level

@@ -12,6 +12,7 @@ from app.batch.report.summary import Summary
 from app.batch.report.xlsx_report import XlsxReport
 from app.batch.rows import Row, Rows
 from app.errors import Lang
+from gestures.reading.poses import Name
 
 __all__ = ["REPORTS", "content_security_policy", "write_reports"]
 
@@ -37,11 +38,12 @@ class Report(Protocol):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
 
-def write_reports(rows: Rows, folder: Path, *, lang: Lang, batch: str) -> tuple[Path, ...]:
+def write_reports(rows: Rows, folder: Path, *, lang: Lang, batch: str, contest: Name) -> tuple[Path, ...]:
     """Write REPORTS into an existing folder, and return their paths.
 
     lang: that of the tables; the page offers both and begins with this one. batch: an id that stays the same when the same batch is
-    reported again; what a reader notes on the page is kept in the browser under it. Goes over the rows once. Raises OSError where the
+    reported again; what a reader notes on the page is kept in the browser under it. contest: the name of what the advice is for. Goes
+    over the rows once. Raises OSError where the
     folder cannot be written to; reports that were there before are then left as they were.
     """
     making = folder / MAKING
@@ -52,8 +54,8 @@ def write_reports(rows: Rows, folder: Path, *, lang: Lang, batch: str) -> tuple[
     try:
         with ExitStack() as stack:
             reports: list[Report] = [
-                stack.enter_context(HtmlReport(page, lang, batch)),
-                stack.enter_context(XlsxReport(workbook, lang)),
+                stack.enter_context(HtmlReport(page, lang, batch, contest)),
+                stack.enter_context(XlsxReport(workbook, lang, contest)),
                 stack.enter_context(CsvReport(table, lang)),
             ]
             for row in rows():

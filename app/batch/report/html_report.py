@@ -19,9 +19,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from app.batch.report.summary import Summary, ballot_readings, kind
-from app.batch.report.words import contest_name, texts
+from app.batch.report.words import texts
 from app.batch.rows import Row
 from app.errors import Lang
+from gestures.reading.poses import Name
 from gestures.words import LANGUAGES, both
 
 # In this order they make one script.
@@ -40,8 +41,9 @@ OF_PHOTOS = ("two-hands-together", "lists-disagree", "photo-date", "photo-date-s
 class HtmlReport:
     """The page, written as photos come. Hands at rest are counted only, and their crops left out."""
 
-    def __init__(self, path: Path, lang: Lang, batch: str) -> None:
+    def __init__(self, path: Path, lang: Lang, batch: str, contest: Name) -> None:
         self._batch = batch
+        self._contest = contest
         self._photos = 0
         self._left_out = 0
         self._bytes = 0
@@ -73,7 +75,7 @@ class HtmlReport:
         shared = {
             "batch": self._batch,
             "made": datetime.now().astimezone().isoformat(timespec="minutes"),
-            "contest": asdict(contest_name(summary.contest)),
+            "contest": asdict(self._contest),
             "summary": summary.to_dict(),
             "left_out": self._left_out,
             "findings": [json.loads(one) for one in self._findings],

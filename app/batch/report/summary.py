@@ -24,10 +24,9 @@ def ballot_readings(hand: dict[str, Any], result: dict[str, Any]) -> list[dict[s
 class Summary:
     """photos: by level, and "failed". hands: by kind. numbers, poses, lists: hands that show them, by number and key.
 
-    Only hands to review count for numbers, poses and lists, and only lists that advise against the pose. contest: the key of the batch's.
+    Only hands to review count for numbers, poses and lists, and only lists that advise against the pose.
     """
 
-    contest: str = ""
     photos: Counter[str] = field(default_factory=Counter)
     hands: Counter[str] = field(default_factory=Counter)
     numbers: Counter[int] = field(default_factory=Counter)
@@ -39,7 +38,6 @@ class Summary:
         if "error" in result:
             self.photos["failed"] += 1
             return
-        self.contest = result["contest"]
         self.photos[result["level"]] += 1
         for hand in result["hands"]:
             self.hands[kind(hand)] += 1

@@ -13,9 +13,10 @@ from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from app.batch.report.summary import Summary, ballot_readings, kind
-from app.batch.report.words import contest_name, texts
+from app.batch.report.words import texts
 from app.batch.rows import Row
 from app.errors import Lang
+from gestures.reading.poses import Name
 from gestures.words import text
 
 # The last row that a sheet of the format can have (Office Open XML as Excel reads it); what is beyond goes on a further sheet.
@@ -62,9 +63,10 @@ class XlsxReport:
     that looks like a formula or an address stays a name.
     """
 
-    def __init__(self, path: Path, lang: Lang) -> None:
+    def __init__(self, path: Path, lang: Lang, contest: Name) -> None:
         self._texts = texts(lang)
         self._lang = lang
+        self._contest = contest
         # Its own temporary files lie beside the workbook, not where others might read what photos are called.
         self._book = Workbook(
             path, {"constant_memory": True, "tmpdir": str(path.parent), "use_zip64": True, "default_date_format": "yyyy-mm-dd hh:mm"}
@@ -100,7 +102,7 @@ class XlsxReport:
         about.set_column(1, 1, 90)
         lines: list[tuple[str, Cell]] = [
             (self._text("title"), None),
-            (self._text("about.contest"), getattr(contest_name(summary.contest), self._lang)),
+            (self._text("about.contest"), getattr(self._contest, self._lang)),
             (self._text("about.made"), datetime.now().replace(second=0, microsecond=0)),
             *((self._text(f"level.{level}"), summary.photos[level]) for level in ("review", "unclear", "clear", "failed")),
             (self._text("about.guidance"), text("for-guidance", self._lang)),

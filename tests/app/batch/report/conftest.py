@@ -11,8 +11,10 @@ from app.batch.rows import Row
 from gestures import Checker, Limits, open_photo
 from gestures.contest import contests
 from gestures.drawing import encode
+from gestures.reading.poses import Name
 from gestures.reading.reader import Thresholds
 
+CONTEST = Name("Pilkades <Suka> & Maju", "The village election of <Suka> & Maju")
 HOSTILE = (
     "</script><script>window.harmed = 1</script>.jpg",
     "\"'><img src=x onerror='window.harmed = 1'>.jpg",
@@ -57,5 +59,5 @@ def batch(samples) -> list[Row]:
 def reports(batch, tmp_path_factory):
     """The folder with the batch's reports in Bahasa Indonesia."""
     folder = tmp_path_factory.mktemp("reports")
-    write_reports(lambda: iter(batch), folder, lang="id", batch="rapat")
+    write_reports(lambda: iter(batch), folder, lang="id", batch="rapat", contest=CONTEST)
     return folder

@@ -14,6 +14,9 @@ import pytest
 from app.batch.report import REPORTS, content_security_policy, write_reports, xlsx_report
 from app.batch.report.words import texts
 from app.batch.rows import Row
+from gestures.reading.poses import Name
+
+CONTEST = Name("Pilkades <Suka> & Maju", "The village election of <Suka> & Maju")
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,7 @@ class TestCsv:
     def test_names_that_look_like_formulas(self, batch, tmp_path):
         names = ("=1+1.jpg", "+62.jpg", "-a.jpg", "@b.jpg", "\tc.jpg", "biasa.jpg", "\udcff.jpg")
         rows = [Row(batch[-1].result | {"name": name}) for name in names]
-        write_reports(lambda: iter(rows), tmp_path, lang="en", batch="x")
+        write_reports(lambda: iter(rows), tmp_path, lang="en", batch="x", contest=CONTEST)
         with (tmp_path / "report.csv").open(encoding="utf-8-sig", newline="") as file:
             found = [row["name"] for row in csv.DictReader(file)]
         assert found == ["'=1+1.jpg", "'+62.jpg", "'-a.jpg", "'@b.jpg", "'\tc.jpg", "biasa.jpg", "\\udcff.jpg"]
@@ -65,7 +68,7 @@ class TestWorkbook:
     def test_sheets_in_both_languages(self, batch, book, tmp_path):
         assert book.sheetnames == ["Foto", "Tangan", "Tentang"]
         assert [cell.value for cell in book["Tangan"][1]][:5] == ["Foto", "Tangan", "Hasil", "Pose", "Keyakinan"]
-        write_reports(lambda: iter(batch), tmp_path, lang="en", batch="x")
+        write_reports(lambda: iter(batch), tmp_path, lang="en", batch="x", contest=CONTEST)
         english = openpyxl.load_workbook(tmp_path / "report.xlsx")
         assert english.sheetnames == ["Photos", "Hands", "About"]
         assert english["Hands"]["C2"].value == "To review"
@@ -101,7 +104,7 @@ class TestWorkbook:
 
     def test_when_a_photo_was_taken(self, batch, tmp_path):
         rows = [Row(batch[0].result | {"taken_at": when}) for when in ("2023-11-08T09:12:00", "0001-01-01T00:00:00")]
-        write_reports(lambda: iter(rows), tmp_path, lang="id", batch="x")
+        write_reports(lambda: iter(rows), tmp_path, lang="id", batch="x", contest=CONTEST)
         sheet = openpyxl.load_workbook(tmp_path / "report.xlsx")["Foto"]
         assert [sheet[cell].value for cell in ("G2", "G3")] == [datetime(2023, 11, 8, 9, 12), "0001-01-01T00:00:00"]
 
@@ -113,7 +116,7 @@ class TestWorkbook:
     def test_more_rows_than_a_sheet_holds(self, batch, monkeypatch, tmp_path):
         monkeypatch.setattr(xlsx_report, "LAST_ROW", 2)
         rows = [Row(batch[-1].result | {"name": f"{place}.jpg"}) for place in range(5)]
-        write_reports(lambda: iter(rows), tmp_path, lang="id", batch="x")
+        write_reports(lambda: iter(rows), tmp_path, lang="id", batch="x", contest=CONTEST)
         book = openpyxl.load_workbook(tmp_path / "report.xlsx")
         assert [name for name in book.sheetnames if name.startswith("Foto")] == ["Foto", "Foto 2", "Foto 3"]
         found = [[row[0].value for row in book[name].iter_rows(min_row=2)] for name in ("Foto", "Foto 2", "Foto 3")]
@@ -126,10 +129,10 @@ class TestWriting:
             yield batch[0]
             raise OSError(28, "No space left on device")
 
-        write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x")
+        write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x", contest=CONTEST)
         before = {name: (tmp_path / name).read_bytes() for name in REPORTS}
         with pytest.raises(OSError, match="No space left"):
-            write_reports(broken, tmp_path, lang="id", batch="x")
+            write_reports(broken, tmp_path, lang="id", batch="x", contest=CONTEST)
         assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
     @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # the library leaves its own temporary files to the collector
@@ -139,29 +142,32 @@ class TestWriting:
 
         monkeypatch.setattr("xlsxwriter.workbook.ZipFile", full)
         with pytest.raises(OSError, match="No space left"):
-            write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x")
+            write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x", contest=CONTEST)
         gc.collect()
         assert list(tmp_path.iterdir()) == []
 
     def test_what_a_killed_run_left_is_cleared(self, batch, tmp_path):
         (tmp_path / ".reports").mkdir()
         (tmp_path / ".reports" / "report.html").write_text("half")
-        paths = write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x")
+        paths = write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x", contest=CONTEST)
         assert [path.name for path in paths] == list(REPORTS)
         assert sorted(file.name for file in tmp_path.iterdir()) == sorted(REPORTS)
 
-    def test_a_batch_without_photos(self, tmp_path):
-        write_reports(lambda: iter(()), tmp_path, lang="id", batch="x")
+    @pytest.mark.parametrize("failed", [0, 1])
+    def test_a_batch_of_which_nothing_could_be_checked(self, batch, failed, tmp_path):
+        write_reports(lambda: iter(batch[-1:] * failed), tmp_path, lang="id", batch="x", contest=CONTEST)
         assert all((tmp_path / name).stat().st_size for name in REPORTS)
+        assert openpyxl.load_workbook(tmp_path / "report.xlsx")["Tentang"]["B2"].value == CONTEST.id
+        assert "Maju" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
     def test_memory_does_not_grow_with_the_batch(self, batch, tmp_path):
         def many():
             for place in range(150):
                 yield Row(batch[0].result | {"name": f"{place}.jpg"}, batch[0].crops, bytes(100_000))
 
-        write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x")  # loads what is loaded once
+        write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x", contest=CONTEST)  # loads what is loaded once
         tracemalloc.start()
-        write_reports(many, tmp_path, lang="id", batch="x")
+        write_reports(many, tmp_path, lang="id", batch="x", contest=CONTEST)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert (tmp_path / "report.html").stat().st_size > 20e6
@@ -211,7 +217,7 @@ class TestPageFile:
 
     def test_a_page_that_would_grow_too_large(self, batch, monkeypatch, tmp_path):
         monkeypatch.setattr("app.batch.report.html_report.MOST_BYTES", 10_000)
-        write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x")
+        write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x", contest=CONTEST)
         page = (tmp_path / "report.html").read_text(encoding="utf-8")
         assert page.count('class="photo"') == 1
         assert '"left_out":6' in page
