@@ -116,7 +116,7 @@ def test_from_the_choice_to_the_deletion(open_page, photos, complaints, size):
         assert download.value.suggested_filename.endswith(ending)
 
     page.get_by_role("button", name="English").click()
-    assert page.get_by_role("heading", level=1).inner_text() == "16 photos have been checked"
+    assert page.get_by_role("heading", level=1).inner_text() == "Photos checked: 16"
     page.get_by_role("button", name="Delete now").click()
     page.keyboard.press("Escape")
     assert page.locator("#done").is_visible()
@@ -165,7 +165,7 @@ def test_dropping_and_the_way_from_the_page_for_one_photo(open_page, address):
             document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
         }"""
     )
-    page.wait_for_selector("#chosen-count:text-matches('^1 files chosen')")
+    page.wait_for_selector("#chosen-count:text-matches('^Files chosen: 1,')")
     page.get_by_role("link", name="Check a single photo").click()
     page.get_by_role("link", name="Many photos at once").click()
     page.wait_for_selector("body[data-ready]")

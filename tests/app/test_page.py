@@ -310,6 +310,17 @@ class TestLanguage:
         assert page.title() == "Jari Netral: check hand poses before you post a photo"
 
 
+def test_a_browser_that_keeps_nothing(page, peace):
+    page.add_init_script("Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('', 'SecurityError') } })")
+    page.reload()
+    page.get_by_role("button", name="English").click()
+    assert page.locator("html").get_attribute("lang") == "en"
+    page.locator("#theme").click()
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+    choose(page, peace)
+    result(page)
+
+
 class TestKeyboard:
     def test_from_the_start_to_a_hand_and_home(self, page):
         def tab_to(matches):

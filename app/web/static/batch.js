@@ -79,8 +79,7 @@ function progress() {
 
 function remaining(seconds) {
   if (seconds === null || state.state !== "running") return "";
-  if (seconds < 90) return text("batch.remaining.seconds", { count: number(seconds) });
-  return text("batch.remaining.minutes", { count: number(seconds / 60) });
+  return text("batch.remaining", { time: duration(seconds) });
 }
 
 function tally(level) {
@@ -124,7 +123,7 @@ async function begin() {
       share = part;
       tellProgress();
     };
-    const options = { contest: $("contest").value || "default", language, crops: $("crops").checked, signal: running.signal, sent };
+    const options = { contest: $("contest").value, language, crops: $("crops").checked, signal: running.signal, sent };
     const made = await sendBatch(chosen, options);
     share = null;
     chosen = [];

@@ -1,5 +1,7 @@
 // The page's words, from texts.id.json and texts.en.json, and whatever else depends on the language.
 
+import { keep, recalled } from "./memory.js";
+
 export const LANGUAGES = ["id", "en"];
 
 const catalogues = Object.fromEntries(
@@ -8,7 +10,7 @@ const catalogues = Object.fromEntries(
   ),
 );
 
-const asked = [new URLSearchParams(location.search).get("lang"), localStorage.getItem("language")];
+const asked = [new URLSearchParams(location.search).get("lang"), recalled("language")];
 export let language = asked.find((one) => LANGUAGES.includes(one)) ?? "id";
 
 /** The text of a key in the current language, with its {placeholders} filled in. */
@@ -21,9 +23,11 @@ export function number(value, digits = 0) {
   return value.toLocaleString(language, { maximumFractionDigits: digits });
 }
 
-/** Seconds in whole hours or minutes. */
+/** Seconds as a time in words: "24 hours", "1 minute". */
 export function duration(seconds) {
-  return seconds >= 3600 ? text("batch.time.hours", { count: number(seconds / 3600, 1) }) : text("batch.time.minutes", { count: number(seconds / 60, 1) });
+  const [size, unit] = seconds < 90 ? [1, "second"] : seconds < 3600 ? [60, "minute"] : [3600, "hour"];
+  const maximumFractionDigits = unit === "hour" ? 1 : 0;
+  return (seconds / size).toLocaleString(language, { style: "unit", unit, unitDisplay: "long", maximumFractionDigits });
 }
 
 /** "1, 2, or 3" in the current language. */
@@ -34,7 +38,7 @@ export function either(values) {
 /** Switch the language, and put the words of everything that carries data-text or data-label into it. */
 export function speak(next) {
   language = next;
-  localStorage.setItem("language", next);
+  keep("language", next);
   document.documentElement.lang = next;
   for (const element of document.querySelectorAll("[data-text]")) element.textContent = text(element.dataset.text);
   for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", text(element.dataset.label));
