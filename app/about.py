@@ -1,4 +1,4 @@
-"""What is running: versions, and the hashes of what reads the hands."""
+"""What is running: versions, and the hashes of what finds and reads the hands."""
 
 import hashlib
 import platform
@@ -29,6 +29,7 @@ def model_sha256(path: Path | None) -> str | None:
 
 
 @cache
-def head_sha256() -> str:
-    """Return the reading head's hash."""
-    return hashlib.sha256((files("gestures") / "reading" / "head.npz").read_bytes()).hexdigest()
+def own_sha256() -> dict[str, str]:
+    """Return the hashes of the networks that we made: the one that reads hands, and the one that says where to look for them."""
+    own = {"head_sha256": "reading/head.npz", "proposals_sha256": "hands/proposals.tflite"}
+    return {name: hashlib.sha256((files("gestures") / file).read_bytes()).hexdigest() for name, file in own.items()}

@@ -5,13 +5,14 @@ import re
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
-from app.about import head_sha256
+from app.about import own_sha256
 from gestures.hands.bundle import SHA256
 
 PROJECT = "jari-netral"
 MODELS = (
     ("hand_landmarker.task (MediaPipe, Google)", "float16/1", "Apache-2.0", SHA256),
-    ("head.npz (Jari Netral)", "", "Apache-2.0", head_sha256()),
+    ("head.npz (Jari Netral)", "", "Apache-2.0", own_sha256()["head_sha256"]),
+    ("proposals.tflite (Jari Netral)", "", "Apache-2.0", own_sha256()["proposals_sha256"]),
 )
 
 

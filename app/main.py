@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from app import web
-from app.about import head_sha256, model_sha256, versions
+from app.about import model_sha256, own_sha256, versions
 from app.api import batches, checks, health, metrics, privacy, tables
 from app.api.problems import add_handlers
 from app.api.service import Service
@@ -120,7 +120,7 @@ def _facts(service: Service) -> dict[str, object]:
     return {
         "versions": versions(),
         "model_sha256": model_sha256(settings.model),
-        "head_sha256": head_sha256(),
+        **own_sha256(),
         "finder": settings.finder,
         "contest": service.contest.key,
         "workers": settings.workers,

@@ -10,7 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from app.about import head_sha256, model_sha256, versions
+from app.about import model_sha256, own_sha256, versions
 from app.batch.jobs import Batches
 from app.errors import BatchRefused
 from app.settings import Settings
@@ -53,7 +53,8 @@ class Metrics:
         self._hands = Histogram("jari_hands_per_photo", "Hands found in a photo.", buckets=HANDS, registry=registry)
         Info("jari_build", "What is running.", registry=registry).info(
             {name.replace("-", "_"): number for name, number in versions().items()}
-            | {"model_sha256": model_sha256(settings.model) or "unusable", "head_sha256": head_sha256(), "finder": settings.finder}
+            | own_sha256()
+            | {"model_sha256": model_sha256(settings.model) or "unusable", "finder": settings.finder}
         )
 
     def answered(self, request: Answered, seconds: float) -> None:

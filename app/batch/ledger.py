@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, get_args
 
+from app.about import own_sha256
 from app.batch.pictures import Found
 from app.batch.rows import Row
 from app.batch.sources import shown
@@ -251,16 +252,14 @@ def not_written(folder: Path, error: OSError) -> TerminalError:
 
 def settings_key(setup: CheckerSetup) -> bytes:
     """Return what all that decides which hands are found, and how they are read, comes to."""
-    reading = files("gestures.reading")
     parts: dict[str, Any] = {
         "version": version("jari-netral"),
         "finder": setup.finder,
         "limits": asdict(setup.limits),
         "thresholds": asdict(setup.thresholds),
         "model": bundle.SHA256,  # no other is accepted
-        "head": hashlib.sha256((reading / "head.npz").read_bytes()).hexdigest(),
-        "poses": hashlib.sha256((reading / "poses.toml").read_bytes()).hexdigest(),
-        "proposals": hashlib.sha256((files("gestures.hands") / "proposals.tflite").read_bytes()).hexdigest(),
+        **own_sha256(),
+        "poses": hashlib.sha256((files("gestures.reading") / "poses.toml").read_bytes()).hexdigest(),
     }
     return _key(parts)
 

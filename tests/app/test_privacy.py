@@ -137,7 +137,7 @@ class TestFigures:
 
     def test_labels_are_of_known_sets(self, told):
         labels = {name for block in re.findall(r"{(.*?)}", told[1]) for name in re.findall(r'(\w+)="', block)}
-        build = {name.replace("-", "_") for name in PACKAGES} | {"python", "model_sha256", "head_sha256", "finder"}
+        build = {name.replace("-", "_") for name in PACKAGES} | {"python", "model_sha256", "head_sha256", "proposals_sha256", "finder"}
         assert labels - build <= {"method", "route", "status", "type", "key", "level", "step", "reason", "le", "state", "outcome"}
 
     def test_a_method_of_ones_own_makes_no_series(self, client):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from gestures import FinderError, Limits, ModelError, Photo, open_photo
+from gestures import FinderError, Limits, ModelError, Photo, error_text, open_photo
 from gestures.hands.bundle import load_bundle
 from gestures.hands.finder import Hand
 from gestures.hands.landmarker import LandmarkerFinder
@@ -250,7 +250,8 @@ def test_a_network_that_fails_raises_rather_than_finds_nothing(search: SearchFin
 def test_bundle_must_be_the_official_one(tmp_path: Path) -> None:
     other = tmp_path / "hand_landmarker.task"
     other.write_bytes(b"not a model")
-    with pytest.raises(ModelError, match="SHA-256"):
+    with pytest.raises(ModelError, match="SHA-256") as caught:
         load_bundle(other)
+    assert "bukan milik" in error_text(caught.value, "id")[1]
     with pytest.raises(ModelError):
         load_bundle(tmp_path / "missing.task")
