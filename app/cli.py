@@ -9,7 +9,7 @@ from functools import wraps
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -73,6 +73,8 @@ def in_language(command: Callable[..., None]) -> Callable[..., None]:
             from app.terminal.words import TerminalError, problem
             from gestures import GesturesError
 
+            if isinstance(error, OSError) and error.filename:  # of a file or folder that was given
+                error = TerminalError("place-unusable", path=error.filename, reason=error.strerror)
             if not isinstance(error, GesturesError | ServiceError | TerminalError):
                 raise
             said = problem(error, lang)
@@ -288,7 +290,10 @@ def licences(sbom: Path | None, lang: "Lang") -> None:
     from app.terminal.words import word
 
     if sbom:
-        complete_sbom(sbom)
+        try:
+            complete_sbom(sbom)
+        except (ValueError, KeyError, TypeError):
+            raise click.BadParameter(f"{sbom} is no CycloneDX file in JSON.", param_hint="--sbom") from None
         return
 
     _print_table([word(key, lang) for key in ("name", "version", "licence")], in_use())
@@ -400,14 +405,18 @@ def evaluate(
 @click.option("--most", metavar="MP", type=click.FloatRange(min=0.3), default=50.0, show_default=True, help="Leave out larger scenes.")
 @click.option("--photos", metavar="N", type=click.IntRange(min=1), default=2000, show_default=True, help="How many endurance checks.")
 @click.option("--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True, help="Another gives other scenes.")
-@click.option("--json", "json_file", metavar="FILE", type=click.Path(path_type=Path), help="Write the figures to FILE too.")
+@click.option(
+    "--json", "json_file", metavar="FILE", type=click.File("w", "utf-8", lazy=False, atomic=True), help="Write the figures to FILE too."
+)
 @click.option(
     "--markdown",
     metavar="FILE",
-    type=click.Path(path_type=Path, exists=True),
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Renew the tables of FILE, such as docs/performance.md.",
 )
-def bench(parts: tuple[str, ...], rounds: int, most: float, photos: int, seed: int, json_file: Path | None, markdown: Path | None) -> None:
+def bench(
+    parts: tuple[str, ...], rounds: int, most: float, photos: int, seed: int, json_file: IO[str] | None, markdown: Path | None
+) -> None:
     """Measure speed, memory and recall, on scenes composed of our samples and, where it is there, of ../shared.
 
     Ratios are of the whole check to opening the photo and one detection by MediaPipe, taking turns in one run. Times differ
@@ -415,17 +424,22 @@ def bench(parts: tuple[str, ...], rounds: int, most: float, photos: int, seed: i
     """
     import json
 
-    from app.bench.report import text, write_markdown
+    from app.bench.report import surroundings, text, write_markdown
     from app.bench.run import run
 
     def say(what: str) -> None:
         click.echo(what, err=True)
 
+    if markdown:
+        try:
+            surroundings(markdown)
+        except ValueError as error:  # told before the minutes that measuring takes
+            raise click.BadParameter(str(error), param_hint="--markdown") from None
     chosen = parts or ("timing", "workers", "recall")
     report = run(chosen, rounds=rounds, most_megapixels=most, photos=photos, seed=seed, say=say)
     click.echo(text(report))
     if json_file:
-        json_file.write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
+        json_file.write(json.dumps(report.to_dict(), indent=1) + "\n")
     if markdown:
         write_markdown(report, markdown)
 

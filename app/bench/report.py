@@ -121,11 +121,16 @@ def markdown(report: Report) -> str:
     return "\n\n".join(parts)
 
 
-def write_markdown(report: Report, file: Path) -> None:
-    """Put the tables between the two marks of a Markdown file, in place of those before. Raises ValueError where the marks are missing."""
-    text = file.read_text(encoding="utf-8")
-    before, start, rest = text.partition(START)
+def surroundings(file: Path) -> tuple[str, str]:
+    """What a Markdown file has before its tables and after them. Raises ValueError where the two marks around them are missing."""
+    before, _, rest = file.read_text(encoding="utf-8").partition(START)
     _, end, after = rest.partition(END)
     if not end:
         raise ValueError(f"{file} lacks the marks {START} and {END}")
-    file.write_text(f"{before}{start}\n\n{markdown(report)}\n\n{end}{after}", encoding="utf-8")
+    return before, after
+
+
+def write_markdown(report: Report, file: Path) -> None:
+    """Put the tables between the two marks of a Markdown file, in place of those before. Raises ValueError where the marks are missing."""
+    before, after = surroundings(file)
+    file.write_text(f"{before}{START}\n\n{markdown(report)}\n\n{END}{after}", encoding="utf-8")

@@ -5,8 +5,6 @@ from collections.abc import Callable, Collection
 from app.bench import memory, recall, timing
 from app.bench.report import Report, new_report
 
-PARTS = ("timing", "workers", "recall", "endurance")
-
 RECALL_SCENES = {12: 4, 24: 2, 50: 1}  # by megapixels
 
 

@@ -301,6 +301,16 @@ def test_wrong_usage_has_status_2(posing):
     assert (ran.returncode, "Traceback" in ran.stderr) == (2, False)
 
 
+@pytest.mark.parametrize("written", [None, "no JSON", "[]", "{}"])
+def test_a_wrong_bill_of_materials_is_told(written, tmp_path):
+    file = tmp_path / "sbom.json"
+    if written is not None:
+        file.write_text(written)
+    result = jari("licences", "--sbom", file)
+    assert (result.exit_code, isinstance(result.exception, SystemExit)) == (2, True)
+    assert "sbom.json" in result.output
+
+
 def test_a_wrong_setting_is_named(posing):
     ran = subprocess.run([*JARI, "check", posing], capture_output=True, text=True, env=os.environ | {"JARI_MAX_BYTES": "lots"}, timeout=60)
     assert (ran.returncode, "JARI_MAX_BYTES" in ran.stderr, "Traceback" in ran.stderr) == (2, True, False)

@@ -1,6 +1,7 @@
 """The benchmark runs for real, on its smallest scene, and its own arithmetic is right."""
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,16 @@ def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="lacks the marks"):
         write_markdown(Report("a machine", "2026-01-01"), page)
     assert page.read_text(encoding="utf-8") == "Mine"
+
+
+@pytest.mark.parametrize(("option", "file"), [("--markdown", "page.md"), ("--json", "nowhere/figures.json")])
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path: Path, option: str, file: str) -> None:
+    (tmp_path / "page.md").write_text("Mine", encoding="utf-8")
+    started = time.monotonic()
+    result = CliRunner().invoke(cli, ["bench", option, str(tmp_path / file)])
+    assert (result.exit_code, isinstance(result.exception, SystemExit)) == (2, True)
+    assert file in result.output
+    assert time.monotonic() - started < 5
 
 
 def test_markdown_without_figures_says_where_and_when() -> None:
