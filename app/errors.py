@@ -4,6 +4,7 @@
     ├── QueueFull        more photos wait than may wait
     │   └── BatchQueueFull   more batches are unfinished than may be
     ├── CheckTimeout     a photo took too long
+    ├── OutOfMemory      a photo took more memory than a check may take
     ├── WorkerLost       the process that checked a photo ended before it was done
     ├── NotReady         the self-check has not passed
     ├── TooManyRequests  a key is used more often than it may be
@@ -117,28 +118,24 @@ class TooManyRequests(ServiceError):
         return cls(seconds=max(1, math.ceil(wait_s)))
 
 
-class ArchiveRefused(ServiceError):
-    """An archive of photos, or an entry in it, that is not opened; each instance has the type of its row in problems.toml."""
+class _OneOfMany(ServiceError):
+    """An error whose instances each have the type of their row in problems.toml."""
 
     def __init__(self, kind: str, **params: object) -> None:
         super().__init__(**params)
         self.type = kind
 
 
-class BatchRefused(ServiceError):
-    """A batch that is not there, not done, or too large; each instance has the type of its row in problems.toml."""
-
-    def __init__(self, kind: str, **params: object) -> None:
-        super().__init__(**params)
-        self.type = kind
+class ArchiveRefused(_OneOfMany):
+    """An archive of photos, or an entry in it, that is not opened."""
 
 
-class RequestError(ServiceError):
-    """What HTTP itself finds wrong; each instance has the type of its row in problems.toml."""
+class BatchRefused(_OneOfMany):
+    """A batch that is not there, not done, or too large."""
 
-    def __init__(self, kind: str, **params: object) -> None:
-        super().__init__(**params)
-        self.type = kind
+
+class RequestError(_OneOfMany):
+    """What HTTP itself finds wrong."""
 
 
 def status_of(error: GesturesError | ServiceError) -> int:

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.keys import Key, parse_keys
 from gestures import FinderName, Limits, Thresholds
+from gestures.photo import MOST_PIXELS
 
 PREFIX = "JARI_"
 
@@ -64,7 +65,9 @@ class Settings(BaseSettings):
         default=1536, ge=0, description="MiB that a worker may allocate; a photo that needs more is refused. 0: no limit. Linux only."
     )
     max_bytes: int = Field(default=Limits().bytes, ge=1, description="Most bytes of a photo.")
-    max_pixels: int = Field(default=Limits().pixels, ge=1, description="Most pixels of a photo, looked at before it is decoded.")
+    max_pixels: int = Field(
+        default=Limits().pixels, ge=1, le=MOST_PIXELS, description="Most pixels of a photo, looked at before it is decoded."
+    )
     max_side: int = Field(default=Limits().side, ge=1, description="Most pixels along one side of a photo.")
     spool: Annotated[Path | None, NoDecode] = Field(
         default_factory=_spool,

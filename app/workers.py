@@ -17,7 +17,7 @@ import time
 from collections import Counter, deque
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -80,6 +80,7 @@ class Job:
         opened = time.perf_counter()
         advice = checker.check_photo(photo, name=self.name, contest=self.contest)
         checked = time.perf_counter()
+        advice = replace(advice, elapsed_ms=1000 * (checked - began))
         seconds = {"decode": opened - began, "check": checked - opened}
         picture = None
         if self.copy:

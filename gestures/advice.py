@@ -18,7 +18,7 @@ from gestures.reading.poses import Name, Reading, pose_table
 from gestures.reading.two_hands import HEART
 from gestures.words import both, joined, long_date, text
 
-__all__ = ["Advice", "AdvisedHand", "Level", "ListStance", "Message", "advise", "error_text", "text"]
+__all__ = ["Advice", "AdvisedHand", "Level", "ListStance", "Message", "advise", "clipped_box", "error_text", "is_flagged"]
 
 # A group may show many poses, and many lists may carry one; all stand beside their hands, the messages name the first few.
 POSES_NAMED = 3
@@ -58,7 +58,7 @@ class ListStance:
 class AdvisedHand:
     """A hand with all that is said of it. `readings` and `lists` are empty unless the hand's state is "posing".
 
-    flagged: the hand is one to review: its pose may be read as a number on the ballot, or stands on a list as one to avoid.
+    flagged: the hand is one to review (see `is_flagged`).
     person: a number, from 0 within the photo, that it shares with the other hand of probably the same person; None where none is known.
     """
 
@@ -183,6 +183,12 @@ def advise(posed: Sequence[PosedHand], contest: Contest, photo: Frame, *, finder
     )
 
 
+def is_flagged(pose: str, contest: Contest) -> bool:
+    """Whether a hand with this pose is one to review: it may be read as a number on the ballot, or stands on a list as one to avoid."""
+    on_ballot = any(reading.number in contest.numbers for reading in readings_of(pose, contest))
+    return on_ballot or any(stance.stance == "avoid" for stance in _stances(pose, contest))
+
+
 def clipped_box(hand: Hand, width: int, height: int) -> tuple[int, int, int, int]:
     """Return x, y, width, height of the part of a hand's box that lies in the photo, in whole pixels, at least one."""
     x, y, w, h = hand.box
@@ -210,10 +216,8 @@ def _rounded(probability: float) -> float:
 def _advised(posed: PosedHand, contest: Contest) -> AdvisedHand:
     if posed.state is not State.POSING or posed.pose is None:
         return AdvisedHand(posed, (), (), _why(posed))
-    readings = readings_of(posed.pose, contest)
     stances = tuple(_stances(posed.pose, contest))
-    flagged = any(reading.number in contest.numbers for reading in readings) or any(one.stance == "avoid" for one in stances)
-    return AdvisedHand(posed, readings, stances, _why(posed), flagged)
+    return AdvisedHand(posed, readings_of(posed.pose, contest), stances, _why(posed), is_flagged(posed.pose, contest))
 
 
 def _stances(pose: str, contest: Contest) -> Iterable[ListStance]:

@@ -40,6 +40,10 @@ COARSE = 25
 _STRIP = 256
 
 
+# Pillow opens no photo of more pixels, whatever the limit.
+MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a photo may be at most and at least. Pixels are checked before anything is decoded."""
@@ -99,8 +103,8 @@ def open_photo(data: bytes, limits: Limits = Limits()) -> Photo:
         except (PhotoError, MemoryError):
             raise
         except Image.DecompressionBombError:
-            # Pillow refuses such a size while opening, before we can ask for it; this is what it allows at most.
-            raise PhotoTooLarge(what="pixels", size=2 * (Image.MAX_IMAGE_PIXELS or 0), limit=limits.pixels) from None
+            # Pillow refuses such a size while opening, before we can ask for it.
+            raise PhotoTooLarge(what="pixels", size=MOST_PIXELS, limit=min(limits.pixels, MOST_PIXELS)) from None
         except Exception as error:  # decoders raise every kind: OSError, SyntaxError, ValueError, struct.error, zlib.error, …
             raise (DamagedPhoto if _is_known(data) else UnsupportedPhoto) from error
     if orientation in _UPRIGHT:

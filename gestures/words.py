@@ -41,7 +41,7 @@ def both(key: str, **params: object) -> Name:
 
 
 def joined(items: Sequence[Name | str]) -> Name:
-    """Return "A, B, and C" in both languages."""
+    """Return "A, B, dan C" and "A, B and C"."""
     return Name(id=_joined(items, "id"), en=_joined(items, "en"))
 
 

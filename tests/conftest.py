@@ -1,6 +1,7 @@
 """What several tests share. Photos of others are never part of the project: tests that want them look beside the repository."""
 
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable
@@ -16,6 +17,16 @@ os.environ["JARI_SPOOL"] = "off"
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Beginnings of words that would make a finding out of advice, or would excuse or promise.
+ACCUSING = {
+    "id": r"melanggar|pelanggar|langgar|terbukti|pelaku|dugaan|diduga|menduga|terduga|terindikasi|indikasi|bersalah|kesalahan|sanksi|hukum|"
+    r"larang|dilarang|terlarang|tersangka|tuduh|dituduh|curang|kecurangan|ilegal|bukti|tertangkap|pidana|wajib|SKB|"
+    r"pasti aman|dijamin|tidak masalah|bebas dari",
+    "en": r"violat|guilt|offen[cds]|proven|proof|prove|suspect|accus|culprit|perpetrat|breach|illegal|unlawful|forbid|forbidden|prohibit|"
+    r"banned|punish|sanction|misconduct|infring|penalt|caught|crime|criminal|evidence|"
+    r"guaranteed|certainly safe|is innocent|no problem",
+}
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -23,6 +34,12 @@ ROOT = Path(__file__).resolve().parent.parent
 def root() -> Path:
     """The repository."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def accusing() -> dict[str, re.Pattern[str]]:
+    """What none of our words may match, by language."""
+    return {lang: re.compile(rf"\b(?:{words})", re.IGNORECASE) for lang, words in ACCUSING.items()}
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,8 @@ from statistics import median
 from typing import Any, Literal
 
 from app.evaluate.labels import Label, LabelledPhoto
-from gestures import Contest, lists, pose_table
+from gestures import Contest, pose_table
+from gestures.advice import is_flagged
 from gestures.codes import readings_of
 from gestures.hands.finder import Box
 
@@ -414,7 +415,7 @@ def trade_off(outcomes: Sequence[Outcome], contest: Contest, steps: int = 50) ->
 
     poses = {str(hand["best_pose"]) for hand in hands}
     number = {pose: _number(pose, contest) for pose in poses}
-    flagged = {pose for pose in poses if _is_flagged(pose, contest)}
+    flagged = {pose for pose in poses if is_flagged(pose, contest)}
     groups = [outcome for outcome in outcomes if outcome.photo.kind == "group"]
     # The score from which on each labelled hand would be read right, each photo be flagged, each hand be one too many.
     posing = [
@@ -490,12 +491,6 @@ def _confidence(hand: Hand) -> float:
 def _number(pose: str, contest: Contest) -> int | None:
     readings = readings_of(pose, contest)
     return readings[0].number if readings else None
-
-
-def _is_flagged(pose: str, contest: Contest) -> bool:
-    """Tell whether a photo is to be reviewed for this pose, as `gestures.advice` decides it."""
-    on_ballot = any(reading.number in contest.numbers for reading in readings_of(pose, contest))
-    return on_ballot or any(pose in lists()[key].avoid for key in contest.lists)
 
 
 def _rate(hits: Iterable[bool]) -> Rate:

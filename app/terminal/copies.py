@@ -18,7 +18,7 @@ class Copies:
         photos = [source for source in sources if source.trouble is None]
         originals = {real for source in photos if source.path for real in (_place(source.path), Path(os.path.realpath(source.path)))}
         taken: set[Path] = set()
-        for source in photos:
+        for source in dict.fromkeys(photos):  # one that is named twice has one copy
             number, path = 1, folder / source.copy.parent / f"{source.copy.stem}.jpg"
             while path in taken:
                 number += 1

@@ -28,7 +28,7 @@ class _ErrorWords:
 
 
 class TerminalError(Exception):
-    """What only a terminal meets: missing files, unwritable folders. `type` is a key of words.toml's errors."""
+    """What is wrong with files and folders that were given, or with the machine. `type` is a key of words.toml's errors."""
 
     def __init__(self, type_: str, **params: object) -> None:
         super().__init__(type_, params)

@@ -51,7 +51,7 @@ class LandmarkerFinder:
                 landmarks=landmarks,
                 world=np.array([[p.x, p.y, p.z] for p in world], np.float32),
                 side="right" if sides[0].category_name == "Right" else "left",
-                presence=float(sides[0].score),
+                presence=float(sides[0].score),  # MediaPipe tells how sure it is of the side, not of the hand
                 share=float(np.ptp(landmarks[:, :2], axis=0).max()) / max(photo.width, photo.height),
             )
             for landmarks, world, sides in zip(found, result.hand_world_landmarks, result.handedness, strict=True)

@@ -69,8 +69,8 @@ def shape_of(parts: tuple[float, ...]) -> int:
 
 
 def rendered_parts(hand: TrainingHand, drawn: list[dict[str, Any]]) -> Floats | None:
-    """The same for a rendered hand, from the truth that it was made of: drawn, what labels.jsonl says of each hand in the picture. None
-    where the finder met something else, or the network does not see that truth.
+    """Return what `parts_of` does, (9,) float32, for a rendered hand, from the truth that it was made of: drawn, what labels.jsonl says of
+    each hand in the picture. None where the finder met something else, or the network does not see that truth.
 
     A posing hand whose landmarks lie, on average, farther off than a fifth of its palm teaches nothing that holds for photos; but finger
     hearts, which no photo shows, are seldom seen better. One at rest is at rest, however its fingers are seen.

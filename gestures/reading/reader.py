@@ -45,6 +45,6 @@ def read_hands(hands: list[Hand], thresholds: Thresholds = Thresholds()) -> list
 def _posed(hand: Hand, fingers: Fingers, pose: str, score: float, thresholds: Thresholds) -> PosedHand:
     if score >= thresholds.review and hand.size >= thresholds.least_size:
         return PosedHand(hand, fingers, State.POSING, pose, score, pose, score)
-    if score >= thresholds.unclear:
+    if score >= min(thresholds.review, thresholds.unclear):
         return PosedHand(hand, fingers, State.UNCLEAR, None, score, pose, score)
     return PosedHand(hand, fingers, State.REST, None, 1 - score, pose, score)

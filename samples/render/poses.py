@@ -29,8 +29,6 @@ PLAIN = {  # pose -> extended fingers, index and middle apart
     "fist": ("", None),
 }
 COMBOS = sorted({"".join(c for k, c in enumerate(LETTERS) if n >> k & 1) for n in range(32)} - {fingers for fingers, _ in PLAIN.values()})
-SPECIAL = ("ok", "ok_loose", "zero", "finger_heart", "rest", "hold", "play", "flat", "face", "hands")
-KEYS = (*PLAIN, *SPECIAL, *COMBOS)
 LIMITS = np.array([(-20, 75), (-45, 30), (-50, 60), (-10, 60), (-15, 80)], float)  # the thumb's five angles
 STARTS = ((30, -10, 0, 20, 20), (50, -20, 20, 30, 30), (20, -30, -20, 10, 50), (60, 0, 30, 10, 10))
 

@@ -1,7 +1,6 @@
 """A running service: in this process for most tests, as a command on a port where a browser or a bare socket wants one."""
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -24,12 +23,6 @@ from app.settings import Settings
 
 # Far more than a check takes, because the machine that runs the tests may be busy.
 PATIENT_S = 120
-
-# Words that would make a finding out of advice, as beginnings of words.
-ACCUSING = {
-    "id": r"\b(me|pe)?langgar|terbukti|pelaku|dugaan|diduga|terduga|terindikasi|bersalah|kesalahan|sanksi|larang|tersangka|tuduh|bukti",
-    "en": r"\bviolat|guilt|offen[cds]|proven|prove\b|suspect|accus|culprit|breach|illegal|forbid|prohibit|sanction|misconduct|infring",
-}
 
 
 @pytest.fixture(scope="session")
@@ -64,11 +57,6 @@ def quick_client() -> Iterator[TestClient]:
     settings = Settings(workers=1, finder="mediapipe", check_timeout_s=PATIENT_S, max_wait_s=PATIENT_S)
     with TestClient(create_app(settings)) as client:
         yield client
-
-
-@pytest.fixture(scope="session")
-def accusing() -> dict[str, re.Pattern[str]]:
-    return {lang: re.compile(words, re.IGNORECASE) for lang, words in ACCUSING.items()}
 
 
 @pytest.fixture(scope="session")

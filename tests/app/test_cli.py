@@ -201,6 +201,11 @@ def test_annotated_copies_lie_as_the_photos_do(folder, posing, tmp_path):
     assert (difference > 60).sum() > 100, "the hand is marked"
 
 
+def test_a_photo_that_is_named_twice_has_one_copy(posing, tmp_path):
+    jari("check", posing, posing, "--annotate", tmp_path / "salinan")
+    assert [path.name for path in (tmp_path / "salinan").iterdir()] == ["posing.jpg"]
+
+
 def test_a_copy_never_replaces_a_photo(posing, tmp_path):
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(posing.read_bytes())

@@ -9,23 +9,13 @@ import polib
 import pytest
 
 from gestures import errors
-from gestures.advice import Level, advise, error_text, text
+from gestures.advice import Level, advise, error_text
 from gestures.contest import contests, lists
 from gestures.hands.finder import Hand
 from gestures.photo import Photo
 from gestures.reading.fingers import State
 from gestures.reading.poses import pose_table
-from gestures.words import LANGUAGES, both, joined, long_date
-
-# Words that would make a finding out of advice, as beginnings of words. See "What the tool may and may not say" of the field.
-ACCUSING = {
-    "id": r"melanggar|pelanggar|langgar|terbukti|pelaku|dugaan|diduga|menduga|terduga|terindikasi|indikasi|bersalah|kesalahan|sanksi|hukum|"
-    r"larang|dilarang|terlarang|tersangka|tuduh|dituduh|curang|kecurangan|ilegal|bukti|tertangkap|pidana|wajib|SKB",
-    "en": r"violat|guilt|offen[cds]|proven|proof|prove|suspect|accus|culprit|perpetrat|breach|illegal|unlawful|forbid|forbidden|prohibit|"
-    r"banned|punish|sanction|misconduct|infring|penalt|caught|crime|criminal|evidence",
-}
-# Words that would excuse or promise.
-EXCUSING = {"id": r"pasti aman|dijamin|tidak masalah|bebas dari", "en": r"guaranteed|certainly safe|is innocent|no problem"}
+from gestures.words import LANGUAGES, both, joined, long_date, text
 
 
 def photo(taken_at=None):
@@ -329,19 +319,24 @@ class TestCatalogues:
             assert not [entry.msgid for entry in catalogue if entry.fuzzy or not all(forms(entry))], lang
             assert not catalogue.obsolete_entries()
 
+    def test_every_text_is_used(self, catalogues, root):
+        source = "".join(file.read_text(encoding="utf-8") for file in (root / "gestures").rglob("*.py"))
+        source += "".join(file.read_text(encoding="utf-8") for file in (root / "app").rglob("*.py"))
+        built = [re.sub(r"\\{[^}]*\\}", r"[\\w.-]+", re.escape(one)) for one in re.findall(r'f"([\w-]+[.-]\{[^"]+)"', source)]
+        for entry in catalogues["id"]:
+            assert f'"{entry.msgid}"' in source or any(re.fullmatch(one, entry.msgid) for one in built), entry.msgid
+
     @pytest.mark.parametrize("lang", LANGUAGES)
-    @pytest.mark.parametrize("words", [ACCUSING, EXCUSING], ids=["accusing", "excusing"])
-    def test_advice_never_accuses_nor_excuses(self, catalogues, lang, words):
+    def test_advice_never_accuses_nor_excuses(self, catalogues, lang, accusing):
         shown = [form for entry in catalogues[lang] for form in forms(entry)]
         shown += [getattr(name, lang) for one in lists().values() for name in (one.name, one.source)]
         shown += [getattr(contest.name, lang) for contest in contests().values()]
         shown += [getattr(row.name, lang) for row in pose_table().values()]
-        found = [sentence for sentence in shown if re.search(rf"\b(?:{words[lang]})", sentence, re.IGNORECASE)]
-        assert not found
+        assert not [sentence for sentence in shown if accusing[lang].search(sentence)]
 
-    def test_that_test_can_fail(self):
-        assert re.search(rf"\b(?:{ACCUSING['id']})", "Dugaan pelanggaran", re.IGNORECASE)
-        assert re.search(rf"\b(?:{ACCUSING['en']})", "a suspected violation", re.IGNORECASE)
+    def test_that_test_can_fail(self, accusing):
+        assert accusing["id"].search("Dugaan pelanggaran")
+        assert accusing["en"].search("A suspected violation")
 
     def test_text(self):
         assert text("hands-to-review", "en", count=1).startswith("1 hand is")

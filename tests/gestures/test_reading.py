@@ -147,6 +147,7 @@ class TestHead:
         assert state(1, score - 0.01) is State.UNCLEAR
         assert state(1, score + 0.001) is State.REST
         assert state(score - 0.01, 0, least=10_000) is State.UNCLEAR
+        assert state(score - 0.01, score + 0.001, least=10_000) is State.UNCLEAR  # whichever threshold is the lower
 
 
 class TestFigures:
