@@ -94,7 +94,8 @@ class HandOut(Schema):
     readings: list[ReadingOut] = Field(description="Numbers that the pose has been read as.")
     lists: list[ListStanceOut] = Field(description="What the contest's lists say of the pose.")
     flagged: bool = Field(
-        description="Whether to review this hand: its pose may be read as a number on the ballot, or stands on a list as one to avoid.",
+        description="Whether to review this hand: its pose, or it and another hand together, may be read as a number on the ballot, or its "
+        "pose stands on a list as one to avoid.",
         examples=[True],
     )
     why: Words = Field(

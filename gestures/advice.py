@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from math import ceil, floor
@@ -58,7 +58,7 @@ class ListStance:
 class AdvisedHand:
     """A hand with all that is said of it. `readings` and `lists` are empty unless the hand's state is "posing".
 
-    flagged: the hand is one to review (see `is_flagged`).
+    flagged: the hand is one to review: its pose is (see `is_flagged`), or two hands together may be read as a number on the ballot.
     person: a number, from 0 within the photo, that it shares with the other hand of probably the same person; None where none is known.
     """
 
@@ -156,12 +156,12 @@ class Frame(Protocol):
 def advise(posed: Sequence[PosedHand], contest: Contest, photo: Frame, *, finder: str, elapsed_ms: float = 0.0, name: str = "") -> Advice:
     """Say what may be said of a photo's hands.
 
-    Level: REVIEW when a hand is flagged (see `AdvisedHand`); else UNCLEAR when a hand is; else CLEAR. What two hands show together
-    never raises the level by itself: hands are matched by a rule of thumb, and such readings are possible at most.
+    Level: REVIEW when a hand is flagged (see `AdvisedHand`); else UNCLEAR when a hand is; else CLEAR.
     """
     people = {hand: person for person, pair in enumerate(pairs([one.hand for one in posed])) for hand in pair}
-    hands = tuple(replace(_advised(one, contest), person=people.get(place)) for place, one in enumerate(posed))
     found = codes(posed, contest)
+    shown = {hand for code in found if code.on_ballot for hand in code.hands}
+    hands = tuple(_advised(one, contest, shown=place in shown, person=people.get(place)) for place, one in enumerate(posed))
     if any(hand.flagged for hand in hands):
         level = Level.REVIEW
     elif any(one.state is State.UNCLEAR for one in posed):
@@ -213,11 +213,12 @@ def _rounded(probability: float) -> float:
     return round(float(probability), 3)
 
 
-def _advised(posed: PosedHand, contest: Contest) -> AdvisedHand:
+def _advised(posed: PosedHand, contest: Contest, *, shown: bool, person: int | None) -> AdvisedHand:
+    """shown: the hand is one of those that show a number on the ballot."""
     if posed.state is not State.POSING or posed.pose is None:
-        return AdvisedHand(posed, (), (), _why(posed))
+        return AdvisedHand(posed, (), (), _why(posed), person=person)
     stances = tuple(_stances(posed.pose, contest))
-    return AdvisedHand(posed, readings_of(posed.pose, contest), stances, _why(posed), is_flagged(posed.pose, contest))
+    return AdvisedHand(posed, readings_of(posed.pose, contest), stances, _why(posed), shown or is_flagged(posed.pose, contest), person)
 
 
 def _stances(pose: str, contest: Contest) -> Iterable[ListStance]:

@@ -142,7 +142,7 @@ def _draw_labels(pixels: Pixels, advice: Advice, lang: str, unit: float) -> Pixe
 def _placed(hand: AdvisedHand, boxes: list[Place], index: int, taken: list[Place], advice: Advice, lang: str, unit: float) -> _Label:
     """Return the fullest, largest label that finds a free place at its hand; where none does, the shortest where it covers least."""
     size = hand.posed.hand.size
-    full, short = _words(hand, lang)
+    full, short = _words(hand, {code.number for code in advice.codes if code.on_ballot}, lang)
     small, badge = max(11, round(14 * unit)), max(11, round(20 * unit))
     large = max(small, round(min(size / 6, 30 * unit)))
     tries = [(full, large), (full, small), (short, badge), (short, small)]
@@ -165,12 +165,12 @@ def _placed(hand: AdvisedHand, boxes: list[Place], index: int, taken: list[Place
     return best[1]
 
 
-def _words(hand: AdvisedHand, lang: str) -> tuple[str, str]:
-    """Return a hand's label, in full and short."""
+def _words(hand: AdvisedHand, ballot: set[int], lang: str) -> tuple[str, str]:
+    """Return a hand's label, in full and short. ballot: the numbers on it that the photo shows."""
     if hand.posed.state is State.UNCLEAR or hand.pose_name is None:
         return text("label-unclear", lang), "?"
     name: str = getattr(hand.pose_name, lang)
-    if not hand.readings or not hand.flagged:
+    if not hand.readings or hand.readings[0].number not in ballot:  # those on the ballot come first
         return name, name
     number = str(hand.readings[0].number)
     return f"{name} · {number}", number

@@ -169,10 +169,11 @@ class TableWriter:
 
     def _hands(self, result: Result) -> Iterator[tuple[str, Text]]:
         """Yield numbers and pose, with what was seen, for hands that show something; one line for a photo in which none does."""
+        ballot = {code["number"] for code in result["codes"] if code["on_ballot"]}
         shown: Counter[tuple[str, str, str]] = Counter()
         for hand in result["hands"]:
             if hand["state"] != "rest":
-                numbers = ", ".join(_number(reading) for reading in hand["readings"])
+                numbers = ", ".join(_number(reading) for reading in hand["readings"] if reading["number"] in ballot)
                 pose = f"{hand['pose_name'][self._lang]}:" if hand["pose_name"] else ""
                 shown[numbers, pose, hand["why"][self._lang]] += 1
         for (numbers, pose, why), count in shown.items():

@@ -155,6 +155,19 @@ def test_the_table_is_for_people(folder, lang, words):
     assert result.stderr == ""
 
 
+def test_the_table_names_no_number_that_is_not_on_the_ballot(samples):
+    result = jari("check", samples / "palm.jpg", "--contest", "pilkada-contoh")  # five is not, but a list carries the palm
+    assert result.exit_code == 1
+    assert not re.search(r"^\s+5", result.stdout, re.MULTILINE)
+
+
+def test_two_hands_together_gate_a_post_too(samples, tmp_path):
+    (tmp_path / "dua.toml").write_text('name = { id = "Dua", en = "Two" }\nnumbers = [2]\nlists = []\n')
+    result = jari("check", samples / "two_thumbs.jpg", "--contest", tmp_path / "dua.toml")
+    assert result.exit_code == 1
+    assert re.search(r"^\s+2\?", result.stdout, re.MULTILINE)
+
+
 def test_the_table_takes_no_orders_from_file_names(plain, tmp_path):
     evil = tmp_path / "\x1b[2J[red]x.png"
     evil.write_bytes(plain.read_bytes())

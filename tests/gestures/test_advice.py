@@ -69,13 +69,15 @@ class TestLevel:
         posed = [make_posed(pose, state=state, x=100 + 900 * place) for place, (pose, state) in enumerate(hands)]
         assert advice_on(posed, contest).level is level
 
-    def test_hands_together_do_not_raise_it(self, make_posed):
-        # Five and three: eight, the only number on this ballot. Who shows it with two hands may as well mean nothing by it.
+    def test_hands_together(self, make_posed):
+        # Five and three: eight, the only number on this ballot.
         contest = replace(contests()["pilkada-contoh"], numbers=(8,), lists=(), poses=())
         posed = [make_posed("stop", x=100, side="right"), make_posed("three_mrp", x=200, side="left")]
         advice = advise(posed, contest, photo(), finder="search")
         assert [code.hands for code in advice.codes if code.on_ballot] == [(0, 1)]
-        assert advice.level is Level.CLEAR
+        assert advice.level is Level.REVIEW
+        assert [hand.flagged for hand in advice.hands] == [True, True]
+        assert keys(advice)[:2] == ["two-hands-together", "hands-to-review"]
 
     def test_readings_and_lists_only_of_posing_hands(self, make_posed):
         for state in (State.REST, State.UNCLEAR):

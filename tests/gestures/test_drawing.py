@@ -96,6 +96,12 @@ def test_the_font_has_every_letter_of_the_labels():
         assert (font.getmask(letter).getbbox(), bytes(font.getmask(letter))) != missing, letter
 
 
+def test_a_label_names_no_number_that_is_not_on_the_ballot(make_posed):
+    (hand,) = advice_on(plain(), [make_posed("palm", x=300, y=250, size=120)]).hands
+    assert drawing._words(hand, {5}, "en")[1] == "5"
+    assert drawing._words(hand, {1, 2}, "en") == ("five fingers (open palm)", "five fingers (open palm)")
+
+
 def test_sixty_hands_keep_their_labels_apart(make_posed, monkeypatch):
     placed = []
     real = drawing._placed
