@@ -165,12 +165,20 @@ class Spool:
                 self._db.execute("DELETE FROM photos WHERE batch = ?", (batch.id,))
             row = (batch.state, json.dumps(batch.counts), batch.finished, batch.expires, batch.problem, batch.id)
             self._db.execute("UPDATE batches SET state = ?, counts = ?, finished = ?, expires = ?, problem = ? WHERE id = ?", row)
+        if batch.state not in UNFINISHED:
+            self._wipe()
 
     def forget(self, batch: str) -> None:
         """Strike a batch off. Its folder goes with `discard`, or with the next `clean`."""
         with self._guard, self._db:
             self._db.execute("DELETE FROM photos WHERE batch = ?", (batch,))
             self._db.execute("DELETE FROM batches WHERE id = ?", (batch,))
+        self._wipe()
+
+    def _wipe(self) -> None:
+        """Leave nothing of what was deleted in the write-ahead log, where `secure_delete` does not reach."""
+        with self._guard:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def discard(self, batch: str) -> None:
         """Delete the folder of a batch that was never added, or is forgotten."""

@@ -1,6 +1,7 @@
 """What lies in the spool when the service is killed at a bad moment."""
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,18 @@ def test_a_photo_is_listed_no_more_before_it_is_deleted(tmp_path, monkeypatch):
         spool.drop(batch.id, photos[1])
         spool.update(Batch(batch.id, None, "default", "id", crops=False, photos=2, state="done"))
         assert not spool.photos(batch.id).exists()
+
+
+@pytest.mark.parametrize("end", ["forgotten", "expired"])
+def test_nothing_of_a_deleted_batch_is_left_on_the_disk(end, tmp_path):
+    with closing(Spool(tmp_path)) as spool:
+        batch = Batch(spool.new(), None, "default", "id", crops=False, photos=1)
+        spool.add(batch, [Photo(0, "rapat-rahasia.jpg")])
+        assert any(b"rahasia" in file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
+        if end == "expired":
+            spool.update(replace(batch, state="done", finished=1.0, expires=2.0))
+            spool.clean()
+        else:
+            spool.forget(batch.id)
+            spool.discard(batch.id)
+        assert not any(b"rahasia" in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
