@@ -117,6 +117,18 @@ class TestDoors:
         )
         result(page)
 
+    def test_several_are_not_taken_for_one(self, page):
+        page.evaluate(
+            """() => {
+                const data = new DataTransfer();
+                for (const name of ["a.jpg", "b.jpg"]) data.items.add(new File(["x"], name, { type: "image/jpeg" }));
+                document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+            }"""
+        )
+        page.wait_for_selector("#problem:not([hidden])")
+        assert page.get_by_role("heading", level=1).inner_text() == "Lebih dari satu foto"
+        assert not page.get_by_role("button", name="Coba lagi").is_visible()
+
     def test_the_contest_that_was_chosen(self, page, peace):
         page.get_by_label("Kontestasi").select_option("pilpres-2024")
         with page.expect_response("**/v1/checks") as answer:
@@ -303,6 +315,11 @@ class TestLanguage:
         assert page.locator("html").get_attribute("lang") == "en"
         page.goto(server)
         page.get_by_role("button", name="Choose a photo").wait_for()
+
+    def test_what_nobody_chose_is_not_kept(self, page):
+        assert page.evaluate("() => localStorage.length") == 0
+        page.get_by_role("button", name="English").click()
+        assert page.evaluate("() => localStorage.getItem('language')") == "en"
 
     def test_by_address(self, page, server):
         page.goto(f"{server}?lang=en")

@@ -3,7 +3,7 @@
 
 import "./theme.js";
 import { Problem, batch, batchAddress, deleteBatch, sendBatch, tables } from "./service.js";
-import { duration, language, number, speak, text } from "./words.js";
+import { choose, duration, language, number, speak, text } from "./words.js";
 
 const MB = 2 ** 20;
 const LEVELS = ["review", "unclear", "clear", "failed"];
@@ -271,7 +271,7 @@ addEventListener("popstate", home);
 
 for (const button of document.querySelectorAll("[data-language]"))
   button.onclick = () => {
-    speak(button.dataset.language);
+    choose(button.dataset.language);
     tell();
   };
 

@@ -4,7 +4,7 @@ import "./theme.js";
 import { Stage, crop, decode, release } from "./picture.js";
 import { describe, highlight, numbered } from "./result.js";
 import { Problem, check, copy, tables } from "./service.js";
-import { language, number, speak, text } from "./words.js";
+import { choose, language, number, speak, text } from "./words.js";
 
 const MB = 2 ** 20;
 
@@ -151,6 +151,7 @@ function present() {
   image.alt = text("picture.alt");
   stage = new Stage($("picture"), image, result, shown, select);
   describe(result, shown, select);
+  say("");
   show("result");
   crops(shown);
 }
@@ -230,7 +231,7 @@ function tell() {
 }
 
 function switchLanguage(next) {
-  speak(next);
+  choose(next);
   tell();
   if (result && document.body.dataset.view === "result") {
     const shown = numbered(result);
@@ -242,13 +243,22 @@ function switchLanguage(next) {
   if (trouble) wordProblem();
 }
 
+/** Check the photo that was chosen, pasted or dropped. Of several none: one that was not looked at must not pass for one that was. */
+function receive(files) {
+  if (files.length === 1) begin(files[0]);
+  if (files.length < 2) return;
+  running?.abort();
+  trouble = new Problem({ local: "several" });
+  complain();
+}
+
 $("choose").onclick = () => $("file").click();
 $("take").onclick = () => $("camera").click();
 for (const id of ["file", "camera"])
   $(id).onchange = (event) => {
-    const [file] = event.target.files;
+    const files = [...event.target.files];
     event.target.value = ""; // so that the same photo can be chosen again
-    if (file) begin(file);
+    receive(files);
   };
 
 for (const button of document.querySelectorAll("[data-sample]"))
@@ -264,8 +274,7 @@ for (const button of document.querySelectorAll("[data-sample]"))
   };
 
 addEventListener("paste", (event) => {
-  const [file] = event.clipboardData.files;
-  if (file) begin(file);
+  receive(event.clipboardData.files);
 });
 addEventListener("dragover", (event) => {
   event.preventDefault();
@@ -277,8 +286,7 @@ addEventListener("dragleave", (event) => {
 addEventListener("drop", (event) => {
   event.preventDefault();
   document.body.classList.remove("dragging");
-  const [file] = event.dataTransfer.files;
-  if (file) begin(file);
+  receive(event.dataTransfer.files);
 });
 
 $("cancel").onclick = () => {

@@ -1,12 +1,11 @@
 // The page on privacy: its words, and how this installation is set.
 
-import { duration, language, speak, text } from "./words.js";
+import { choose, duration, language, speak, text } from "./words.js";
 
 const answer = await fetch("privacy", { headers: { Accept: "application/json" } });
 const set = answer.ok ? await answer.json() : {};
 
-function tell(next) {
-  speak(next);
+function tell() {
   const facts = Object.entries(set).filter(([, value]) => typeof value === "boolean");
   document.getElementById("facts").replaceChildren(
     ...facts.flatMap(([key, value]) => [
@@ -23,5 +22,10 @@ function element(name, words) {
   return Object.assign(document.createElement(name), { textContent: words });
 }
 
-for (const button of document.querySelectorAll("[data-language]")) button.onclick = () => tell(button.dataset.language);
-tell(language);
+for (const button of document.querySelectorAll("[data-language]"))
+  button.onclick = () => {
+    choose(button.dataset.language);
+    tell();
+  };
+speak(language);
+tell();

@@ -35,10 +35,15 @@ export function either(values) {
   return new Intl.ListFormat(language, { type: "disjunction" }).format(values.map(String));
 }
 
-/** Switch the language, and put the words of everything that carries data-text or data-label into it. */
+/** Take the language that a reader chose, now and on later visits. */
+export function choose(next) {
+  keep("language", next);
+  speak(next);
+}
+
+/** Put the words of everything that carries data-text or data-label into a language. */
 export function speak(next) {
   language = next;
-  keep("language", next);
   document.documentElement.lang = next;
   for (const element of document.querySelectorAll("[data-text]")) element.textContent = text(element.dataset.text);
   for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", text(element.dataset.label));
