@@ -1,5 +1,6 @@
 """The command `jari`, for people at a terminal and for scripts."""
 
+import errno
 import io
 import os
 import sys
@@ -62,9 +63,12 @@ def in_language(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def wrapped(lang: "Lang", **options: object) -> None:
         try:
-            command(lang=lang, **options)
+            try:
+                command(lang=lang, **options)
+            finally:
+                sys.stdout.flush()  # as long as it can still be told that it fails
         except BrokenPipeError:  # whoever read us has seen enough, as `head` does
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _forget_output()
             sys.exit(BROKEN_PIPE)
         except click.ClickException:
             raise
@@ -75,12 +79,20 @@ def in_language(command: Callable[..., None]) -> Callable[..., None]:
 
             if isinstance(error, OSError) and error.filename:  # of a file or folder that was given
                 error = TerminalError("place-unusable", path=error.filename, reason=error.strerror)
+            elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+                _forget_output()
+                error = TerminalError("output-not-written", reason=error.strerror)
             if not isinstance(error, GesturesError | ServiceError | TerminalError):
                 raise
             said = problem(error, lang)
             raise Failure(said.title, said.detail) from None
 
     return wrapped
+
+
+def _forget_output() -> None:
+    """Standard output takes no more; what is left for it must not be tried again when the program ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -8,12 +8,15 @@ from app.terminal.checking import Outcome
 from app.terminal.sources import Source
 from app.terminal.words import TerminalError
 
+# Stands as a comment in every copy, so that the next run may replace it.
+MARK = b"Jari Netral"
+
 
 class Copies:
     """Where the copies of a run belong: under `folder`, named as the photos are, ending in .jpg; a name that is taken gets -2, -3, …"""
 
     def __init__(self, folder: Path, sources: Iterable[Source]) -> None:
-        """Raises `TerminalError` where a copy would replace one of the photos, before anything is checked."""
+        """Raises `TerminalError` where a copy would replace anything but an earlier copy, before anything is checked."""
         self._paths: dict[Source, Path] = {}
         photos = [source for source in sources if source.trouble is None]
         originals = {real for source in photos if source.path for real in (_place(source.path), Path(os.path.realpath(source.path)))}
@@ -25,6 +28,8 @@ class Copies:
                 path = path.with_name(f"{source.copy.stem}-{number}.jpg")
             if _place(path) in originals:
                 raise TerminalError("copy-over-original", path=path)
+            if not _is_free(path):
+                raise TerminalError("copy-over-other", path=path)
             taken.add(path)
             self._paths[source] = path
 
@@ -36,10 +41,27 @@ class Copies:
         part = path.with_name(f".{path.name}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(outcome.copy)
+            part.write_bytes(_marked(outcome.copy))
             part.replace(path)
         except OSError as error:
             raise TerminalError("copy-not-written", path=path, reason=error.strerror) from None
+
+
+def _is_free(path: Path) -> bool:
+    """Whether nothing lies there, or a copy of ours."""
+    try:
+        with path.open("rb") as file:
+            return MARK in file.read(256)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        raise TerminalError("copy-not-written", path=path, reason=error.strerror) from None
+
+
+def _marked(jpeg: bytes) -> bytes:
+    """A JPEG with MARK in a comment, behind its first segment, which says that it is a JPEG file."""
+    end = 4 + int.from_bytes(jpeg[4:6])
+    return jpeg[:end] + b"\xff\xfe" + (len(MARK) + 2).to_bytes(2) + MARK + jpeg[end:]
 
 
 def _place(path: Path) -> Path:

@@ -232,6 +232,19 @@ def test_a_copy_never_replaces_a_photo(posing, tmp_path):
     assert set(tmp_path.iterdir()) == {photo, tmp_path / "x"}
 
 
+def test_a_copy_replaces_an_earlier_one_but_no_other_file(posing, tmp_path):
+    out = tmp_path / "salinan"
+    for _ in range(2):
+        assert jari("check", posing, "--annotate", out).exit_code == 1
+    with Image.open(out / "posing.jpg") as copy:
+        assert copy.info["comment"] == b"Jari Netral"
+    (out / "posing.jpg").write_bytes(posing.read_bytes())
+    result = jari("check", posing, "--annotate", out, "--lang", "en")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "no copy made by" in result.output
+    assert (out / "posing.jpg").read_bytes() == posing.read_bytes()
+
+
 def test_a_copy_that_cannot_be_written_is_told(posing, tmp_path):
     (tmp_path / "taken").write_text("a file where the folder should be")
     ran = subprocess.run(
@@ -280,6 +293,24 @@ def test_output_is_utf8_in_any_locale(folder):
     for format_ in ("jsonl", "table"):
         ran = subprocess.run([*JARI, "check", folder, "--format", format_], capture_output=True, env=env, timeout=60)
         assert (ran.returncode, ran.stderr) == (2, b"")
+
+
+def test_a_pipe_in_a_folder_is_not_waited_for(plain, tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    (tmp_path / "b.png").write_bytes(plain.read_bytes())
+    odd, fine = lines(jari("check", tmp_path, "--format", "jsonl"))
+    assert (odd["error"]["type"], fine["level"]) == ("file-odd", "clear")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("command", [("check", "{}"), ("check", "{}", "--format", "jsonl"), ("poses",)])
+def test_a_full_disk_is_told(command, plain):
+    args = [one.format(plain) for one in command]
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run([*JARI, *args], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("Hasil tidak dapat ditulis")
+    assert "Error" not in ran.stderr
 
 
 def test_a_closed_pipe_is_quiet(plain):
