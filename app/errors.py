@@ -11,6 +11,7 @@
     ├── ArchiveRefused   an archive, or an entry in it, that is not opened
     ├── BatchRefused     a batch that is not there, not done, or too large
     └── RequestError     what HTTP itself finds wrong: no such address, method, media type, …
+        └── RequestInvalid   fields are missing or wrong
 
 They stand beside the tree of `gestures.errors`, and carry `type` and `params` in the same way.
 """
@@ -136,6 +137,14 @@ class BatchRefused(_OneOfMany):
 
 class RequestError(_OneOfMany):
     """What HTTP itself finds wrong."""
+
+
+class RequestInvalid(RequestError):
+    """Fields of a request are missing or wrong. wrong: field → a stable slug of what is wrong with it."""
+
+    def __init__(self, wrong: dict[str, str]) -> None:
+        super().__init__("request-invalid", fields=", ".join(wrong))
+        self.wrong = wrong
 
 
 def status_of(error: GesturesError | ServiceError) -> int:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -18,7 +19,7 @@ from starlette.middleware.cors import CORSMiddleware
 from app import web
 from app.about import model_sha256, own_sha256, versions
 from app.api import batches, checks, health, metrics, privacy, tables
-from app.api.problems import add_handlers
+from app.api.problems import MEDIA_TYPE, add_handlers
 from app.api.service import Service
 from app.connections import patient_protocol
 from app.errors import NotReady
@@ -66,7 +67,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             await asyncio.to_thread(pool.close)
             await asyncio.to_thread(service.traces.close)
 
-    app = FastAPI(
+    app = _Application(
         title="Jari Netral",
         version=version("jari-netral"),
         description=DESCRIPTION,
@@ -74,6 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # FastAPI's pages for these load scripts from other hosts
         redoc_url=None,
+        redirect_slashes=False,  # behind a proxy the redirect would lead elsewhere, and take the photo along
         # Its own traces would carry addresses of callers, and an environment variable could send them away.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False},
         form_limits={"max_files": 1, "max_fields": 4, "max_part_size": 1024},
@@ -107,6 +109,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.traces_endpoint:
         app.add_middleware(Traced, traces=service.traces)
     return app
+
+
+class _Application(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, with what FastAPI does not know: the media type of problems, and that a key may be asked for."""
+        document = super().openapi()
+        for path in document["paths"].values():
+            for operation in path.values():
+                for answer in operation["responses"].values():
+                    content = answer.get("content", {})
+                    if MEDIA_TYPE in content and "application/json" in content:
+                        content[MEDIA_TYPE]["schema"] = content.pop("application/json")["schema"]
+        document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": "Where keys are set."}}
+        document["security"] = [{}, {"key": []}]
+        return document
 
 
 async def _warm_up(service: Service) -> None:

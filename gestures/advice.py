@@ -204,7 +204,8 @@ def error_text(error: GesturesError, lang: str) -> tuple[str, str]:
     if what := params.get("what"):
         detail += f".{what}"
         unit = {"bytes": 2**20, "pixels": 10**6}.get(str(what), 1)
-        limit = f"{float(str(params['limit'])) / unit:,.1f}".removesuffix(".0")
+        most = float(str(params["limit"])) / unit
+        limit = f"{most:,.1f}".removesuffix(".0") if most >= 1 else f"{most:.2g}"
         params["limit"] = Name(id=limit.translate(str.maketrans(".,", ",.")), en=limit)
     return text(f"{key}.title", lang), text(detail, lang, **params)
 

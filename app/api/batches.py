@@ -21,7 +21,7 @@ from app.api.problems import responses
 from app.api.service import Service, ServiceDep
 from app.batch.files import RESULTS
 from app.batch.jobs import Status
-from app.errors import BatchRefused, Lang, RequestError, describe
+from app.errors import BatchRefused, Lang, RequestInvalid, describe
 from app.schemas import BatchOut, BatchResults
 
 # Seconds between two looks for progress, and those after which a silent stream says that it is alive.
@@ -185,7 +185,8 @@ def _fields(request: Request, service: Service, form: Form) -> tuple[str, Lang, 
     lang, crops = form.fields.get("lang") or language(request), form.fields.get("crops", "true").lower()
     wrong = [name for name, value, known in (("lang", lang, ("id", "en")), ("crops", crops, ("true", "false"))) if value not in known]
     if wrong:
-        raise RequestError("request-invalid", fields=", ".join(wrong))
+        raise RequestInvalid(dict.fromkeys(wrong, "literal_error"))
+    request.state.lang = lang
     contest = form.fields.get("contest")
     return service.contest_named(contest).key if contest else service.contest.key, "en" if lang == "en" else "id", crops == "true"
 

@@ -8,9 +8,20 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from app.api.negotiation import language
-from app.errors import ProblemKind, QueueFull, RequestError, ServiceError, TooManyRequests, describe, problem_kinds, status_of
+from app.errors import (
+    ProblemKind,
+    QueueFull,
+    RequestError,
+    RequestInvalid,
+    ServiceError,
+    TooManyRequests,
+    describe,
+    problem_kinds,
+    status_of,
+)
 from app.schemas import FieldProblem, Problem
 from gestures import GesturesError, error_text
 from gestures.errors import PhotoTooLarge, PhotoTooSmall, UnknownContest
@@ -24,12 +35,12 @@ def problem(
     error: GesturesError | ServiceError,
     *,
     status: int | None = None,
-    fields: list[FieldProblem] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
     """Answer with an error. `status` overrides that of problems.toml."""
     lang = language(request)
     title, detail = describe(error, lang)
+    fields = [FieldProblem(field=name, problem=kind) for name, kind in error.wrong.items()] if isinstance(error, RequestInvalid) else None
     status = status or status_of(error)
     request.state.problem = error.type
     body = Problem(
@@ -63,7 +74,8 @@ def add_handlers(app: FastAPI) -> None:
             case 404:
                 return problem(request, RequestError("not-found"))
             case 405:
-                return problem(request, RequestError("method-not-allowed", allowed=headers.get("Allow", "")), headers=headers)
+                allowed = ", ".join(_methods(request))
+                return problem(request, RequestError("method-not-allowed", allowed=allowed), headers=headers | {"Allow": allowed})
             case status:
                 return problem(request, RequestError("http-error"), status=status, headers=headers)
 
@@ -72,9 +84,13 @@ def add_handlers(app: FastAPI) -> None:
         if request.method == "POST" and not _is_form(request):
             return problem(request, RequestError("media-type-unsupported"))
         # Only the field's name and the kind of mistake: what was sent is never echoed.
-        fields = [FieldProblem(field=str(one["loc"][-1]), problem=one["type"]) for one in error.errors()]
-        names = ", ".join(one.field for one in fields)
-        return problem(request, RequestError("request-invalid", fields=names), fields=fields)
+        return problem(request, RequestInvalid({str(one["loc"][-1]): one["type"] for one in error.errors()}))
+
+
+def _methods(request: Request) -> list[str]:
+    """The methods that a request's address takes; Starlette names those of the first route alone."""
+    scopes = {method: {**request.scope, "method": method} for method in ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")}
+    return [name for name, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)]
 
 
 def _is_form(request: Request) -> bool:

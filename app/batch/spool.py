@@ -21,7 +21,7 @@ from typing import Literal
 
 from app.batch.ledger import Level
 from app.batch.sources import ArchiveLimits, Source, archive
-from app.errors import ArchiveRefused, BatchRefused, Lang, RequestError
+from app.errors import ArchiveRefused, BatchRefused, Lang, RequestInvalid
 from app.terminal.words import TerminalError
 
 FILE = "batches.sqlite"
@@ -221,7 +221,7 @@ def unpack(folder: Path, received: Sequence[tuple[str, Path]], limits: BatchLimi
 
     received: names and files, which lie in `folder`. Photos of a single archive are named relative to it, those of one among other
     files begin with its name; no two have the same. Raises `BatchRefused`, an `ArchiveRefused` that concerns a whole archive,
-    `RequestError` where there is no photo, or `OSError`.
+    `RequestInvalid` where there is no photo, or `OSError`.
     """
     photos: list[Photo] = []
     names: set[str] = set()
@@ -253,7 +253,7 @@ def unpack(folder: Path, received: Sequence[tuple[str, Path]], limits: BatchLimi
                 add(source.name).write_bytes(data)
         path.unlink()
     if not photos:
-        raise RequestError("request-invalid", fields="photos")
+        raise RequestInvalid({"photos": "missing"})
     return photos
 
 

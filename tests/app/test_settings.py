@@ -23,6 +23,8 @@ class TestSettings:
             ("MAX_BYTES", "1000", "max_bytes", 1000),
             ("CORS_ORIGINS", "https://a.example, https://b.example", "cors_origins", ("https://a.example", "https://b.example")),
             ("FINDER", "mediapipe", "finder", "mediapipe"),
+            ("ROOT_PATH", "jari/", "root_path", "/jari"),
+            ("ROOT_PATH", "/", "root_path", ""),
             ("CONTEST", "", "contest", "default"),  # an empty variable is one that is not set
         ],
     )
@@ -32,7 +34,14 @@ class TestSettings:
 
     @pytest.mark.parametrize(
         ("variable", "value"),
-        [("PORT", "http"), ("WORKERS", "0"), ("CHECK_TIMEOUT_S", "0"), ("FINDER", "magic"), ("MAX_PIXELS", "200000000")],
+        [
+            ("PORT", "http"),
+            ("WORKERS", "0"),
+            ("CHECK_TIMEOUT_S", "0"),
+            ("FINDER", "magic"),
+            ("MAX_PIXELS", "200000000"),
+            ("MAX_WAIT_S", "inf"),
+        ],
     )
     def test_refuses_nonsense(self, monkeypatch, variable, value):
         monkeypatch.setenv(PREFIX + variable, value)

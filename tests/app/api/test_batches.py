@@ -278,7 +278,12 @@ class TestRefusals:
         [({"contest": "none"}, "contest-unknown"), ({"lang": "fr"}, "request-invalid"), ({"crops": "x"}, "request-invalid")],
     )
     def test_fields(self, service, photos, fields, kind):
-        refused(send(service, photos, **fields), kind, 422)
+        answer = send(service, photos, **fields)
+        refused(answer, kind, 422)
+        assert [one["field"] for one in answer.json().get("fields", [])] == list(fields) * (kind == "request-invalid")
+
+    def test_errors_are_in_the_form_s_language(self, service, photos):
+        assert send(service, photos, lang="en", contest="none").headers["content-language"] == "en"
 
     def test_no_photos(self, service):
         refused(service.post("/v1/batches", files={"lang": (None, "id")}), "request-invalid", 422)

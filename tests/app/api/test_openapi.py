@@ -24,12 +24,18 @@ class TestDocument:
         for status, answer in answers.items():
             if status == "200":
                 continue
+            assert list(answer["content"]) == ["application/problem+json"]
+            assert answer["content"]["application/problem+json"]["schema"]["$ref"] == "#/components/schemas/Problem"
             examples = answer["content"]["application/problem+json"]["examples"]
             assert examples
             for kind, example in examples.items():
                 problem = Problem.model_validate(example["value"])
                 assert (problem.type, str(problem.status)) == (kind, status)
                 assert "{" not in problem.detail
+
+    def test_a_key_may_be_asked_for(self, document):
+        (name,) = document["components"]["securitySchemes"]
+        assert document["security"] == [{}, {name: []}]
 
     def test_copies_are_pictures(self, document):
         content = document["paths"]["/v1/checks/redacted"]["post"]["responses"]["200"]["content"]

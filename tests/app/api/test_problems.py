@@ -19,6 +19,19 @@ class TestAddresses:
         assert answer.headers["allow"] == "POST"
         assert "POST" in answer.json()["detail"]
 
+    def test_every_method_of_an_address_is_named(self, client):
+        answer = client.put("/v1/batches/x")
+        assert answer.headers["allow"] == "DELETE, GET"
+        assert "DELETE, GET" in answer.json()["detail"]
+
+    def test_a_slash_too_many_leads_nowhere(self, client):
+        answer = client.post("/v1/checks/", follow_redirects=False)
+        assert (answer.status_code, answer.json()["type"]) == (404, "not-found")
+
+    @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+    def test_whoever_watches_may_ask_for_the_head_alone(self, client, path):
+        assert client.head(path).status_code == 200
+
     @pytest.mark.parametrize("path", ["/static/../index.html", "/static/%2e%2e/%2e%2e/main.py", "/static/..%2f..%2fmain.py"])
     def test_no_file_beside_the_static_ones(self, client, path):
         assert client.get(path).status_code == 404
