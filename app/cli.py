@@ -190,7 +190,7 @@ def batch(
       1  a photo needs a look: a pose may be read as a number, or a hand is unclear
       2  a photo could not be checked, or the command is wrong
     """
-    from app.batch.files import write_files
+    from app.batch.files import check_free, write_files
     from app.batch.ledger import Ledger
     from app.batch.run import Run
     from app.batch.sources import Sources
@@ -202,6 +202,7 @@ def batch(
     settings = _settings(finder=finder, workers=jobs)
     rules = load_contest(contest or settings.contest)
     setup = CheckerSetup(settings.finder, settings.model, rules, settings.limits, settings.thresholds)
+    check_free(out)
     with Ledger(out, setup, rules, pictures=not no_crops) as ledger, _workers(setup, settings, cluster) as workers:
         run = Run(Sources(sources), ledger, workers, most_bytes=settings.limits.bytes, recheck=recheck)
         try:
@@ -500,13 +501,14 @@ def _settings(**given: object) -> "Settings":
     from pydantic import ValidationError
 
     from app.settings import PREFIX, Settings
-    from app.terminal.words import TerminalError
+    from app.terminal.words import TerminalError, setting_problem
 
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise TerminalError("settings-invalid", variable=PREFIX + str(first["loc"][0]).upper(), reason=first["msg"]) from None
+        reason = setting_problem(first["type"], first["msg"], first.get("ctx", {}))
+        raise TerminalError("settings-invalid", variable=PREFIX + str(first["loc"][0]).upper(), reason=reason) from None
 
 
 if __name__ == "__main__":

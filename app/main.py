@@ -162,6 +162,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     # Libraries at their most talkative quote what they read: Pillow logs every EXIF tag.
     logging.basicConfig(level=max(level, logging.INFO), handlers=[handler])
     logging.getLogger("app").setLevel(level)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # its warnings quote bytes of a broken form
     app = create_app(settings)
     log.info("starting", extra={"fields": _facts(app.state.service)})
     if not os.isatty(0):  # in a terminal the signal says that the terminal was closed

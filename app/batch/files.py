@@ -4,12 +4,21 @@ import json
 from functools import partial
 from pathlib import Path
 
-from app.batch.ledger import Ledger, not_written
-from app.batch.report import write_reports
+from app.batch.ledger import FILE, Ledger, not_written
+from app.batch.report import REPORTS, write_reports
 from app.batch.rows import Rows
 from app.errors import Lang
+from app.terminal.words import TerminalError
 
 RESULTS = "results.jsonl"
+
+
+def check_free(folder: Path) -> None:
+    """Raise `TerminalError` where a batch would overwrite what is none of its own: a file of such a name, and no ledger beside it."""
+    if not (folder / FILE).exists():
+        for name in (*REPORTS, RESULTS):
+            if (folder / name).exists():
+                raise TerminalError("batch-over-other", path=folder / name)
 
 
 def write_files(ledger: Ledger, lang: Lang) -> tuple[Path, ...]:

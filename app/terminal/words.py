@@ -58,6 +58,25 @@ def word(key: str, lang: Lang, **params: object) -> str:
     return chosen.format(**params)
 
 
+def setting_problem(kind: str, said: str, context: dict[str, object]) -> Name:
+    """Return what is wrong with a setting, from pydantic's kind, message and context; a kind without words of ours keeps its own."""
+    if kind in ("int_parsing", "float_parsing", "finite_number"):
+        return _words()["setting-number"]
+    if kind == "bool_parsing":
+        return _words()["setting-switch"]
+    if kind == "literal_error":
+        return _filled("setting-choice", known=str(context["expected"]).replace(" or ", ", "))
+    for bound, sign in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<")):
+        if bound in context:
+            return _filled("setting-range", limit=f"{sign} {context[bound]}")
+    said = said.removeprefix("Value error, ")
+    return Name(said, said)
+
+
+def _filled(key: str, **params: str) -> Name:
+    return Name(word(key, "id", **params), word(key, "en", **params))
+
+
 def problem(error: BaseException, lang: Lang) -> Problem:
     """Say any error in a language; one that nobody foresaw is called the program's own mistake."""
     if isinstance(error, GesturesError):
@@ -67,4 +86,5 @@ def problem(error: BaseException, lang: Lang) -> Problem:
     if not isinstance(error, TerminalError):
         error = TerminalError("internal-error", reason=f"{type(error).__name__}: {error}")
     said = _errors()[error.type]
-    return Problem(error.type, getattr(said.title, lang), getattr(said.detail, lang).format(**error.params))
+    params = {key: getattr(value, lang) if isinstance(value, Name) else value for key, value in error.params.items()}
+    return Problem(error.type, getattr(said.title, lang), getattr(said.detail, lang).format(**params))

@@ -365,6 +365,23 @@ def test_a_wrong_setting_is_named(posing):
     assert (ran.returncode, "JARI_MAX_BYTES" in ran.stderr, "Traceback" in ran.stderr) == (2, True, False)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "indonesian", "english"),
+    [
+        ("PORT", "abc", "harus berupa angka", "must be a number"),
+        ("PORT", "99999", "harus ≤ 65535", "must be ≤ 65535"),
+        ("FINDER", "x", "salah satu dari 'search', 'mediapipe'", "one of 'search', 'mediapipe'"),
+        ("METRICS", "perhaps", "harus true atau false", "must be true or false"),
+        ("API_KEYS", "x", "NAME:SHA256", "NAME:SHA256"),
+    ],
+)
+def test_what_is_wrong_with_a_setting_is_said_in_the_language(variable, value, indonesian, english, plain):
+    for lang, words in (("id", indonesian), ("en", english)):
+        result = jari("check", plain, "--lang", lang, env={f"JARI_{variable}": value})
+        assert result.exit_code == 2
+        assert words in result.output
+
+
 def test_serve_says_where_to_open_it_and_ends_on_ctrl_c():
     with subprocess.Popen(
         [*JARI, "serve", "--port", "0", "--workers", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -167,3 +167,11 @@ def test_many_photos_killed_twice_have_the_same_results(tmp_path, make_photos, r
     one, other = results(tmp_path / "undisturbed"), results(tmp_path / "disturbed")
     assert len(one) == count
     assert one == other
+
+
+def test_files_of_others_are_not_overwritten(folder, run_batch, tmp_path):
+    (tmp_path / "report.csv").write_text("mine")
+    ran = run_batch(folder, "--out", tmp_path, "--lang", "en")
+    assert ran.returncode == 2
+    assert "report.csv is there already" in ran.stderr
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("report.csv", "mine")]
