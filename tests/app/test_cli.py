@@ -168,6 +168,15 @@ def test_two_hands_together_gate_a_post_too(samples, tmp_path):
     assert re.search(r"^\s+2\?", result.stdout, re.MULTILINE)
 
 
+def test_the_readme_shows_what_is_printed(root):
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    command, shown = re.search(r"\$ \.venv/bin/jari (check [^\n]*)\n(.*?)```", readme, re.DOTALL).groups()
+    ran = subprocess.run(
+        [*JARI, *command.split()], capture_output=True, text=True, cwd=root, env=os.environ | {"COLUMNS": "100"}, timeout=60
+    )
+    assert [line.rstrip() for line in ran.stdout.splitlines()] == shown.splitlines()
+
+
 def test_the_table_takes_no_orders_from_file_names(plain, tmp_path):
     evil = tmp_path / "\x1b[2J[red]x.png"
     evil.write_bytes(plain.read_bytes())
