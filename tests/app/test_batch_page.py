@@ -67,6 +67,9 @@ def open_page(browser, address, complaints):
 
 def fits(page):
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    beyond = """() => [...document.querySelectorAll(".contest select")]
+        .filter((one) => one.getBoundingClientRect().right > one.closest(".chosen").getBoundingClientRect().right).length"""
+    assert page.evaluate(beyond) == 0
     small = page.evaluate(
         """() => [...document.querySelectorAll("button, select, .foot a, .check, a.button, a.touch")].filter((one) => one.offsetParent)
             .filter((one) => one.getBoundingClientRect().height < 44 || one.getBoundingClientRect().width < 44)

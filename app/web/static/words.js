@@ -10,8 +10,9 @@ const catalogues = Object.fromEntries(
   ),
 );
 
-const asked = [new URLSearchParams(location.search).get("lang"), recalled("language")];
-export let language = asked.find((one) => LANGUAGES.includes(one)) ?? "id";
+const asked = new URLSearchParams(location.search).get("lang");
+if (LANGUAGES.includes(asked)) keep("language", asked); // for the pages that this one leads to
+export let language = [asked, recalled("language")].find((one) => LANGUAGES.includes(one)) ?? "id";
 
 /** The text of a key in the current language, with its {placeholders} filled in. */
 export function text(key, params = {}) {
