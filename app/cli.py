@@ -4,7 +4,7 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from importlib.metadata import version
@@ -300,6 +300,7 @@ def licences(sbom: Path | None, lang: "Lang") -> None:
     """Name the libraries and models in use, with their versions and licences."""
     from app.licences import complete_sbom
     from app.licences import licences as in_use
+    from app.terminal.tables import print_table
     from app.terminal.words import word
 
     if sbom:
@@ -309,7 +310,7 @@ def licences(sbom: Path | None, lang: "Lang") -> None:
             raise click.BadParameter(f"{sbom} is no CycloneDX file in JSON.", param_hint="--sbom") from None
         return
 
-    _print_table([word(key, lang) for key in ("name", "version", "licence")], in_use())
+    print_table([word(key, lang) for key in ("name", "version", "licence")], in_use())
 
 
 @cli.group(short_help="Make keys for those who may call the service.")
@@ -379,7 +380,8 @@ def evaluate(
     """
     from app.evaluate.labels import choose, read_labels
     from app.evaluate.report import prepare, results_file, write_report
-    from app.evaluate.run import check_photos, print_table, read_results
+    from app.evaluate.run import HEADS, check_photos, read_results, rows
+    from app.terminal.tables import print_table
     from app.workers import CheckerSetup
     from gestures import load_contest
 
@@ -401,7 +403,7 @@ def evaluate(
             check_photos(photos, labels.parent, setup, jobs=jobs, lang=lang, keep=report and results_file(report, setup.finder))
             for setup in setups
         ]
-    print_table(runs)
+    print_table(HEADS, rows(runs), words=2)
     if report:
         click.echo(write_report(runs, labels.parent, rules, report))
 
@@ -437,8 +439,9 @@ def bench(
     """
     import json
 
-    from app.bench.report import surroundings, text, write_markdown
+    from app.bench.report import surroundings, tables, write_markdown
     from app.bench.run import run
+    from app.terminal.tables import print_table
 
     def say(what: str) -> None:
         click.echo(what, err=True)
@@ -450,7 +453,8 @@ def bench(
             raise click.BadParameter(str(error), param_hint="--markdown") from None
     chosen = parts or ("timing", "workers", "recall")
     report = run(chosen, rounds=rounds, most_megapixels=most, photos=photos, seed=seed, say=say)
-    click.echo(text(report))
+    for title, (heads, *rows) in tables(report):
+        print_table(heads, rows, words=1, title=title)
     if json_file:
         json_file.write(json.dumps(report.to_dict(), indent=1) + "\n")
     if markdown:
@@ -461,6 +465,7 @@ def bench(
 @in_language
 def contests(lang: "Lang") -> None:
     """Name the contests that --contest knows, with the numbers on the ballot and the lists that apply."""
+    from app.terminal.tables import print_table
     from app.terminal.words import word
     from gestures import contests as known
 
@@ -468,13 +473,14 @@ def contests(lang: "Lang") -> None:
         (key, getattr(contest.name, lang), " ".join(map(str, contest.numbers)), ", ".join(contest.lists))
         for key, contest in known().items()
     ]
-    _print_table([word(key, lang) for key in ("name", "contest", "numbers", "lists")], rows)
+    print_table([word(key, lang) for key in ("name", "contest", "numbers", "lists")], rows)
 
 
 @cli.command(short_help="Name the poses that can be read.")
 @in_language
 def poses(lang: "Lang") -> None:
     """Name the poses that can be read, and the numbers that they have been read as."""
+    from app.terminal.tables import print_table
     from app.terminal.words import word
     from gestures import pose_table
 
@@ -482,18 +488,7 @@ def poses(lang: "Lang") -> None:
         (key, getattr(row.name, lang), ", ".join(f"{reading.number} ({reading.strength})" for reading in row.readings) or "–")
         for key, row in pose_table().items()
     ]
-    _print_table([word(key, lang) for key in ("name", "pose", "read-as")], rows)
-
-
-def _print_table(heads: list[str], rows: Sequence[tuple[str, ...]]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*heads, box=SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    Console(highlight=False).print(table)
+    print_table([word(key, lang) for key in ("name", "pose", "read-as")], rows)
 
 
 def _settings(**given: object) -> "Settings":

@@ -14,6 +14,7 @@ from itertools import pairwise
 import click
 
 from app.bench.scenes import Scene, compose
+from app.terminal.tables import print_table
 from gestures.hands import search
 from gestures.hands.finder import Box, HandFinder, overlap
 from gestures.hands.landmarker import LandmarkerFinder
@@ -132,8 +133,8 @@ def compose_some(scenes: int, megapixels: float, seed: int = 0, *, photos: bool 
 @click.option("--photos/--no-photos", default=True, show_default=True, help="Use ../shared where it is there.")
 def main(scenes: int, megapixels: float, seed: int, names: str, photos: bool) -> None:
     """Print recall by hand size."""
-    for row in table(measure(compose_some(scenes, megapixels, seed, photos=photos), finders(names.split(",")))):
-        click.echo("".join(f"{cell:>18}" for cell in row))
+    heads, *rows = table(measure(compose_some(scenes, megapixels, seed, photos=photos), finders(names.split(","))))
+    print_table(heads, rows, words=1)
 
 
 if __name__ == "__main__":

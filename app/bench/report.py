@@ -1,4 +1,4 @@
-"""The figures of a run: as JSON, as tables at the terminal, and as Markdown in docs/performance.md."""
+"""The figures of a run: as JSON, as tables, and as Markdown in docs/performance.md."""
 
 import os
 import platform
@@ -97,19 +97,6 @@ def _step_rows(timings: Sequence[Timing]) -> Iterator[Row]:
     yield ["step", *(f"{one.name} {one.megapixels:g} MP" for one in timings)]
     for step in steps:
         yield [step, *(f"{one.steps.get(step, 0) * 100:.1f}" for one in timings)]
-
-
-def text(report: Report) -> str:
-    """The tables for a terminal."""
-    parts = []
-    for title, rows in tables(report):
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        lines = [
-            "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))])
-            for row in rows
-        ]
-        parts.append("\n".join([title, *lines]))
-    return "\n\n".join(parts)
 
 
 def markdown(report: Report) -> str:

@@ -1,4 +1,4 @@
-"""Runs the line from photo to advice over labelled photos, or takes results that are already there, and prints what came of it."""
+"""Runs the line from photo to advice over labelled photos, or takes results that are already there; the figures of what came of it."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,10 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TextIO
-
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from app.errors import Lang
 from app.evaluate.labels import LabelledPhoto, require
@@ -23,7 +19,6 @@ from app.workers import CheckerSetup
 # Generous, so that a busy machine changes how long an evaluation takes and not what it finds.
 TIMEOUT_S = 600
 HEADS = ("set", "finder", "photos", "hands", *(name.replace("_", " ") for name in Figures.RATES), "extra", "failed")
-WIDTH_IN_FILES = 140
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +89,6 @@ def _results(file: Path) -> list[Result]:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise TerminalError("results-unreadable", where=where, reason=getattr(error, "strerror", None) or error) from None
     return results
-
-
-def print_table(runs: Sequence[Run]) -> None:
-    """Print the figures of every set, finders side by side: rates in percent, with their 95 % intervals below."""
-    console = Console(markup=False, highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH_IN_FILES
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for head in HEADS:
-        names = head in ("set", "finder")
-        table.add_column(head, justify="left" if names else "right", no_wrap=names)
-    for row in rows(runs):
-        table.add_row(*row)
-    console.print(table)
 
 
 def rows(runs: Sequence[Run]) -> list[list[str]]:
