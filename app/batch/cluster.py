@@ -55,11 +55,14 @@ class Cluster:
         try:
             import dask
             from distributed import Client
+            from distributed.comm import parse_address
+            from distributed.comm.registry import get_backend
         except ImportError:
             raise TerminalError("cluster-missing") from None
         # Photos in tasks are meant to be; Dask would warn of each large one.
         dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GiB"})
         try:
+            get_backend(parse_address(address, strict=True)[0])  # of an address that it does not understand, Client takes 20 s to let go
             self._client = Client(address, timeout=PATIENCE_S, set_as_default=False)
         except Exception as error:
             raise TerminalError("cluster-unreachable", address=address, reason=type(error).__name__) from None

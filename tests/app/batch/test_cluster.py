@@ -99,11 +99,12 @@ def test_a_photo_that_takes_too_long_costs_no_worker(cluster, samples):
             assert future.result(PATIENT_S).findings["hands"]
 
 
-def test_a_cluster_that_is_not_there_says_so(monkeypatch):
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "foo", "foo://127.0.0.1:9"])
+def test_a_cluster_that_is_not_there_says_so(address, monkeypatch):
     pytest.importorskip("distributed", reason='needs Dask: pip install "jari-netral[cluster]"')
     monkeypatch.setattr("app.batch.cluster.PATIENCE_S", 1)
     with pytest.raises(TerminalError) as unreachable:
-        Cluster("tcp://127.0.0.1:9", CheckerSetup())
+        Cluster(address, CheckerSetup())
     assert unreachable.value.type == "cluster-unreachable"
 
 
