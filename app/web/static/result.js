@@ -39,8 +39,8 @@ export function describe(result, shown, picked) {
   for (const one of document.querySelectorAll("[data-copy=redacted], #redacted-hint")) one.hidden = !kinds.has("flagged");
   $("copy-problem").textContent = "";
 
-  const ballot = new Set(codes.map((code) => code.number));
-  $("cards").replaceChildren(...shown.map(([hand, place]) => card(hand, place, ballot, picked)));
+  const showing = (hand) => codes.filter((code) => code.hands.includes(result.hands.indexOf(hand)));
+  $("cards").replaceChildren(...shown.map(([hand, place]) => card(hand, place, showing(hand), picked)));
   $("rest").textContent = resting(result.hands.length, shown.length);
 }
 
@@ -86,7 +86,7 @@ function folded(some) {
   return item;
 }
 
-function card(hand, place, ballot, picked) {
+function card(hand, place, codes, picked) {
   const item = element("li", `card ${kind(hand)}`);
   item.dataset.hand = place;
   const main = element("button", "card-main");
@@ -106,7 +106,7 @@ function card(hand, place, ballot, picked) {
   words.append(
     head,
     element("span", "card-pose", hand.pose_name?.[language] ?? text("hand.unreadable")),
-    ...reads(hand, ballot).map((line) => element("span", "card-reads", line)),
+    ...reads(hand, codes).map((line) => element("span", "card-reads", line)),
     element("span", "card-why", why(hand)),
   );
   main.append(canvas, words);
@@ -115,8 +115,10 @@ function card(hand, place, ballot, picked) {
   return item;
 }
 
-function reads(hand, ballot) {
-  const onBallot = hand.readings.filter((reading) => ballot.has(reading.number));
+/** What a hand may be read as. codes: the numbers on the ballot that it shows, alone or together with another. */
+function reads(hand, codes) {
+  const alone = hand.readings.filter((reading) => codes.some((code) => code.number === reading.number));
+  const onBallot = [...alone, ...codes.filter((code) => !alone.some((reading) => reading.number === code.number))];
   return ["hand.reads", "hand.possibly-reads"].flatMap((key) => {
     const possible = key === "hand.possibly-reads";
     const numbers = onBallot.filter((reading) => (reading.strength === "possible") === possible).map((reading) => reading.number);

@@ -12,6 +12,7 @@ import openpyxl
 import pytest
 
 from app.batch.report import REPORTS, content_security_policy, write_reports, xlsx_report
+from app.batch.report.summary import Summary, ballot_readings
 from app.batch.report.words import texts
 from app.batch.rows import Row
 from gestures.reading.poses import Name
@@ -249,3 +250,20 @@ class TestTexts:
         ]
         for key in texts("id"):
             assert f'"{key}"' in source or f"${key}" in source or any(one.fullmatch(key) for one in built), key
+
+
+def test_numbers_that_two_hands_show_together_count_for_both():
+    hands = [
+        {"state": "posing", "flagged": True, "pose": "palm", "lists": [], "readings": [{"number": 5, "strength": "official"}]},
+        {"state": "posing", "flagged": True, "pose": "peace", "lists": [], "readings": [{"number": 2, "strength": "official"}]},
+    ]
+    codes = [
+        {"number": 2, "strength": "official", "hands": [1], "on_ballot": True},
+        {"number": 7, "strength": "possible", "hands": [0, 1], "on_ballot": True},
+        {"number": 5, "strength": "official", "hands": [0], "on_ballot": False},
+    ]
+    result = {"level": "review", "hands": hands, "codes": codes}
+    assert [[one["number"] for one in ballot_readings(hand, result)] for hand in hands] == [[7], [2, 7]]
+    summary = Summary()
+    summary.add(result)
+    assert summary.numbers == {7: 2, 2: 1}
