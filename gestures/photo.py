@@ -39,7 +39,6 @@ COARSE = 25
 # Rows converted at a time. Pillow keeps four bytes a pixel, and whole copies beside that made a photo of 50 megapixels take 800 MB.
 _STRIP = 256
 
-
 # Pillow opens no photo of more pixels, whatever the limit.
 MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
 
