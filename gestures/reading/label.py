@@ -73,7 +73,7 @@ def rendered_parts(hand: TrainingHand, drawn: list[dict[str, Any]]) -> Floats | 
     each hand in the picture. None where the finder met something else, or the network does not see that truth.
 
     A posing hand whose landmarks lie, on average, farther off than a fifth of its palm teaches nothing that holds for photos; but finger
-    hearts, which no photo shows, are seldom seen better. One at rest is at rest, however its fingers are seen.
+    hearts, which no photo shows, are seldom seen better. One at rest is at rest, and a fist is no ring, however its fingers are seen.
     """
     truth = drawn[0]
     if hand.source == RENDERED_GROUPS:
@@ -87,7 +87,7 @@ def rendered_parts(hand: TrainingHand, drawn: list[dict[str, Any]]) -> Floats | 
     known = [truth["posing"], *truth["extended"], truth["ring"], truth["crossed"], truth["apart"]]
     parts = np.array([UNKNOWN if value is None else value for value in known], np.float32)
     if not truth["crossed"] and np.linalg.norm(upright - seen, axis=1).mean() > 0.2:
-        if truth["posing"]:
+        if truth["posing"] and truth["pose"] != "fist":
             return None
         parts[1:6] = UNKNOWN
     if truth["pose"] == "fist":

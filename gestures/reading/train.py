@@ -152,14 +152,14 @@ def train(hands: list[TrainingHand], labels: list[Floats | None], epochs: int, s
 
 def _weight(hand: TrainingHand, parts: Floats) -> float:
     """Rendered hands help photos, and must not outvote them. Finger hearts and circles, which no photo shows, count more; so do hands at
-    rest, since those that hold cards or pieces look like both. Posing hands of real groups are few.
+    rest and fists, since those that hold cards or pieces, or are not quite closed, look like both. Posing hands of real groups are few.
     """
     if hand.source in RENDERS:
         posing, middle, thumb_meets_index, crossed = parts[[0, 3, 6, 7]]
         if crossed == 1 or (thumb_meets_index == 1 and middle == 0):
             return 5.0
         at_rest, otherwise = (3.5, 0.7) if hand.source == RENDERED else (2.5, 1.0)
-        return at_rest if posing == 0 else otherwise
+        return otherwise if posing == 1 else at_rest  # nobody knows whether a fist poses
     return {"hagrid_crops": 0.6, "groups_events": 2.0}.get(hand.source, 1.0)
 
 

@@ -139,6 +139,12 @@ class TestRenderedParts:
         assert parts[0] == 0
         assert np.isnan(parts[1:6]).all()
 
+    def test_a_fist_is_no_ring_and_no_heart_however_it_is_seen(self, met):
+        hand, (truth,) = self.seen(met, 1)
+        parts = rendered_parts(hand, [truth | {"pose": "fist"}])
+        np.testing.assert_array_equal(parts[[6, 7]], [0, 0])
+        assert np.isnan(parts[:6]).all()
+
     def test_in_a_group_the_hand_is_the_one_that_is_drawn_there(self, met):
         hand, (there,) = self.seen(met, 0)
         x, y, width, height = hand.box
