@@ -43,6 +43,9 @@ def main() -> None:
     """Run the command line. Nothing that a person can cause ends in a traceback."""
     from app.terminal.quiet import mute_native_stderr
 
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us, who wants to hear nothing
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
     if os.environ.get("JARI_LOG_LEVEL") != "debug":  # an abort of native code says why there
         mute_native_stderr()
     try:

@@ -322,6 +322,12 @@ def test_a_full_disk_is_told(command, plain):
     assert "Error" not in ran.stderr
 
 
+@pytest.mark.parametrize("format_", ["table", "jsonl"])
+def test_a_closed_standard_output_keeps_the_exit_status(format_, plain):
+    ran = subprocess.run(["sh", "-c", 'exec "$0" "$@" >&-', *JARI, "check", plain, "--format", format_], stderr=subprocess.PIPE, timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+
+
 def test_a_closed_pipe_is_quiet(plain):
     with subprocess.Popen([*JARI, "check", *[plain] * 40, "--format", "jsonl"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
         assert run.stdout.readline()
