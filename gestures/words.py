@@ -3,7 +3,7 @@
 Catalogues are looked up by key ("pose-read-as-number"), never by a sentence. After editing a .po file, `make locale` compiles it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cache
 from gettext import GNUTranslations
@@ -32,6 +32,11 @@ def text(key: str, lang: str, **params: object) -> str:
     template = catalogue.ngettext(key, key, count) if isinstance(count, int) else catalogue.gettext(key)
     if template == key:
         raise KeyError(f"{key} is not in the catalogue of {lang!r}")
+    return filled(template, lang, params)
+
+
+def filled(template: str, lang: str, params: Mapping[str, object]) -> str:
+    """Fill a template's {placeholders} in; a `Name` is shown in the language."""
     return template.format(**{name: getattr(value, lang) if isinstance(value, Name) else value for name, value in params.items()})
 
 

@@ -74,7 +74,7 @@ def _in_folder(folder: Path) -> Iterator[Source]:
     if not photos and not unreadable:
         yield Source(_shown(str(folder)), folder, PurePath(), TerminalError("folder-empty"))
     for relative, path in sorted((path.relative_to(folder), path) for path in photos):
-        odd = os.path.exists(path) and not os.path.isfile(path)  # noqa: PTH110, PTH113 - unlike Path's, they never raise
+        odd = not os.path.isfile(path) and os.path.exists(path)  # noqa: PTH113, PTH110 - unlike Path's, they never raise
         yield Source(_shown(relative.as_posix()), path, relative, TerminalError("file-odd") if odd else None)
 
 

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, TypeAdapter
 from app.errors import Lang, ServiceError, describe
 from gestures import GesturesError, error_text
 from gestures.reading.poses import Name
+from gestures.words import filled
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,5 +87,4 @@ def problem(error: BaseException, lang: Lang) -> Problem:
     if not isinstance(error, TerminalError):
         error = TerminalError("internal-error", reason=f"{type(error).__name__}: {error}")
     said = _errors()[error.type]
-    params = {key: getattr(value, lang) if isinstance(value, Name) else value for key, value in error.params.items()}
-    return Problem(error.type, getattr(said.title, lang), getattr(said.detail, lang).format(**params))
+    return Problem(error.type, getattr(said.title, lang), filled(getattr(said.detail, lang), lang, error.params))

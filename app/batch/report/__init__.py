@@ -43,8 +43,7 @@ def write_reports(rows: Rows, folder: Path, *, lang: Lang, batch: str, contest: 
 
     lang: that of the tables; the page offers both and begins with this one. batch: an id that stays the same when the same batch is
     reported again; what a reader notes on the page is kept in the browser under it. contest: the name of what the advice is for. Goes
-    over the rows once. Raises OSError where the
-    folder cannot be written to; reports that were there before are then left as they were.
+    over the rows once. Raises OSError where the folder cannot be written to; reports that were there before are then left as they were.
     """
     making = folder / MAKING
     shutil.rmtree(making, ignore_errors=True)  # what a run that was killed left behind

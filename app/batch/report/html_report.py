@@ -184,7 +184,7 @@ def _first() -> str:
 
 @cache
 def _script() -> str:
-    return "".join(_read(f"{name}.js") for name in SCRIPTS)
+    return _web("memory.js") + "".join(_read(f"{name}.js") for name in SCRIPTS)
 
 
 def _hash(text: str) -> str:

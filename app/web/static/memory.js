@@ -1,4 +1,4 @@
-// What the browser keeps of this page, where it keeps anything: some refuse to, and then all works as on a first visit.
+// What the browser keeps of a page, the reports of batches too. Some keep nothing; then all works as on a first visit.
 
 /** What is kept under a key; null where there is nothing. */
 export function recalled(key) {
@@ -9,11 +9,12 @@ export function recalled(key) {
   }
 }
 
-/** Keep a value. */
+/** Keep a value. False where it cannot be kept. */
 export function keep(key, value) {
   try {
     localStorage.setItem(key, value);
+    return true;
   } catch {
-    // not kept
+    return false;
   }
 }

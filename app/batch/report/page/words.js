@@ -6,25 +6,6 @@ const $ = (id) => document.getElementById(id);
 
 let language = [recalled("language"), document.documentElement.lang].find((one) => one in shared.texts);
 
-/** What the browser keeps under a key; null where there is nothing or the browser keeps nothing. */
-function recalled(key) {
-  try {
-    return localStorage.getItem(key);
-  } catch {
-    return null;
-  }
-}
-
-/** Keep a value in the browser. False where it cannot be kept. */
-function keep(key, value) {
-  try {
-    localStorage.setItem(key, value);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** The text of a key in the current language, with its {placeholders} filled in. */
 function text(key, params = {}) {
   return shared.texts[language][key].replace(/\{([\w-]+)\}/g, (_, name) => params[name]);

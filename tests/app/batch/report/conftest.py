@@ -14,7 +14,6 @@ from gestures.drawing import encode
 from gestures.reading.poses import Name
 from gestures.reading.reader import Thresholds
 
-CONTEST = Name("Pilkades <Suka> & Maju", "The village election of <Suka> & Maju")
 HOSTILE = (
     "</script><script>window.harmed = 1</script>.jpg",
     "\"'><img src=x onerror='window.harmed = 1'>.jpg",
@@ -56,8 +55,14 @@ def batch(samples) -> list[Row]:
 
 
 @pytest.fixture(scope="session")
-def reports(batch, tmp_path_factory):
+def contest() -> Name:
+    """The name of the contest that the reports are headed with."""
+    return Name("Pilkades <Suka> & Maju", "The village election of <Suka> & Maju")
+
+
+@pytest.fixture(scope="session")
+def reports(batch, contest, tmp_path_factory):
     """The folder with the batch's reports in Bahasa Indonesia."""
     folder = tmp_path_factory.mktemp("reports")
-    write_reports(lambda: iter(batch), folder, lang="id", batch="rapat", contest=CONTEST)
+    write_reports(lambda: iter(batch), folder, lang="id", batch="rapat", contest=contest)
     return folder

@@ -9,9 +9,7 @@ import pytest
 
 from app.batch.report import write_reports
 from app.batch.rows import Row
-from gestures.reading.poses import Name
 
-CONTEST = Name("Pilkades <Suka> & Maju", "The village election of <Suka> & Maju")
 PATIENT_MS = 60_000
 DESK = {"viewport": {"width": 1280, "height": 800}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
@@ -127,9 +125,9 @@ class TestGrid:
         found = [int(one.rstrip("%")) for one in page.locator(".tile-sure").all_text_contents()]
         assert found == sorted(found, reverse=reverse)
 
-    def test_more_hands_than_are_made_at_once(self, visit, batch, tmp_path):
+    def test_more_hands_than_are_made_at_once(self, visit, batch, tmp_path, contest):
         rows = [Row(batch[0].result | {"name": f"{place}.jpg"}, batch[0].crops, batch[0].preview) for place in range(700)]
-        write_reports(lambda: iter(rows), tmp_path, lang="id", batch="banyak", contest=CONTEST)
+        write_reports(lambda: iter(rows), tmp_path, lang="id", batch="banyak", contest=contest)
         page = visit(tmp_path)
         assert page.locator("#found").inner_text() == "700 tangan dari 700 foto"
         assert page.locator(".tile").count() < 700
@@ -248,10 +246,10 @@ class TestViewer:
             other.evaluate("() => { document.querySelector('#imported').textContent = ''; }")
         assert other.locator("#reviewed").inner_text() == "2 dari 4 tangan sudah ditinjau"
 
-    def test_notes_belong_to_their_batch(self, page, visit, batch, tmp_path):
+    def test_notes_belong_to_their_batch(self, page, visit, batch, tmp_path, contest):
         view(page)
         page.keyboard.press("Enter")
-        write_reports(lambda: iter(batch), tmp_path, lang="id", batch="lain", contest=CONTEST)
+        write_reports(lambda: iter(batch), tmp_path, lang="id", batch="lain", contest=contest)
         page.goto((tmp_path / "report.html").as_uri())
         assert page.locator("#reviewed").inner_text() == "0 dari 4 tangan sudah ditinjau"
 
@@ -271,9 +269,9 @@ class TestViewer:
 
 
 class TestWithoutPictures:
-    def test_text_tiles_and_the_place_of_the_hand(self, visit, batch, tmp_path):
+    def test_text_tiles_and_the_place_of_the_hand(self, visit, batch, tmp_path, contest):
         write_reports(
-            lambda: iter([replace(row, crops=(), preview=None) for row in batch]), tmp_path, lang="id", batch="x", contest=CONTEST
+            lambda: iter([replace(row, crops=(), preview=None) for row in batch]), tmp_path, lang="id", batch="x", contest=contest
         )
         assert "image/jpeg;base64,/9j" not in (tmp_path / "report.html").read_text()
         page = visit(tmp_path)
@@ -309,8 +307,8 @@ class TestReading:
         page.wait_for_selector(".tile")
         assert page.title() == "Report of the photo check · Jari Netral"
 
-    def test_it_begins_with_the_batch_s_language(self, visit, batch, tmp_path):
-        write_reports(lambda: iter(batch), tmp_path, lang="en", batch="x", contest=CONTEST)
+    def test_it_begins_with_the_batch_s_language(self, visit, batch, tmp_path, contest):
+        write_reports(lambda: iter(batch), tmp_path, lang="en", batch="x", contest=contest)
         assert visit(tmp_path).locator("#hands-title").inner_text() == "Hands"
 
     def test_guidance_and_a_chance_to_explain(self, page, accusing):

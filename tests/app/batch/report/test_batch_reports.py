@@ -15,9 +15,6 @@ from app.batch.report import REPORTS, content_security_policy, write_reports, xl
 from app.batch.report.summary import Summary, ballot_readings
 from app.batch.report.words import texts
 from app.batch.rows import Row
-from gestures.reading.poses import Name
-
-CONTEST = Name("Pilkades <Suka> & Maju", "The village election of <Suka> & Maju")
 
 
 @pytest.fixture(scope="module")
@@ -56,20 +53,20 @@ class TestCsv:
         assert (failed["name"], failed["error"], failed["detail"]) == ("gagal.jpg", "photo-damaged", "Foto rusak. Simpan ulang fotonya.")
         assert {failed[key] for key in ("level", "hands", "to_review", "unclear")} == {""}
 
-    def test_names_that_look_like_formulas(self, batch, tmp_path):
+    def test_names_that_look_like_formulas(self, batch, tmp_path, contest):
         names = ("=1+1.jpg", "+62.jpg", "-a.jpg", "@b.jpg", "\tc.jpg", "biasa.jpg", "\udcff.jpg")
         rows = [Row(batch[-1].result | {"name": name}) for name in names]
-        write_reports(lambda: iter(rows), tmp_path, lang="en", batch="x", contest=CONTEST)
+        write_reports(lambda: iter(rows), tmp_path, lang="en", batch="x", contest=contest)
         with (tmp_path / "report.csv").open(encoding="utf-8-sig", newline="") as file:
             found = [row["name"] for row in csv.DictReader(file)]
         assert found == ["'=1+1.jpg", "'+62.jpg", "'-a.jpg", "'@b.jpg", "'\tc.jpg", "biasa.jpg", "\\udcff.jpg"]
 
 
 class TestWorkbook:
-    def test_sheets_in_both_languages(self, batch, book, tmp_path):
+    def test_sheets_in_both_languages(self, batch, book, tmp_path, contest):
         assert book.sheetnames == ["Foto", "Tangan", "Tentang"]
         assert [cell.value for cell in book["Tangan"][1]][:5] == ["Foto", "Tangan", "Hasil", "Pose", "Keyakinan"]
-        write_reports(lambda: iter(batch), tmp_path, lang="en", batch="x", contest=CONTEST)
+        write_reports(lambda: iter(batch), tmp_path, lang="en", batch="x", contest=contest)
         english = openpyxl.load_workbook(tmp_path / "report.xlsx")
         assert english.sheetnames == ["Photos", "Hands", "About"]
         assert english["Hands"]["C2"].value == "To review"
@@ -103,9 +100,9 @@ class TestWorkbook:
                     assert cell.hyperlink is None
         assert book["Foto"]["A4"].value.startswith("2024-11-27/=HYPERLINK")
 
-    def test_when_a_photo_was_taken(self, batch, tmp_path):
+    def test_when_a_photo_was_taken(self, batch, tmp_path, contest):
         rows = [Row(batch[0].result | {"taken_at": when}) for when in ("2023-11-08T09:12:00", "0001-01-01T00:00:00")]
-        write_reports(lambda: iter(rows), tmp_path, lang="id", batch="x", contest=CONTEST)
+        write_reports(lambda: iter(rows), tmp_path, lang="id", batch="x", contest=contest)
         sheet = openpyxl.load_workbook(tmp_path / "report.xlsx")["Foto"]
         assert [sheet[cell].value for cell in ("G2", "G3")] == [datetime(2023, 11, 8, 9, 12), "0001-01-01T00:00:00"]
 
@@ -114,10 +111,10 @@ class TestWorkbook:
         assert "klarifikasi" in said
         assert "bukan keputusan" in said
 
-    def test_more_rows_than_a_sheet_holds(self, batch, monkeypatch, tmp_path):
+    def test_more_rows_than_a_sheet_holds(self, batch, monkeypatch, tmp_path, contest):
         monkeypatch.setattr(xlsx_report, "LAST_ROW", 2)
         rows = [Row(batch[-1].result | {"name": f"{place}.jpg"}) for place in range(5)]
-        write_reports(lambda: iter(rows), tmp_path, lang="id", batch="x", contest=CONTEST)
+        write_reports(lambda: iter(rows), tmp_path, lang="id", batch="x", contest=contest)
         book = openpyxl.load_workbook(tmp_path / "report.xlsx")
         assert [name for name in book.sheetnames if name.startswith("Foto")] == ["Foto", "Foto 2", "Foto 3"]
         found = [[row[0].value for row in book[name].iter_rows(min_row=2)] for name in ("Foto", "Foto 2", "Foto 3")]
@@ -125,50 +122,50 @@ class TestWorkbook:
 
 
 class TestWriting:
-    def test_all_or_nothing(self, batch, tmp_path):
+    def test_all_or_nothing(self, batch, tmp_path, contest):
         def broken():
             yield batch[0]
             raise OSError(28, "No space left on device")
 
-        write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x", contest=CONTEST)
+        write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x", contest=contest)
         before = {name: (tmp_path / name).read_bytes() for name in REPORTS}
         with pytest.raises(OSError, match="No space left"):
-            write_reports(broken, tmp_path, lang="id", batch="x", contest=CONTEST)
+            write_reports(broken, tmp_path, lang="id", batch="x", contest=contest)
         assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
     @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # the library leaves its own temporary files to the collector
-    def test_a_disk_that_is_full_when_the_workbook_is_closed(self, batch, monkeypatch, tmp_path):
+    def test_a_disk_that_is_full_when_the_workbook_is_closed(self, batch, monkeypatch, tmp_path, contest):
         def full(*_args, **_options):
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr("xlsxwriter.workbook.ZipFile", full)
         with pytest.raises(OSError, match="No space left"):
-            write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x", contest=CONTEST)
+            write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x", contest=contest)
         gc.collect()
         assert list(tmp_path.iterdir()) == []
 
-    def test_what_a_killed_run_left_is_cleared(self, batch, tmp_path):
+    def test_what_a_killed_run_left_is_cleared(self, batch, tmp_path, contest):
         (tmp_path / ".reports").mkdir()
         (tmp_path / ".reports" / "report.html").write_text("half")
-        paths = write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x", contest=CONTEST)
+        paths = write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x", contest=contest)
         assert [path.name for path in paths] == list(REPORTS)
         assert sorted(file.name for file in tmp_path.iterdir()) == sorted(REPORTS)
 
     @pytest.mark.parametrize("failed", [0, 1])
-    def test_a_batch_of_which_nothing_could_be_checked(self, batch, failed, tmp_path):
-        write_reports(lambda: iter(batch[-1:] * failed), tmp_path, lang="id", batch="x", contest=CONTEST)
+    def test_a_batch_of_which_nothing_could_be_checked(self, batch, failed, tmp_path, contest):
+        write_reports(lambda: iter(batch[-1:] * failed), tmp_path, lang="id", batch="x", contest=contest)
         assert all((tmp_path / name).stat().st_size for name in REPORTS)
-        assert openpyxl.load_workbook(tmp_path / "report.xlsx")["Tentang"]["B2"].value == CONTEST.id
+        assert openpyxl.load_workbook(tmp_path / "report.xlsx")["Tentang"]["B2"].value == contest.id
         assert "Maju" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
-    def test_memory_does_not_grow_with_the_batch(self, batch, tmp_path):
+    def test_memory_does_not_grow_with_the_batch(self, batch, tmp_path, contest):
         def many():
             for place in range(150):
                 yield Row(batch[0].result | {"name": f"{place}.jpg"}, batch[0].crops, bytes(100_000))
 
-        write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x", contest=CONTEST)  # loads what is loaded once
+        write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x", contest=contest)  # loads what is loaded once
         tracemalloc.start()
-        write_reports(many, tmp_path, lang="id", batch="x", contest=CONTEST)
+        write_reports(many, tmp_path, lang="id", batch="x", contest=contest)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert (tmp_path / "report.html").stat().st_size > 20e6
@@ -216,9 +213,9 @@ class TestPageFile:
         keys = re.findall(r'"([0-9a-f]{16})"', page)
         assert len(keys) == len(set(keys)) == 5
 
-    def test_a_page_that_would_grow_too_large(self, batch, monkeypatch, tmp_path):
+    def test_a_page_that_would_grow_too_large(self, batch, monkeypatch, tmp_path, contest):
         monkeypatch.setattr("app.batch.report.html_report.MOST_BYTES", 10_000)
-        write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x", contest=CONTEST)
+        write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x", contest=contest)
         page = (tmp_path / "report.html").read_text(encoding="utf-8")
         assert page.count('class="photo"') == 1
         assert '"left_out":6' in page
