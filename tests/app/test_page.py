@@ -35,11 +35,16 @@ def page(context, server):
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.expected = []  # parts of complaints that a test provokes
     page.goto(server)
-    page.wait_for_selector("#contest option", state="attached")
+    alive(page)
     yield page
     here = urlsplit(server).netloc
     assert {urlsplit(url).netloc for url in asked if not url.startswith(("blob:", "data:"))} == {here}
     assert [one for one in complaints if not any(part in one for part in page.expected)] == []
+
+
+def alive(page):
+    """Wait until the page's script has run: it fetches the words first, and by then the browser counts the page as loaded."""
+    page.wait_for_selector("#contest option", state="attached")
 
 
 @pytest.fixture
@@ -330,6 +335,7 @@ class TestLanguage:
 def test_a_browser_that_keeps_nothing(page, peace):
     page.add_init_script("Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('', 'SecurityError') } })")
     page.reload()
+    alive(page)
     page.get_by_role("button", name="English").click()
     assert page.locator("html").get_attribute("lang") == "en"
     page.locator("#theme").click()
