@@ -54,7 +54,7 @@ evaluate: setup ## Measure how right the readings are, on ../shared/photos; the 
 	@$(BIN)/jari evaluate ../shared/photos/labels.csv --finder search --finder mediapipe --jobs $$(nproc) --report report
 
 locale: setup ## Compile the message catalogues after editing a .po file
-	@$(BIN)/python -c 'import pathlib, polib; [polib.pofile(str(po)).save_as_mofile(str(po.with_suffix(".mo"))) for po in pathlib.Path("gestures/locale").rglob("*.po")]'
+	@$(BIN)/python -c 'import pathlib, polib; [polib.pofile(str(po)).save_as_mofile(str(po.with_suffix(".mo"))) for folder in ("app", "gestures") for po in pathlib.Path(folder, "locale").rglob("*.po")]'
 
 audit: setup ## Look the locked dependencies up among known vulnerabilities (asks the network)
 	@$(BIN)/python .ci/audit.py

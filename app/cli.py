@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from gettext import gettext
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,14 +43,16 @@ class Failure(click.ClickException):
 def main() -> None:
     """Run the command line. Nothing that a person can cause ends in a traceback."""
     from app.terminal.quiet import mute_native_stderr
+    from app.terminal.usage import language_of, speak
 
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started us, who wants to hear nothing
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
     if os.environ.get("JARI_LOG_LEVEL") != "debug":  # an abort of native code says why there
         mute_native_stderr()
+    speak(cli, language_of(sys.argv[1:]))
     try:
-        cli.main(standalone_mode=False)
+        cli.main(prog_name="jari", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -101,7 +104,7 @@ def _forget_output() -> None:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(version("jari-netral"), prog_name="jari", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Periksa pose tangan dalam foto sebelum diunggah.
+    """Check hand poses in photos before they are posted.
 
     Tells, before a photo is posted, whether a hand pose in it could be read as a candidate's number. It advises and
     decides nothing. Photos stay on this machine and are not kept.
@@ -310,7 +313,7 @@ def licences(sbom: Path | None, lang: "Lang") -> None:
         try:
             complete_sbom(sbom)
         except (ValueError, KeyError, TypeError):
-            raise click.BadParameter(f"{sbom} is no CycloneDX file in JSON.", param_hint="--sbom") from None
+            raise click.BadParameter(gettext("{file} is no CycloneDX file in JSON.").format(file=sbom), param_hint="--sbom") from None
         return
 
     print_table([word(key, lang) for key in ("name", "version", "licence")], in_use())
@@ -389,7 +392,7 @@ def evaluate(
     from gestures import load_contest
 
     if finders and results:
-        raise click.UsageError("--finder checks photos, --results takes what was kept: give one of the two.")
+        raise click.UsageError(gettext("--finder checks photos, --results takes what was kept: give one of the two."))
     settings = _settings()
     rules = load_contest(contest or settings.contest)
     photos = choose(read_labels(labels), [name.strip() for name in sets.split(",")] if sets else (), limit)
