@@ -146,7 +146,7 @@ def test_csv_has_a_row_a_hand_and_one_for_other_photos(folder):
 @pytest.mark.parametrize(
     ("lang", "words"),
     [("id", ["perlu ditinjau", "dua jari", "tanpa temuan", "gagal diperiksa", "3 foto:", "Ini imbauan awal"]),
-     ("en", ["to review", "two fingers", "nothing found", "not checked", "3 photos:", "This is initial advice"])],
+     ("en", ["to review", "two fingers", "nothing found", "not checked", "Photos: 3.", "This is initial advice"])],
 )  # fmt: skip
 def test_the_table_is_for_people(folder, lang, words):
     result = jari("check", folder, "--lang", lang, env={"COLUMNS": "140"})

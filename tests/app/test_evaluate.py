@@ -416,7 +416,7 @@ def test_without_matplotlib_the_table_is_printed_and_the_report_says_what_it_lac
         ([row(numbers="two")], COLUMNS, 'column numbers says "two"'),
         ([row(box="1 2 3")], COLUMNS, 'column box says "1 2 3"'),
         ([row(box="1 2 0 4")], COLUMNS, 'column box says "1 2 0 4"'),
-        ([row(), row("b.png")], COLUMNS, "2 photos are not in"),
+        ([row(), row("b.png")], COLUMNS, "Photos that are not in"),
     ],
 )
 def test_labels_that_cannot_be_used_are_told_with_status_2(tmp_path, rows, columns, expected):

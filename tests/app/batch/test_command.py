@@ -27,7 +27,7 @@ class TestResults:
     def test_are_told_and_written(self, undisturbed, results):
         ran, out = undisturbed
         assert (ran.returncode, ran.stderr) == (1, "")
-        assert "24 photos" in ran.stdout
+        assert "Photos: 24." in ran.stdout
         assert str(out / "report.html") in ran.stdout
         assert len(results(out)) == 24
         with (out / "report.csv").open(newline="") as file:
