@@ -344,6 +344,18 @@ def test_a_browser_that_keeps_nothing(page, peace):
     result(page)
 
 
+@pytest.mark.parametrize("path", ["", "batch", "privacy"])
+def test_all_that_its_scripts_need_is_asked_for_at_once(page, server, path):
+    """One after another they would take a phone on a slow network twice as long, with buttons that do nothing yet."""
+    page.goto(server + path)
+    page.wait_for_load_state("networkidle")
+    fetched = page.evaluate("() => performance.getEntriesByType('resource').map((one) => one.name)")
+    named = page.evaluate("() => [...document.querySelectorAll('link, script')].map((one) => one.href ?? one.src)")
+    needed = {url for url in fetched if re.search(r"\.(js|json)$", url)}
+    assert needed
+    assert needed - set(named) == set()
+
+
 class TestKeyboard:
     def test_from_the_start_to_a_hand_and_home(self, page):
         def tab_to(matches):
