@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MOST_FIELDS = 16
 MOST_FIELD_BYTES = 1024
 
+# What browsers write in a file's name for what would end it there (WHATWG HTML, "multipart/form-data encoding algorithm").
+ESCAPES = {"%22": '"', "%0D": "\r", "%0A": "\n"}
+
 
 @dataclass(slots=True)
 class Form:
@@ -73,7 +76,7 @@ class Form:
                 raise BatchRefused("batch-too-many", most=self.most_files)
             path = self.folder / f"part-{len(self.files)}"
             self._file = path.open("wb")
-            self.files.append((_decoded(options[b"filename"]), path))
+            self.files.append((_file_name(options[b"filename"]), path))
 
     def _write(self, data: bytes, start: int, end: int) -> None:
         if self._file:
@@ -116,6 +119,13 @@ async def read_form(request: Request, folder: Path, most_files: int) -> Form:
     finally:
         form.close()
     return form
+
+
+def _file_name(data: bytes) -> str:
+    name = _decoded(data)
+    for escape, letter in ESCAPES.items():
+        name = name.replace(escape, letter)
+    return name
 
 
 def _decoded(data: bytes) -> str:

@@ -1,0 +1,57 @@
+"""Names of files as browsers send them, from the form to the reports."""
+
+import csv
+import io
+import json
+import re
+import time
+
+import openpyxl
+import pytest
+from starlette.testclient import TestClient
+
+from app.main import create_app
+from app.settings import Settings
+
+PATIENT_S = 120
+
+# As a browser writes it, and the name that it means. What is not one of its three escapes stands for itself.
+NAMES = {
+    "Rapat %22final%22.jpg": 'Rapat "final".jpg',
+    "dua%0D%0Abaris.jpg": "dua\r\nbaris.jpg",
+    "100%25 hadir %20 %0a.jpg": "100%25 hadir %20 %0a.jpg",
+}
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory):
+    """The address of a batch of files with those names, once it is done, and a client that can ask there."""
+    settings = Settings(workers=1, finder="mediapipe", max_wait_s=PATIENT_S, spool=tmp_path_factory.mktemp("spool"))
+    parts = [f'--b\r\nContent-Disposition: form-data; name="photos"; filename="{name}"\r\n\r\nx\r\n' for name in NAMES]
+    with TestClient(create_app(settings)) as client:
+        form = {"Content-Type": "multipart/form-data; boundary=b"}
+        answer = client.post("/v1/batches", content="".join([*parts, "--b--\r\n"]).encode(), headers=form)
+        place = answer.headers["location"]
+        end = time.monotonic() + PATIENT_S
+        while client.get(place).json()["state"] != "done":
+            assert time.monotonic() < end, "waited in vain"
+            time.sleep(0.02)
+        yield client, place
+
+
+def test_in_the_results(reports):
+    client, place = reports
+    assert {one["name"] for one in client.get(f"{place}/results").json()["results"]} == set(NAMES.values())
+
+
+def test_in_each_report(reports):
+    client, place = reports
+    table = csv.DictReader(io.StringIO(client.get(f"{place}/report.csv").content.decode("utf-8-sig"), newline=""))
+    assert {row["name"] for row in table} == set(NAMES.values())
+    book = openpyxl.load_workbook(io.BytesIO(client.get(f"{place}/report.xlsx").content))
+    names = {row[0].value for row in book.worksheets[0].iter_rows(min_row=2)}
+    assert 'Rapat "final".jpg' in names
+    assert len(names) == len(NAMES)
+    page = client.get(f"{place}/report.html").text
+    written = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.DOTALL)
+    assert 'Rapat "final".jpg' in json.dumps([json.loads(one) for one in written]).replace('\\"', '"')
