@@ -271,6 +271,10 @@ def _messages(
         flagged = sum(hand.flagged for hand in hands)
         if flagged > 1:
             yield message("hands-to-review", count=flagged)
+        yield message("consider-another")
+    for pose in dict.fromkeys(hand.posed.pose for hand in hands if hand.posed.pose and hand.posed.state is State.POSING):
+        if note := pose_table()[pose].note:
+            yield Message("pose-note", note)
     if unclear:
         yield message("hand-unclear", count=unclear)
     if level is Level.REVIEW:
@@ -292,7 +296,7 @@ def _number_messages(hands: Sequence[AdvisedHand], found: Sequence[Code]) -> Ite
     keys = {
         "pose-read-as-number": [code for code in found if code.number in single and code.strength != "possible"],
         "pose-possibly-read": [code for code in found if code.number in single and code.strength == "possible"],
-        "two-hands-together": [code for code in found if code.number not in single],
+        "two-hands-together": [code for code in found if any(not _shows(hands[hand], code.number) for hand in code.hands)],
     }
     for key, some in keys.items():
         numbers = sorted(code.number for code in some if code.on_ballot)
@@ -300,20 +304,25 @@ def _number_messages(hands: Sequence[AdvisedHand], found: Sequence[Code]) -> Ite
             yield Message(key, both(key, count=len(numbers), numbers=joined([str(number) for number in numbers])))
 
 
+def _shows(hand: AdvisedHand, number: int) -> bool:
+    return any(reading.number == number for reading in hand.readings)
+
+
 def _list_messages(hands: Sequence[AdvisedHand]) -> Iterable[Message]:
-    """Yield, for the poses that most hands make, which lists carry them, and where agencies disagree."""
+    """Yield which lists carry the poses that most hands make, and where agencies disagree on a pose."""
     stances = {hand.posed.pose: hand.lists for hand in hands if hand.posed.pose and hand.lists}
     often = Counter(hand.posed.pose for hand in hands if hand.flagged and hand.posed.pose in stances)
-    for pose, _ in often.most_common(POSES_NAMED):
+    for place, (pose, _) in enumerate(often.most_common()):
         assert pose is not None  # noqa: S101  # filtered above; for the type checker
         avoid = [stance for stance in stances[pose] if stance.stance == "avoid"]
         safe = [stance for stance in stances[pose] if stance.stance == "safe"]
         if not avoid:
             continue
         name = pose_table()[pose].name
-        shown = [stance.name for stance in avoid[:LISTS_NAMED]]
-        if more := len(avoid) - len(shown):
-            shown.append(both("lists-more", count=more))
-        yield Message("pose-on-list", both("pose-on-list", count=len(avoid), pose=name, lists=joined(shown)))
+        if place < POSES_NAMED:
+            shown = [stance.name for stance in avoid[:LISTS_NAMED]]
+            if more := len(avoid) - len(shown):
+                shown.append(both("lists-more", count=more))
+            yield Message("pose-on-list", both("pose-on-list", count=len(avoid), pose=name, lists=joined(shown)))
         if safe:
             yield Message("lists-disagree", both("lists-disagree", pose=name, avoid=len(avoid), safe=len(safe)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from gestures.contest import Contest
 from gestures.people import pairs
 from gestures.reading.fingers import PosedHand, State
-from gestures.reading.poses import Reading, Strength, pose_table
+from gestures.reading.poses import PoseEntry, Reading, Strength, pose_table
 
 STRENGTHS: tuple[Strength, ...] = ("official", "common", "possible")
 
@@ -43,7 +43,7 @@ def codes(posed: Sequence[PosedHand], contest: Contest) -> tuple[Code, ...]:
     """Return every number that the posing hands show, each once: on the ballot first, then the best established, then the surest.
 
     A code has the strength of its best reading, and the confidence of the surest hand with that strength. Two hands together count
-    only where no single hand shows the number.
+    where neither shows the number by itself.
     """
     single = [
         Code(reading.number, reading.strength, one.confidence, (index,), reading.number in contest.numbers)
@@ -51,8 +51,8 @@ def codes(posed: Sequence[PosedHand], contest: Contest) -> tuple[Code, ...]:
         if one.state is State.POSING and one.pose is not None
         for reading in readings_of(one.pose, contest)
     ]
-    shown = {code.number for code in single}
-    together = [code for code in _together(posed, contest) if code.number not in shown]
+    shown = {(hand, code.number) for code in single for hand in code.hands}
+    together = [code for code in _together(posed, contest) if not any((hand, code.number) in shown for hand in code.hands)]
     merged = _merged(single + together)
     return tuple(sorted(merged, key=lambda code: (not code.on_ballot, STRENGTHS.index(code.strength), -code.confidence, code.number)))
 
@@ -75,9 +75,14 @@ def _two_hand_readings(left: str, right: str, contest: Contest) -> list[Reading]
     made = [key for key, row in table.items() if sorted(row.parts) == sorted((left, right))]
     found = [reading for key in made for reading in readings_of(key, contest)]
     if table[left].readings and table[right].readings:
-        one, other = (table[pose].readings[0].number for pose in (left, right))  # what each usually shows
+        one, other = (_digit(table[pose]) for pose in (left, right))
         found += [Reading(int(f"{one}{other}"), "possible"), Reading(one + other, "possible")]
     return found
+
+
+def _digit(pose: PoseEntry) -> int:
+    """Return what a hand usually shows beside another."""
+    return pose.readings[0].number if pose.digit is None else pose.digit
 
 
 def _merged(found: Iterable[Code]) -> list[Code]:

@@ -112,7 +112,7 @@ def hand_cells(place: int, hand: Result, lang: Lang) -> Result:
 
 
 # Messages that speak of poses in general, not of one photo.
-_GENERAL = ("often-without-intent", "safe-poses", "initial-advice")
+_GENERAL = ("consider-another", "often-without-intent", "safe-poses", "initial-advice")
 _STYLES = {"clear": "green", "review": "bold yellow", "unclear": "cyan", "failed": "red"}
 
 
@@ -178,8 +178,9 @@ class TableWriter:
                 shown[numbers, pose, hand["why"][self._lang]] += 1
         for (numbers, pose, why), count in shown.items():
             yield numbers, _two(f"{count} × {pose}" if count > 1 else pose, why)
-        single = {reading["number"] for hand in result["hands"] for reading in hand["readings"]}
-        if together := [code for code in result["codes"] if code["on_ballot"] and code["number"] not in single]:
+        alone = [{reading["number"] for reading in hand["readings"]} for hand in result["hands"]]
+        codes = [code for code in result["codes"] if code["on_ballot"]]
+        if together := [code for code in codes if any(code["number"] not in alone[hand] for hand in code["hands"])]:
             yield ", ".join(map(_number, together)), Text(word("two-hands", self._lang))
         if not shown:
             count = len(result["hands"])

@@ -4,9 +4,9 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from gestures.reading.fingers import LETTERS, Fingers
 
@@ -43,6 +43,8 @@ class PoseEntry:
     hands: Literal[1, 2] = 1
     parts: tuple[str, ...] = ()
     readings: tuple[Reading, ...] = ()
+    digit: Annotated[int, Field(ge=0, le=9)] | None = None
+    note: Name | None = None
 
     @property
     def shape(self) -> str | None:

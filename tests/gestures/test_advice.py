@@ -79,6 +79,13 @@ class TestLevel:
         assert [hand.flagged for hand in advice.hands] == [True, True]
         assert keys(advice)[:2] == ["two-hands-together", "hands-to-review"]
 
+    def test_hands_together_beside_another_that_shows_the_number(self, make_posed):
+        contest = replace(contests()["pilkada-contoh"], numbers=(2,), lists=(), poses=())
+        posed = [make_posed("like", x=100, side="right"), make_posed("like", x=150, side="left"), make_posed("peace", x=2000)]
+        advice = advise(posed, contest, photo(), finder="search")
+        assert [hand.flagged for hand in advice.hands] == [True, True, True]
+        assert keys(advice)[:3] == ["pose-read-as-number", "two-hands-together", "hands-to-review"]
+
     def test_readings_and_lists_only_of_posing_hands(self, make_posed):
         for state in (State.REST, State.UNCLEAR):
             (hand,) = advice_on([make_posed("peace", state=state)]).hands
@@ -90,7 +97,14 @@ class TestLevel:
 class TestMessages:
     def test_one_hand(self, make_posed):
         advice = advice_on([make_posed("peace")])
-        assert keys(advice) == ["pose-read-as-number", "pose-on-list", "often-without-intent", "safe-poses", "initial-advice"]
+        assert keys(advice) == [
+            "pose-read-as-number",
+            "pose-on-list",
+            "consider-another",
+            "often-without-intent",
+            "safe-poses",
+            "initial-advice",
+        ]
         assert "nomor urut 2." in advice.messages[0].text.id
         assert "ballot number 2." in advice.messages[0].text.en
         assert "8 daftar" in advice.messages[1].text.id
@@ -108,6 +122,15 @@ class TestMessages:
         assert keys(advice_on([make_posed("little_finger")]))[0] == "pose-possibly-read"
         assert keys(advice_on([make_posed("rock")]))[:2] == ["pose-read-as-number", "pose-possibly-read"]
 
+    def test_every_review_says_what_to_do(self, make_posed):
+        for pose in ("peace", "dislike", "c_shape"):  # a number, a merely possible one, none but a list
+            assert "consider-another" in keys(advice_on([make_posed(pose)]))
+
+    def test_a_middle_finger_has_a_note(self, make_posed):
+        (note,) = [message.text.id for message in advice_on([make_posed("middle_finger")]).messages if message.key == "pose-note"]
+        assert "tidak sopan" in note
+        assert "pose-note" not in keys(advice_on([make_posed("middle_finger", state=State.UNCLEAR), make_posed("peace", x=2000)]))
+
     def test_two_hands(self, make_posed):
         advice = advice_on([make_posed("peace", x=100, side="right"), make_posed("peace", x=200, side="left")])
         message = next(message for message in advice.messages if message.key == "two-hands-together")
@@ -123,6 +146,10 @@ class TestMessages:
         assert "lists-disagree" in keys(advice)
         # Of the example's three lists, none calls five safe.
         assert "lists-disagree" not in keys(advice_on([make_posed("palm")], "pilkada-contoh"))
+        # In a group too, where other poses are more frequent.
+        group = [make_posed(pose, x=2000 * place) for place, pose in enumerate(["one", "one", "peace", "peace", "three", "three", "palm"])]
+        assert keys(advice_on(group)).count("lists-disagree") == 1
+        assert keys(advice_on(group)).count("pose-on-list") == 3
 
     def test_many_poses_name_only_the_most_frequent(self, make_posed):
         shown = ["ok", "ok", "one", "one", "peace", "peace", "call", "like"]

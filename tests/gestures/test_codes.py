@@ -79,6 +79,8 @@ def both_hands(make_posed, left, right):
         ("peace", "one", (1, 2, 12, 21), {21}),
         ("one", "peace", (1, 2, 3), {3}),
         ("one", "one", (1, 2, 11), {2, 11}),
+        ("one", "zero", (1, 2, 10), {10}),
+        ("zero", "one", (1, 2, 10), set()),
         ("one", "c_shape", (1, 2), set()),
     ],
 )
@@ -102,10 +104,14 @@ def test_two_thumbs_as_the_contest_says(make_posed):
     assert (2, "official") in {(code.number, code.strength) for code in found}
 
 
-def test_together_never_replaces_a_single_hand(make_posed):
-    posed = [*both_hands(make_posed, "one", "one"), make_posed("peace", x=2000)]
-    found = {code.number: code for code in codes(posed, contests()["default"])}
-    assert found[2] == Code(2, "official", 0.9, (2,), True)
+def test_two_hands_count_beside_another_that_shows_the_number(make_posed):
+    posed = [*both_hands(make_posed, "like", "like"), make_posed("peace", x=2000)]
+    assert codes(posed, ballot(2)) == (Code(2, "official", 0.9, (0, 1, 2), True), Code(1, "official", 0.9, (0, 1), False))
+
+
+def test_two_hands_do_not_repeat_what_one_of_them_shows(make_posed):
+    posed = both_hands(make_posed, "like", "zero")  # 1 and 0 side by side, but also 1 + 0
+    assert codes(posed, ballot(1, 10))[0] == Code(1, "official", 0.9, (0,), True)
 
 
 def test_a_hand_at_rest_adds_nothing(make_posed):
