@@ -219,6 +219,7 @@ addEventListener("storage", (event) => {
   marks = recallMarks() ?? {};
   progress();
   for (const place of listed.keys()) if ($("tiles").children[place]) retile(place);
+  refresh();
 });
 
 for (const button of document.querySelectorAll("[data-language]"))

@@ -3,6 +3,7 @@
 const STRENGTHS = ["official", "common", "possible"];
 
 let viewed = null; // place in the list
+let filled = ""; // the note that its field was filled with
 
 function view(place) {
   viewed = place;
@@ -14,15 +15,31 @@ function view(place) {
   $("next").disabled = place === listed.length - 1;
   $("frame").replaceChildren(...frame(hand));
   $("said").replaceChildren(...said(hand));
-  const { reviewed, note } = markOf(hand);
-  $("note").value = note;
-  $("undo").hidden = !reviewed;
-  $("when").textContent = reviewed ? text("mark.when", { date: date(reviewed) }) : "";
+  fillNote();
+  showReview();
   if (!$("viewer").open) {
     $("viewer").showModal();
     $("done").focus();
   }
   $("viewer").scrollTop = 0;
+}
+
+function fillNote() {
+  filled = markOf(listed[viewed]).note;
+  $("note").value = filled;
+}
+
+function showReview() {
+  const { reviewed } = markOf(listed[viewed]);
+  $("undo").hidden = !reviewed;
+  $("when").textContent = reviewed ? text("mark.when", { date: date(reviewed) }) : "";
+}
+
+/** Show what was marked in another tab. What is being written here stays. */
+function refresh() {
+  if (!$("viewer").open) return;
+  if ($("note").value === filled) fillNote();
+  showReview();
 }
 
 function frame(hand) {
@@ -98,8 +115,17 @@ function change(what) {
   progress();
 }
 
+/** Keep what was written here, if anything was; where another tab wrote as well, both notes stay. */
+function keepNote() {
+  if ($("note").value === filled) return;
+  const kept = markOf(listed[viewed]);
+  const note = $("note").value.trim();
+  change({ note: kept.note === filled ? note : merged(kept, { note }).note });
+  fillNote();
+}
+
 function turn(step) {
-  change({ note: $("note").value.trim() });
+  keepNote();
   if (viewed + step >= 0 && viewed + step < listed.length) view(viewed + step);
   else view(viewed);
 }
@@ -116,7 +142,7 @@ $("undo").onclick = () => {
   turn(0);
 };
 $("close").onclick = () => $("viewer").close();
-$("note").onchange = () => change({ note: $("note").value.trim() });
+$("note").onchange = keepNote;
 $("frame").onclick = (event) => {
   const place = listed.indexOf(hands[event.target.dataset.hand]);
   if (place >= 0) turn(place - viewed);
@@ -132,6 +158,6 @@ $("viewer").onkeydown = (event) => {
   turn(step);
 };
 $("viewer").onclose = () => {
-  change({ note: $("note").value.trim() });
+  keepNote();
   focusTile(viewed);
 };

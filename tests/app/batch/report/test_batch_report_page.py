@@ -20,10 +20,14 @@ def visit(browser):
     """Opens a report. Whatever it asks of anyone, complains of, or pops up, fails the test."""
     contexts, trouble = [], []
 
-    def open_(folder, **options):
-        context = browser.new_context(locale="id-ID", color_scheme="light", **(DESK | options))
-        context.set_default_timeout(PATIENT_MS)
-        contexts.append(context)
+    def open_(folder, beside=None, **options):
+        """beside: a page in whose browser this is a further tab."""
+        if beside:
+            context = beside.context
+        else:
+            context = browser.new_context(locale="id-ID", color_scheme="light", **(DESK | options))
+            context.set_default_timeout(PATIENT_MS)
+            contexts.append(context)
         page = context.new_page()
         page.expected = []
         page.on(
@@ -64,6 +68,10 @@ def leave(page):
     page.keyboard.press("Escape")
     page.evaluate("async () => { await window.left; }")  # the browser goes to a tile by itself before it says so
     page.wait_for_selector(".tile:focus")
+
+
+def write_note(page, note):
+    page.get_by_role("textbox", name="Catatan").fill(note)
 
 
 class TestGrid:
@@ -169,7 +177,7 @@ class TestViewer:
 
     def test_reviewed_with_a_note_which_the_browser_keeps(self, page, batch):
         view(page)
-        page.get_by_role("textbox", name="Catatan").fill("=sudah diklarifikasi")
+        write_note(page, "=sudah diklarifikasi")
         page.get_by_role("button", name="Sudah ditinjau, lanjut").click()
         assert page.locator("#photo-name").inner_text().endswith("harmed = 1'>.jpg")
         leave(page)
@@ -206,7 +214,7 @@ class TestViewer:
         """Two people have looked through the report: what one noted is added to what the other did, and nothing is lost."""
         for note in ("satu", "dua"):
             view(page, ("satu", "dua").index(note))
-            page.get_by_role("textbox", name="Catatan").fill(note)
+            write_note(page, note)
             leave(page)
         view(page, 2)
         page.get_by_role("button", name="Sudah ditinjau, lanjut").click()
@@ -218,7 +226,7 @@ class TestViewer:
 
         other = visit(reports)
         view(other)
-        other.get_by_role("textbox", name="Catatan").fill("lain")
+        write_note(other, "lain")
         other.get_by_role("button", name="Sudah ditinjau, lanjut").click()
         leave(other)
         for _ in range(2):  # the same file may come twice
@@ -245,6 +253,31 @@ class TestViewer:
             other.wait_for_selector("#imported:text-matches('Tidak ada yang ditambahkan')")
             other.evaluate("() => { document.querySelector('#imported').textContent = ''; }")
         assert other.locator("#reviewed").inner_text() == "2 dari 4 tangan sudah ditinjau"
+
+    def test_a_note_from_another_tab_stays(self, page, visit, reports):
+        view(page)
+        other = visit(reports, beside=page)
+        view(other)
+        write_note(other, "dari tab lain")
+        leave(other)
+        page.wait_for_selector(".tile-note")
+        assert page.get_by_role("textbox", name="Catatan").input_value() == "dari tab lain"
+        leave(page)
+        assert page.locator(".tile-note").text_content() == "dari tab lain"
+        other.reload()
+        assert other.locator(".tile-note").text_content() == "dari tab lain"
+
+    def test_notes_that_are_written_in_two_tabs_are_both_kept(self, page, visit, reports):
+        view(page)
+        write_note(page, "satu")
+        other = visit(reports, beside=page)
+        view(other)
+        write_note(other, "dua")
+        other.get_by_role("button", name="Sudah ditinjau, lanjut").click()
+        page.wait_for_selector("#when:not(:empty)")
+        assert page.get_by_role("textbox", name="Catatan").input_value() == "satu"
+        leave(page)
+        assert page.locator(".tile.reviewed .tile-note").text_content() == "dua\nsatu"
 
     def test_notes_belong_to_their_batch(self, page, visit, batch, tmp_path, contest):
         view(page)
