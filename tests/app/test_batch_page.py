@@ -171,3 +171,21 @@ def test_dropping_and_the_way_from_the_page_for_one_photo(open_page, address):
     page.get_by_role("link", name="Check a single photo").click()
     page.get_by_role("link", name="Many photos at once").click()
     page.wait_for_selector("body[data-ready]")
+
+
+def test_a_part_of_the_page_is_no_batch(open_page, address, complaints):
+    page = open_page(at=f"{address}#main")
+    assert page.locator("#start").is_visible()
+    assert complaints == []
+
+
+@pytest.mark.parametrize("lost", ["limits", "contests"])
+def test_without_limits_and_contests(open_page, photos, address, complaints, lost):
+    page = open_page()
+    page.route(f"**/v1/{lost}", lambda route: route.fulfill(status=503, json={"title": "Layanan sedang sibuk"}))
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+    page.set_input_files("#files", photos[:1])
+    page.get_by_role("button", name="Mulai periksa").click()
+    view(page, "done")
+    assert [one for one in complaints if "503" not in one] == []

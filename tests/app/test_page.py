@@ -356,7 +356,63 @@ def test_all_that_its_scripts_need_is_asked_for_at_once(page, server, path):
     assert needed - set(named) == set()
 
 
+class TestPartsThatAreLost:
+    """Each reload may find the service too busy to give all that the page is made of."""
+
+    @pytest.mark.parametrize("path", ["", "batch", "privacy"])
+    def test_without_its_script_the_page_says_so(self, context, server, path, shot):
+        page = context.new_page()
+        page.route("**/words.js", lambda route: route.abort())
+        page.goto(server + path)
+        notice = page.locator("#late")
+        assert notice.evaluate("(notice) => notice.getAnimations()[0].effect.getTiming().delay") >= 5000  # none sees it on a slow network
+        notice.evaluate("(notice) => notice.getAnimations()[0].finish()")
+        assert notice.is_visible()
+        assert "Halaman belum termuat lengkap. Muat ulang." in notice.inner_text()
+        assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+        shot(page)
+
+    @pytest.mark.parametrize("path", ["", "batch", "privacy"])
+    def test_with_its_script_it_does_not(self, page, server, path):
+        page.goto(server + path)
+        page.wait_for_selector("#late", state="detached")
+
+    @pytest.mark.parametrize(("lost", "title"), [("en", "Periksa pose jari"), ("id", "Check hand poses")])
+    def test_the_page_does_with_the_words_of_one_language(self, page, server, lost, title):
+        page.expected = ["503"]
+        page.route(f"**/texts.{lost}.json", lambda route: route.fulfill(status=503, json={"title": "Layanan sedang sibuk"}))
+        page.goto(server)
+        alive(page)
+        assert page.get_by_role("heading", level=1).inner_text().startswith(title)
+        assert page.locator(f"[data-language={lost}]").is_hidden()
+
+    @pytest.mark.parametrize("lost", ["limits", "contests"])
+    def test_the_page_does_without_limits_and_contests(self, page, server, peace, lost):
+        page.expected = ["503"]
+        page.route(f"**/v1/{lost}", lambda route: route.fulfill(status=503, json={"title": "Layanan sedang sibuk"}))
+        with page.expect_response(f"**/v1/{lost}"):
+            page.goto(server)
+        choose(page, peace)
+        result(page)
+        assert page.locator("#formats").text_content() == "JPEG, PNG, WebP, AVIF, atau HEIC"
+
+
 class TestKeyboard:
+    @pytest.mark.parametrize("path", ["", "batch", "privacy"])
+    def test_the_link_past_the_bar_moves_the_focus_and_nothing_else(self, page, server, peace, path):
+        page.goto(server + path)
+        page.wait_for_selector("#late", state="detached")
+        if not path:
+            choose(page, peace)
+            result(page)
+        before = page.url, page.evaluate("() => history.length")
+        page.locator(".skip").focus()
+        page.keyboard.press("Enter")
+        assert page.evaluate("() => document.activeElement.id") == "main"
+        assert (page.url, page.evaluate("() => history.length")) == before
+        if not path:
+            assert page.locator("#result").is_visible()
+
     def test_from_the_start_to_a_hand_and_home(self, page):
         def tab_to(matches):
             for _ in range(40):

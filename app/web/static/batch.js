@@ -2,6 +2,7 @@
 // which browsers send to nobody, so that the page can be closed and come back to.
 
 import "./theme.js";
+import { alive } from "./alive.js";
 import { Problem, batch, batchAddress, deleteBatch, sendBatch, tables } from "./service.js";
 import { choose, duration, language, number, speak, text } from "./words.js";
 
@@ -185,12 +186,18 @@ function complain(problem) {
   show("problem");
 }
 
+/** The id of the batch that the address names; "" for none. A part of the page, like that which the link past the bar leads to, is none. */
+function named() {
+  const id = location.hash.slice(1);
+  return $(id) ? "" : id;
+}
+
 /** Take the address at its word: a batch to watch, or none. */
 async function home() {
   running?.abort();
   source?.close();
   source = state = trouble = share = running = null;
-  const id = location.hash.slice(1);
+  const id = named();
   if (known && !known.limits.batches) return complain(new Problem({ local: "off" }));
   tell();
   if (!id) return show("start");
@@ -276,6 +283,7 @@ for (const button of document.querySelectorAll("[data-language]"))
   };
 
 speak(language);
+alive();
 known = await tables();
 await home();
 document.body.dataset.ready = "";

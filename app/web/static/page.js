@@ -1,6 +1,7 @@
 // The page's four views (start, working, result, problem) and the way between them.
 
 import "./theme.js";
+import { alive } from "./alive.js";
 import { Stage, crop, decode, release } from "./picture.js";
 import { describe, highlight, numbered } from "./result.js";
 import { Problem, check, copy, tables } from "./service.js";
@@ -307,6 +308,7 @@ for (const button of document.querySelectorAll("[data-language]")) button.onclic
 
 if (history.state) history.replaceState(null, "");
 speak(language);
+alive();
 document.body.dataset.view = "start";
 known = await tables();
 tell();

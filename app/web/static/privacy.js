@@ -1,5 +1,6 @@
 // The page on privacy: its words, and how this installation is set.
 
+import { alive } from "./alive.js";
 import { choose, duration, language, speak, text } from "./words.js";
 
 const answer = await fetch("privacy", { headers: { Accept: "application/json" } });
@@ -29,3 +30,4 @@ for (const button of document.querySelectorAll("[data-language]"))
   };
 speak(language);
 tell();
+alive();

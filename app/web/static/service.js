@@ -13,11 +13,17 @@ export class Problem extends Error {
 /** Limits, contests and lists. Null where the service does not answer; the page then works without. */
 export async function tables() {
   try {
-    const [limits, contests] = await Promise.all(["v1/limits", "v1/contests"].map(async (path) => (await fetch(path)).json()));
+    const [limits, contests] = await Promise.all(["v1/limits", "v1/contests"].map(table));
     return { limits, ...contests };
   } catch {
     return null;
   }
+}
+
+async function table(path) {
+  const answer = await fetch(path);
+  if (!answer.ok) throw new Error(answer.statusText); // a problem document is JSON too
+  return answer.json();
 }
 
 /** Check a photo. `sent` hears the share (0..1) of the upload that is done; aborting the signal rejects with its reason. */

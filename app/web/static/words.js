@@ -4,19 +4,23 @@ import { keep, recalled } from "./memory.js";
 
 export const LANGUAGES = ["id", "en"];
 
-const catalogues = Object.fromEntries(
-  await Promise.all(
-    LANGUAGES.map(async (language) => [language, await (await fetch(new URL(`texts.${language}.json`, import.meta.url))).json()]),
-  ),
+const catalogues = new Map(); // a language whose words are lost is not offered; the page does with the other
+await Promise.all(
+  LANGUAGES.map(async (one) => {
+    try {
+      const answer = await fetch(new URL(`texts.${one}.json`, import.meta.url));
+      if (answer.ok) catalogues.set(one, await answer.json());
+    } catch {}
+  }),
 );
 
 const asked = new URLSearchParams(location.search).get("lang");
 if (LANGUAGES.includes(asked)) keep("language", asked); // for the pages that this one leads to
-export let language = [asked, recalled("language")].find((one) => LANGUAGES.includes(one)) ?? "id";
+export let language = [asked, recalled("language"), ...LANGUAGES].find((one) => catalogues.has(one));
 
 /** The text of a key in the current language, with its {placeholders} filled in. */
 export function text(key, params = {}) {
-  return catalogues[language][key].replace(/\{([\w-]+)\}/g, (_, name) => params[name]);
+  return catalogues.get(language)[key].replace(/\{([\w-]+)\}/g, (_, name) => params[name]);
 }
 
 /** A number as people of the language write it. */
@@ -48,6 +52,8 @@ export function speak(next) {
   document.documentElement.lang = next;
   for (const element of document.querySelectorAll("[data-text]")) element.textContent = text(element.dataset.text);
   for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", text(element.dataset.label));
-  for (const button of document.querySelectorAll("[data-language]"))
+  for (const button of document.querySelectorAll("[data-language]")) {
+    button.hidden = !catalogues.has(button.dataset.language);
     button.setAttribute("aria-pressed", String(button.dataset.language === next));
+  }
 }
