@@ -42,7 +42,8 @@ disk until each was checked; no face is recognised. Where an installation asks f
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the service. Raises what `Service.load` raises where the settings name a contest or keys that can't be used."""
     settings = settings or Settings()
-    setup = CheckerSetup(settings.finder, settings.model, settings.contest, settings.limits, settings.thresholds)
+    # No contest: every job brings its own, and a worker that starts later must not meet a file that a reload refused.
+    setup = CheckerSetup(settings.finder, settings.model, limits=settings.limits, thresholds=settings.thresholds)
     pool = CheckerPool(
         setup,
         workers=settings.workers,

@@ -13,6 +13,7 @@ from app.main import create_app
 from app.middleware import FORM_OVERHEAD
 from app.schemas import CheckedPhoto
 from app.settings import Settings
+from gestures.errors import InvalidContest
 
 CHECKS = "/v1/checks"
 PATIENT_S = 120
@@ -57,6 +58,16 @@ class TestAdvice:
 
     def test_an_empty_contest_is_none(self, client, peace):
         assert send(client, peace, contest="").json()["contest"] == "default"
+
+    def test_a_contest_file_that_a_reload_refused_reaches_no_worker(self, peace, root, tmp_path):
+        file = tmp_path / "pilkada-kota.toml"
+        file.write_bytes((root / "gestures/contests/default.toml").read_bytes())
+        app = create_app(Settings(workers=1, contest=str(file), check_timeout_s=PATIENT_S))
+        file.write_text("numbers = ")
+        with pytest.raises(InvalidContest):
+            app.state.service.load()
+        with TestClient(app) as client:  # its worker starts only now, as one that takes the place of another does
+            assert send(client, peace).json()["contest"] == "pilkada-kota"
 
     def test_does_not_believe_name_and_content_type(self, client, peace):
         answer = client.post(CHECKS, files={"photo": ("notes.txt", peace, "text/plain")})
