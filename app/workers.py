@@ -318,9 +318,12 @@ class _Process:
                 self._pipe.send(job)
             return self._pipe.recv()
         except (EOFError, OSError):
-            raise (CheckTimeout(seconds=f"{seconds:g}") if over.is_set() else WorkerLost()) from None
+            raise WorkerLost from None
         finally:
             clock.cancel()
+            clock.join()  # it may be killing already, and the next photo must not meet a process that is about to die
+            if over.is_set():  # also where the answer came at the last moment: its process is gone
+                raise CheckTimeout(seconds=f"{seconds:g}") from None
 
     def is_alive(self) -> bool:
         """Whether it still runs.

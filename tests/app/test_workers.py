@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
@@ -155,6 +156,14 @@ class Allocating:
         return len(bytearray(self.mib * 2**20))
 
 
+class TooLateToCancel(threading.Timer):
+    """A clock that has run out and does what it is to do only once it was cancelled."""
+
+    def run(self):
+        self.finished.wait()
+        self.function()
+
+
 @dataclass(frozen=True)
 class Unpicklable:
     def run(self, checker, limits):
@@ -178,6 +187,16 @@ class TestLostWorkers:
                 lasting_pool.submit(Signalled(signal.SIGSTOP)).result(PATIENT_S)
         finally:
             lasting_pool.timeout_s = PATIENT_S
+
+    def test_an_answer_at_the_last_moment_takes_no_other_photo_along(self, lasting_pool, peace, monkeypatch):
+        lasting_pool.submit(Allocating(1)).result(PATIENT_S)  # so that the process has started
+        before = lasting_pool.restarts.copy()
+        with monkeypatch.context() as patch:
+            patch.setattr(threading, "Timer", TooLateToCancel)
+            with pytest.raises(CheckTimeout):
+                lasting_pool.submit(Allocating(1)).result(PATIENT_S)
+        assert 2 in numbers(lasting_pool.submit(Job(peace)).result(PATIENT_S))
+        assert lasting_pool.restarts - before == {"timeout": 1}
 
     def test_a_process_that_dies_idle_is_replaced(self, fresh_pool, peace):
         fresh_pool.submit(Job(peace)).result()
