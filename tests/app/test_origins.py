@@ -122,6 +122,7 @@ class TestWithoutABrowser:
             ({"origin": "http://jari.example"}, False),
             ({"origin": "http://evil.example"}, False),
             ({"origin": "null"}, False),
+            ({"origin": "http://["}, False),  # no address at all
             ({"origin": "https://intranet.example", "sec_fetch_site": "cross-site"}, True),  # by setting
         ],
     )
