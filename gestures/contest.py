@@ -1,6 +1,8 @@
 """What is on the ballot and whose advice applies: contests/*.toml and lists/*.toml, or a contest file of one's own."""
 
 import tomllib
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -115,6 +117,10 @@ def _contest(file: str, data: bytes) -> Contest:
     for key in contest.lists:
         if key not in lists():
             raise _invalid(file, "lists", "unknown-list", value=key, known=", ".join(lists()))
+    if twice := _repeated(contest.lists):
+        raise _invalid(file, "lists", "repeated", value=twice)
+    if twice := _repeated(f"{own.pose} = {own.number}" for own in contest.poses):
+        raise _invalid(file, "poses", "repeated", value=twice)
     for place, own in enumerate(contest.poses, start=1):
         _check_pose(file, f"poses, {place}", own.pose)
         if not _readable(own.pose):
@@ -125,6 +131,11 @@ def _contest(file: str, data: bytes) -> Contest:
         if stage.last < stage.first:
             raise _invalid(file, f"stages, {place}", "stage-order")
     return contest
+
+
+def _repeated(names: Iterable[str]) -> str | None:
+    """Return the first of the names that occurs twice."""
+    return next((name for name, count in Counter(names).items() if count > 1), None)
 
 
 def _check_list(file: str, one: PoseList) -> None:
@@ -152,7 +163,7 @@ def _toml(file: str, data: bytes) -> dict[str, Any]:
         raw = tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise InvalidContest(file=file, problem=both("problem.not-utf8")) from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InvalidContest(file=file, problem=both("problem.toml", error=error)) from None
     if "key" in raw:  # ours to give: the file's name
         raise _invalid(file, "key", "extra_forbidden")

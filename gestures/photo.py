@@ -1,5 +1,6 @@
 """A photo's bytes → an upright RGB `Photo` within limits, or a `PhotoError` that says why not."""
 
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -130,16 +131,19 @@ def _is_known(data: bytes) -> bool:
 def _exif(image: Image.Image) -> tuple[int, datetime | None]:
     """Return orientation and time taken; 1 and None where EXIF lacks them or is malformed, which spoils no photo.
 
+    Not by `Image.getexif`, which takes an orientation from XMP too: no browser turns a photo by that, so marks would lie beside the hands.
     HEIC and AVIF: the libraries have turned, or report, the container's own rotation, so that no picture is turned twice.
     """
     try:
-        exif = image.getexif()
+        exif = Image.Exif()
+        exif.load(image.info.get("exif") or b"")
         orientation = exif.get(ExifTags.Base.Orientation, 1)
     except Exception:
         return 1, None
     try:
-        written = str(exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal])
-        taken_at = datetime.strptime(written.strip("\0 "), "%Y:%m:%d %H:%M:%S")
+        times = exif.get_ifd(ExifTags.IFD.Exif)
+        written = times.get(ExifTags.Base.DateTimeOriginal) or times[ExifTags.Base.DateTimeDigitized]
+        taken_at = datetime(*map(int, re.findall(r"\d+", str(written))[:6]))  # type: ignore[arg-type]
     except Exception:
         taken_at = None
     return orientation if orientation in range(1, 9) else 1, taken_at

@@ -9,6 +9,7 @@ import hashlib
 import zipfile
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
+from io import BytesIO
 from pathlib import Path
 
 from gestures.errors import ModelError
@@ -49,5 +50,5 @@ def load_bundle(path: Path | None = None) -> Bundle:
         raise ModelError(path=str(path), problem=both("problem.unreadable")) from error
     if hashlib.sha256(data).hexdigest() != SHA256:
         raise ModelError(path=str(path), problem=both("problem.model-hash"))
-    with zipfile.ZipFile(path) as task:
+    with zipfile.ZipFile(BytesIO(data)) as task:
         return Bundle(path, data, task.read("hand_detector.tflite"), task.read("hand_landmarks_detector.tflite"))

@@ -125,6 +125,12 @@ WRONG = {
     "true is no number": (NAME + "numbers = [true]\n" + REST, "“numbers, 1” must be a whole number"),
     "one number": (NAME + "numbers = 3\n" + REST, "“numbers” must be a list"),
     "unknown list": (NAME + 'numbers = [1]\nlists = ["bkn"]\n', "“bkn”, which is not known; there are: "),
+    "a list twice": (NAME + 'numbers = [1]\nlists = ["bkn-2023", "bkn-2023"]\n', "“lists” names “bkn-2023” twice"),
+    "a reading twice": (
+        NAME + "numbers = [1]\n" + REST + "poses = [" + '{ pose = "ok", number = 1, strength = "common" },' * 2 + "]",
+        "“poses” names “ok = 1” twice",
+    ),
+    "nested without end": ("x = " + "[" * 5000, "not right TOML"),
     "lists misspelt": (NAME + 'numbers = [1]\nlists = "every"\n', "“lists” must be a list"),
     "unknown pose": (NAME + "numbers = [1]\n" + REST + 'poses = [{ pose = "piss", number = 1, strength = "common" }]', "“piss”"),
     "strength": (NAME + "numbers = [1]\n" + REST + 'poses = [{ pose = "ok", number = 1, strength = "sure" }]', "“poses, 1, strength”"),

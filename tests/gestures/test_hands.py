@@ -255,3 +255,11 @@ def test_bundle_must_be_the_official_one(tmp_path: Path) -> None:
     assert "bukan milik" in error_text(caught.value, "id")[1]
     with pytest.raises(ModelError):
         load_bundle(tmp_path / "missing.task")
+
+
+def test_what_was_verified_is_what_is_used(tmp_path: Path) -> None:
+    official = load_bundle()
+    other = tmp_path / "hand_landmarker.task"
+    other.write_bytes(b"put there after it was verified")
+    with patch.object(Path, "read_bytes", return_value=official.data):
+        assert load_bundle(other).palm_detector == official.palm_detector

@@ -7,6 +7,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from gestures.errors import DamagedPhoto, EmptyPhoto, PhotoError, PhotoTooLarge, PhotoTooSmall, UnsupportedPhoto
 from gestures.photo import Limits, Photo, open_photo
@@ -136,6 +137,8 @@ def test_half_transparent_is_mixed_with_white():
     [
         ("2023:11:08 09:12:00", datetime(2023, 11, 8, 9, 12)),
         ("2023:11:08 09:12:00\0", datetime(2023, 11, 8, 9, 12)),
+        ("2023-11-08T09:12:00.250+07:00", datetime(2023, 11, 8, 9, 12)),  # as some programs write it
+        ("2023:11:08", datetime(2023, 11, 8)),
         ("0000:00:00 00:00:00", None),
         ("    :  :     :  :  ", None),
         ("yesterday", None),
@@ -146,6 +149,24 @@ def test_time_taken(written, taken_at):
     exif = Image.Exif()
     exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = written
     assert open_photo(saved(picture(), "JPEG", exif=exif)).taken_at == taken_at
+
+
+def test_time_of_digitizing_stands_in_for_one_that_is_missing():
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeDigitized] = "2023:11:08 09:12:00"
+    assert open_photo(saved(picture(), "JPEG", exif=exif)).taken_at == datetime(2023, 11, 8, 9, 12)
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP"])
+def test_no_photo_is_turned_by_xmp(format_):
+    # No browser does, so that the marks on the page would lie beside the hands.
+    said = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", said.decode())
+    data = saved(picture(), format_, xmp=said, pnginfo=info)
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.getexif()[ExifTags.Base.Orientation] == 6  # it is there
+    assert open_photo(data).pixels.shape == (48, 64, 3)
 
 
 def test_time_without_exif_is_none():
