@@ -181,17 +181,17 @@ class Ledger:
         """Yield the photos of the last run that are done, in the order of their names. `app.batch.rows.Rows`, once bound to a language."""
         with self._told(), closing(sqlite3.connect(self.folder / FILE)) as db:
             photos = db.execute(
-                f"SELECT name, photos.trouble, id, found.trouble, result FROM {_DONE} ORDER BY name",  # noqa: S608 - our own words
+                f"SELECT name, photos.digest, photos.trouble, id, found.trouble, result FROM {_DONE} ORDER BY name",  # noqa: S608 - our own words
                 (self._settings_key, self._contest_key, self._run),
             )
-            for name, unread, found, unchecked, result in photos:
+            for name, digest, unread, found, unchecked, result in photos:
                 start = {"schema": 1, "name": shown(_decoded(name))}
                 if trouble := unread or unchecked:
-                    yield Row(start | {"error": json.loads(trouble)[lang]})
+                    yield Row(start | {"error": json.loads(trouble)[lang]}, digest=digest or b"")
                 else:
                     kept = dict(db.execute("SELECT place, jpeg FROM pictures WHERE found = ? ORDER BY place", (found,)))
                     preview = kept.pop(-1, None)
-                    yield Row(json.loads(result) | {"name": start["name"]}, tuple(kept.values()), preview)
+                    yield Row(json.loads(result) | {"name": start["name"]}, tuple(kept.values()), preview, digest)
 
     def close(self) -> None:
         """Close the file and let others have the folder."""

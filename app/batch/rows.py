@@ -10,12 +10,14 @@ class Row:
     """One photo of a batch.
 
     result: the JSON of one checked photo (version 1), or its error object. crops: small JPEGs without metadata, one a hand in the order of
-    result["hands"]; empty where none are kept. preview: a small JPEG of the whole photo, kept where a hand needs a look, or None.
+    result["hands"]; empty where none are kept. preview: a small JPEG of the whole photo, kept where a hand needs a look, or None. digest:
+    SHA-256 of the photo's bytes; empty where they could not be read.
     """
 
     result: dict[str, Any]
     crops: tuple[bytes, ...] = ()
     preview: bytes | None = None
+    digest: bytes = b""
 
 
 # Opens the rows of a batch anew, in the order of their names, without holding them all: reports go over them more than once.

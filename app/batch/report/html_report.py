@@ -63,7 +63,7 @@ class HtmlReport:
         if "error" in result:
             photo = {"name": result["name"], "error": {key: result["error"][key] for key in ("title", "detail")}}
         else:
-            photo = self._photo(result)
+            photo = self._photo(result, row.digest)
         block = _block("photo", photo)
         if pixels := list(self._pixels(row)):
             block += f'<script type="text/plain" id="pixels-{self._photos}">' + "\n".join(pixels) + "</script>\n"
@@ -92,16 +92,15 @@ class HtmlReport:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._file.close()
 
-    def _photo(self, result: dict[str, Any]) -> dict[str, Any]:
+    def _photo(self, result: dict[str, Any], digest: bytes) -> dict[str, Any]:
         """What the page's script knows of a photo; hands are [finding, confidence, x, y, width, height, key] (photos.js)."""
-        name = result["name"]
         return {
-            "name": name,
+            "name": result["name"],
             "level": result["level"],
             "size": [result["width"], result["height"]],
             "taken_at": result["taken_at"],
             "hands": [
-                [_place(self._findings, self._finding(hand, result)), hand["pose_confidence"], *hand["box"], _key(name, hand["box"])]
+                [_place(self._findings, self._finding(hand, result)), hand["pose_confidence"], *hand["box"], _key(digest, hand["box"])]
                 for hand in _shown(result)
             ],
             "resting": len(result["hands"]) - len(_shown(result)),
@@ -142,9 +141,12 @@ def _place(table: dict[str, int], value: object) -> int:
     return table.setdefault(json.dumps(value), len(table))
 
 
-def _key(name: str, box: list[int]) -> str:
-    """A hand's key in the browser's memory, which tells nothing of the photo's name."""
-    return sha256(f"{name}\0{box}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+def _key(digest: bytes, box: list[int]) -> str:
+    """A hand's key in the browser's memory and in exported notes: of its photo's bytes, whatever the photo is called and wherever it lies.
+
+    Identical photos share it on purpose: who has reviewed the one has seen the other.
+    """
+    return sha256(digest + str(box).encode()).hexdigest()[:16]
 
 
 def _block(kind: str, value: object) -> str:

@@ -9,6 +9,7 @@ import tracemalloc
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from io import BytesIO
 from multiprocessing.connection import wait
 
@@ -101,7 +102,9 @@ class TestResults:
             if "error" not in row.result:
                 data = (folder / row.result["name"]).read_bytes()
                 assert row.result | {"elapsed_ms": 0} == result(data, row.result["name"], "default")
+                assert row.digest == sha256(data).digest()
         assert [row.result["error"]["type"] for row in rows if "error" in row.result] == ["photo-unsupported", "file-missing"]
+        assert [row.digest for row in rows if "error" in row.result] == [sha256(b"no photo").digest(), b""]
         assert looked == 4  # a photo that is there twice, once; the link that leads nowhere, never
         assert (progress.total, progress.done, progress.failed, progress.known) == (6, 6, 2, 1)
         assert progress.clear + progress.review + progress.unclear == 4

@@ -31,7 +31,8 @@ function put(hand, next) {
 
 /** The marked hands as a file: "json" or "csv". */
 function exported(format) {
-  const rows = hands.filter((hand) => hand.key in marks).map((hand) => ({
+  const marked = hands.filter((hand) => hand.key in marks);
+  const rows = marked.map((hand) => ({
     photo: hand.photo.name,
     ...hand.box,
     pose: hand.pose ?? "",
@@ -39,7 +40,10 @@ function exported(format) {
     confidence: hand.confidence,
     ...markOf(hand),
   }));
-  if (format === "json") return JSON.stringify({ batch: shared.batch, made: new Date().toISOString(), hands: rows }, null, 1);
+  if (format === "json") {
+    const keyed = rows.map((row, place) => ({ key: marked[place].key, ...row }));
+    return JSON.stringify({ batch: shared.batch, made: new Date().toISOString(), hands: keyed }, null, 1);
+  }
   const lines = [Object.keys(rows[0] ?? {}), ...rows.map((row) => Object.values(row))];
   return "\ufeff" + lines.map((cells) => cells.map(csvCell).join(",") + "\n").join("");
 }
@@ -51,8 +55,8 @@ function exported(format) {
 function imported(written) {
   const rows = rowsOf(written);
   if (!rows) return null;
-  const known = new Map(hands.map((hand) => [whereOf(hand.photo.name, hand.box), hand]));
-  const found = rows.map((row) => [known.get(whereOf(row.photo, row)), row]).filter(([hand]) => hand);
+  const known = new Map(hands.flatMap((hand) => [[hand.key, hand], [whereOf(hand.photo.name, hand.box), hand]]));
+  const found = rows.map((row) => [known.get(row.key ?? whereOf(row.photo, row)), row]).filter(([hand]) => hand);
   marks = recallMarks() ?? marks;
   for (const [hand, row] of found) put(hand, merged(markOf(hand), row));
   return { taken: found.length, unknown: rows.length - found.length, kept: keep(MARKS, JSON.stringify(marks)) };
@@ -66,6 +70,7 @@ function rowsOf(written) {
   }
 }
 
+/** What tells a hand in files that were exported without its key. */
 function whereOf(photo, { x, y, width, height }) {
   return JSON.stringify([photo, x, y, width, height]);
 }

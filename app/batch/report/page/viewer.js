@@ -111,7 +111,7 @@ function change(what) {
   if (Object.entries(what).every(([key, value]) => before[key] === value)) return;
   $("status").textContent = mark(hand, what) ? "" : text("mark.not-kept");
   $("note-hint").textContent = $("status").textContent || text("mark.note.hint");
-  retile(viewed);
+  for (const place of listed.keys()) if (listed[place].key === hand.key) retile(place); // identical photos share their marks
   progress();
 }
 

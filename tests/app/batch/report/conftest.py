@@ -1,6 +1,7 @@
 """A batch of our own samples, really checked, with hands of every kind, a photo that failed, and names that mean harm."""
 
 from dataclasses import replace
+from hashlib import sha256
 from io import BytesIO
 
 import pytest
@@ -49,7 +50,7 @@ def batch(samples) -> list[Row]:
             for hand in result["hands"]:
                 x, y, width, height = hand["box"]
                 crops.append(encode(photo.pixels[y : y + height, x : x + width][::2, ::2]))
-            rows.append(Row(result, tuple(crops), encode(photo.pixels)))
+            rows.append(Row(result, tuple(crops), encode(photo.pixels), sha256(file.getvalue()).digest()))
     error = {"type": "photo-damaged", "title": "Foto rusak", "detail": "Simpan ulang fotonya."}
     return [*rows, Row({"schema": 1, "name": "gagal.jpg", "error": error})]
 

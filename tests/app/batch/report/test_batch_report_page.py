@@ -242,7 +242,7 @@ class TestViewer:
 
         # Of hands that are not here, and what is no such file.
         rows = json.loads(file.read_text(encoding="utf-8"))
-        rows["hands"][0]["photo"] = "lain.jpg"
+        rows["hands"][0]["key"] = "0123456789abcdef"
         rows["hands"][1] |= {"note": "<img src=x onerror='window.harmed = 1'>", "reviewed": "kapan-kapan"}
         other.set_input_files("#import-file", {"name": "a.json", "mimeType": "application/json", "buffer": json.dumps(rows).encode()})
         other.wait_for_selector("#imported:text-matches('1 lainnya')")
@@ -253,6 +253,39 @@ class TestViewer:
             other.wait_for_selector("#imported:text-matches('Tidak ada yang ditambahkan')")
             other.evaluate("() => { document.querySelector('#imported').textContent = ''; }")
         assert other.locator("#reviewed").inner_text() == "2 dari 4 tangan sudah ditinjau"
+
+    def test_notes_stay_with_a_photo_that_is_called_otherwise(self, page, visit, batch, tmp_path, contest):
+        """As all are once a further source is added. Here and in another browser; and there too with a file that has names only."""
+        view(page)
+        write_note(page, "satu")
+        leave(page)
+        with page.expect_download() as download:
+            page.get_by_role("button", name="JSON").click()
+        noted = json.loads(download.value.path().read_text(encoding="utf-8"))
+
+        copy = replace(batch[0], result=batch[0].result | {"name": "salinan.jpg"})
+        renamed = [replace(row, result=row.result | {"name": f"foto/{row.result['name']}"}) for row in batch]
+        write_reports(lambda: iter([*renamed, copy]), tmp_path, lang="id", batch="rapat", contest=contest)
+        page.goto((tmp_path / "report.html").as_uri())
+        assert page.locator(".tile:has(.tile-note)").evaluate_all("(tiles) => tiles.map((tile) => tile.dataset.place)") == ["0", "4"]
+        view(page, 4)
+        page.get_by_role("button", name="Sudah ditinjau, lanjut").click()
+        page.wait_for_selector(".tile:focus")
+        assert page.locator("#reviewed").inner_text() == "2 dari 5 tangan sudah ditinjau"
+        assert page.locator(".tile.reviewed").count() == 2
+
+        def bring(kept):
+            file = {"name": "a.json", "mimeType": "application/json", "buffer": json.dumps(kept).encode()}
+            other = visit(tmp_path)
+            other.set_input_files("#import-file", file)
+            other.wait_for_selector("#imported:not(:empty)")
+            assert other.locator("#imported").inner_text() == "Tanda dan catatan untuk 1 tangan sudah ditambahkan."
+            assert other.locator(".tile-note").all_text_contents() == ["satu", "satu"]
+
+        bring(noted)
+        del noted["hands"][0]["key"]
+        noted["hands"][0]["photo"] = renamed[0].result["name"]
+        bring(noted)
 
     def test_a_note_from_another_tab_stays(self, page, visit, reports):
         view(page)
