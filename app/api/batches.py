@@ -37,7 +37,7 @@ _POLICY = re.compile(rb'<meta http-equiv="Content-Security-Policy" content="([^"
 
 CALLER = ("key-needed", "too-many-requests", "batches-off", "request-invalid", "internal-error")
 UNKNOWN = responses(*CALLER, "batch-unknown")
-UNFINISHED = responses(*CALLER, "batch-unknown", "batch-unfinished")
+UNFINISHED = responses(*CALLER, "batch-unknown", "batch-unfinished", "batch-failed")
 DELETED = responses(*CALLER, "origin-refused", "batch-unknown")
 REFUSED = responses(
     *CALLER, "origin-refused", "request-malformed", "upload-slow", "media-type-unsupported", "contest-unknown",
@@ -91,7 +91,7 @@ async def find(service: ServiceDep, owner: OwnerDep, batch: str) -> Status:
 async def find_done(status: Annotated[Status, Depends(find)]) -> Status:
     """Find the batch of the path, which has to be done."""
     if status.batch.state != "done":
-        raise BatchRefused("batch-unfinished")
+        raise BatchRefused("batch-failed" if status.batch.state == "failed" else "batch-unfinished")
     return status
 
 

@@ -202,11 +202,11 @@ class Batches:
             try:
                 self._do(spool, batch)
             except Exception as error:
-                if spool.find(batch.id):  # not deleted meanwhile, which is trouble of its own
+                if counted := spool.find(batch.id):  # not deleted meanwhile, which is trouble of its own
                     kind = _kind(error)
                     log.error("batch failed", extra={"fields": {"problem": kind, "error": type(error).__name__}})
                     try:
-                        self._finish(spool, replace(batch, state="failed", problem=kind))
+                        self._finish(spool, replace(counted, state="failed", problem=kind))
                     except sqlite3.Error:  # not even that could be written, so it is tried again later
                         self._stopping.wait(SWEEP_S)
             finally:

@@ -395,6 +395,9 @@ class TestFigures:
         place = send(service, photos).headers["location"]
         wait_until(lambda: service.get(place).json()["state"] == "failed")
         wait_until(lambda: batches.ended["failed"] == failed + 1)
+        assert service.get(place).json()["done"] == len(photos)  # what was checked before stays counted
+        for part in ("results", "report.csv"):
+            refused(service.get(f"{place}/{part}"), "batch-failed", 409)
 
     def test_without_batches_there_are_none(self, client):
         assert "jari_spool" not in client.get("/metrics").text
