@@ -224,12 +224,15 @@ def unpack(folder: Path, received: Sequence[tuple[str, Path]], limits: BatchLimi
     `RequestInvalid` where there is no photo, or `OSError`.
     """
     photos: list[Photo] = []
-    names: set[str] = set()
+    names: dict[str, int] = {}  # with the number that each was last given
     taken = 0
 
     def add(name: str, refused: str | None = None) -> Path:
-        unique = next(one for one in (name, *(f"{name} ({time})" for time in range(2, len(names) + 3))) if one not in names)
-        names.add(unique)
+        unique = name
+        while unique in names:
+            names[name] += 1
+            unique = f"{name} ({names[name]})"
+        names[unique] = 1
         photos.append(Photo(len(photos), unique, refused))
         if len(photos) > limits.files:
             raise BatchRefused("batch-too-many", most=limits.files)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.batch.spool import Batch, Photo, Spool
+from app.batch.spool import Batch, BatchLimits, Photo, Spool, unpack
 
 
 class Killed(BaseException):
@@ -51,3 +51,25 @@ def test_nothing_of_a_deleted_batch_is_left_on_the_disk(end, tmp_path):
             spool.forget(batch.id)
             spool.discard(batch.id)
         assert not any(b"rahasia" in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+
+
+class Counting(str):
+    """A name that counts how often others are made of it."""
+
+    made = 0
+
+    def __format__(self, spec):
+        Counting.made += 1
+        return super().__format__(spec)
+
+
+def test_names_are_told_apart_and_no_more_are_tried_than_photos_have_them(tmp_path):
+    sent = [name for number in range(100) for name in (f"{number}.jpg", "foto.jpg", "foto.jpg (7)")]
+    received = []
+    for number, name in enumerate(sent):
+        (tmp_path / f"part-{number}").touch()
+        received.append((Counting(name), tmp_path / f"part-{number}"))
+    names = [photo.name for photo in unpack(tmp_path, received, BatchLimits(files=300, bytes=1, photo_bytes=1))]
+    assert len(set(names)) == len(sent)
+    assert names[:7] == ["0.jpg", "foto.jpg", "foto.jpg (7)", "1.jpg", "foto.jpg (2)", "foto.jpg (7) (2)", "2.jpg"]
+    assert Counting.made <= len(sent)
