@@ -43,6 +43,7 @@ WORKDIR /tmp
 # The hand model must be the one that every stated figure was measured with, and OpenCV must find its libraries.
 RUN python -c "import cv2; from gestures.hands.bundle import load_bundle; print(load_bundle().path)"
 EXPOSE 8080
+# Not by urllib, which would ask the proxy that a container's environment may name.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/healthz', timeout=4)"]
+    CMD ["python", "-c", "import http.client, os; port = int(os.environ.get('JARI_PORT') or 8080); service = http.client.HTTPConnection('127.0.0.1', port, timeout=4); service.request('GET', '/healthz'); exit(service.getresponse().status != 200)"]
 CMD ["jari", "serve", "--host", "0.0.0.0"]

@@ -5,9 +5,10 @@ import shutil
 import sqlite3
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from importlib.resources import files
 from pathlib import Path
 
@@ -123,11 +124,11 @@ def port(settings: Settings) -> str:
 
 
 def _is_running(settings: Settings) -> bool:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
     try:
-        with urllib.request.urlopen(f"http://{host}:{settings.port}/healthz", timeout=5) as answer:
-            return bool(json.load(answer) == {"status": "ok"})
-    except (OSError, ValueError):
+        with closing(HTTPConnection(settings.host, settings.port, timeout=5)) as connection:  # urllib would ask the environment's proxy
+            connection.request("GET", "/healthz")
+            return bool(json.load(connection.getresponse()) == {"status": "ok"})
+    except (OSError, ValueError, HTTPException):
         return False
 
 

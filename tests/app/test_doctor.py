@@ -1,5 +1,8 @@
 import json
+import re
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -47,6 +50,14 @@ def health():
         thread.join()
 
 
+@pytest.fixture(autouse=True)
+def _proxied(monkeypatch):
+    """The environment names a proxy, which is not there: this machine is never asked by way of it."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def free_port() -> int:
     with socket.socket() as probe:
@@ -78,6 +89,14 @@ def test_says_what_is_ill_and_how_to_mend_it(monkeypatch, tmp_path):
         "Workers and a sample photo",
     ]
     assert "point JARI_MODEL to the official file" in ran.output
+
+
+def test_the_container_is_asked_for_its_health_at_the_port_that_is_set(root, health, free_port, monkeypatch):
+    _, *command = json.loads(re.search(r"^HEALTHCHECK .*\n +CMD (.*)$", (root / "Dockerfile").read_text(), re.MULTILINE)[1])
+    for number, is_well in ((health.server_port, True), (free_port, False)):
+        monkeypatch.setenv("JARI_PORT", str(number))
+        ran = subprocess.run([sys.executable, *command], capture_output=True)
+        assert (ran.returncode == 0) is is_well, ran.stderr
 
 
 class TestTrials:
@@ -152,6 +171,17 @@ class TestTrials:
     def test_a_port_that_the_service_has(self, health):
         with health.answering():
             assert "Jari Netral" in port(Settings(port=health.server_port))
+
+    def test_a_port_where_no_http_is_spoken(self):
+        def greet():
+            with other.accept()[0] as connection:
+                connection.sendall(b"220 mail.example ESMTP\r\n")
+                connection.recv(1024)
+
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            threading.Thread(target=greet, daemon=True).start()
+            with pytest.raises(TerminalError, match="port-taken"):
+                port(Settings(port=other.getsockname()[1]))
 
     def test_an_address_that_is_open_to_all(self, free_port):
         with pytest.raises(TerminalError, match="open-refused"):
