@@ -13,6 +13,9 @@ from gestures.photo import MOST_PIXELS
 
 PREFIX = "JARI_"
 
+# The longest side that libjpeg writes: of every photo that is taken, a copy can be given.
+MOST_SIDE = 65_500
+
 
 def _workers() -> int:
     return min(os.cpu_count() or 1, 2)
@@ -68,7 +71,7 @@ class Settings(BaseSettings):
     max_pixels: int = Field(
         default=Limits().pixels, ge=1, le=MOST_PIXELS, description="Most pixels of a photo, looked at before it is decoded."
     )
-    max_side: int = Field(default=Limits().side, ge=1, description="Most pixels along one side of a photo.")
+    max_side: int = Field(default=Limits().side, ge=1, le=MOST_SIDE, description="Most pixels along one side of a photo.")
     spool: Annotated[Path | None, NoDecode] = Field(
         default_factory=_spool,
         description="Folder in which batches are kept until they are checked, and their results for a while; `off`: no batches. "

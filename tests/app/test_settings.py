@@ -40,6 +40,7 @@ class TestSettings:
             ("CHECK_TIMEOUT_S", "0"),
             ("FINDER", "magic"),
             ("MAX_PIXELS", "200000000"),
+            ("MAX_SIDE", "65501"),
             ("MAX_WAIT_S", "inf"),
         ],
     )
