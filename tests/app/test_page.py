@@ -437,6 +437,34 @@ class TestKeyboard:
         page.keyboard.press("Enter")
         page.wait_for_selector("#start:not([hidden])")
 
+    def test_the_picture_that_stays_in_sight_never_covers_the_focus(self, page, group):
+        choose(page, group)
+        result(page)
+        page.locator(".card-main").nth(3).click()
+        for width, height in ((390, 844), (640, 360)):
+            page.set_viewport_size({"width": width, "height": height})
+            for key, before in (("Tab", page.locator("#level")), ("Shift+Tab", page.locator(".foot a").first)):
+                before.focus()
+                covered, stops = [], 0
+                for _ in range(200):
+                    page.keyboard.press(key)
+                    here, within, top, bottom, hidden = page.evaluate(
+                        """() => {
+                            const { activeElement: one } = document;
+                            const { top, bottom } = one.getBoundingClientRect();
+                            const stage = document.querySelector(".stage");
+                            const hidden = stage.contains(one) ? 0 : stage.getBoundingClientRect().bottom;
+                            return [one.outerHTML.slice(0, 80), one.closest(".result") !== null, top, bottom, hidden];
+                        }"""
+                    )
+                    if not within:
+                        break
+                    stops += 1
+                    if top < hidden or bottom > height:
+                        covered.append(here)
+                assert stops > 12
+                assert covered == []
+
     def test_everything_to_press_has_a_name(self, page, peace):
         choose(page, peace)
         result(page)
@@ -462,6 +490,25 @@ class TestTheme:
         assert page.evaluate(dark) == (scheme == "light")
         page.reload()
         assert page.evaluate(dark) == (scheme == "light")
+
+    def test_forced_colours_leave_states_told_apart(self, page, peace, shot):
+        def drawn(selector):
+            return page.locator(selector).first.evaluate(
+                """(one) => {
+                    const { backgroundColor, borderColor, outlineColor, outlineStyle } = getComputedStyle(one);
+                    return [backgroundColor, borderColor, outlineStyle === "none" ? "none" : outlineColor];
+                }"""
+            )
+
+        page.emulate_media(forced_colors="active")
+        assert drawn(".switch [aria-pressed=true]") != drawn(".switch [aria-pressed=false]")
+        choose(page, peace)
+        result(page)
+        assert len({str(drawn(f"[data-step={step}] .dot")) for step in ("send", "look", "picture")}) == 3  # done, now and to come
+        before = drawn(".card")
+        page.locator(".card-main").first.click()
+        assert drawn(".card") != before
+        shot(page)
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_contrast(self, page, scheme):
