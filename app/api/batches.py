@@ -17,6 +17,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 
 from app.api.forms import Form, read_form
 from app.api.negotiation import language
+from app.api.parameters import KnownQuery, refuse_unknown
 from app.api.problems import responses
 from app.api.service import Service, ServiceDep
 from app.batch.files import RESULTS
@@ -44,25 +45,22 @@ REFUSED = responses(
     "batch-too-many", "batch-too-large", "archive-too-many", "archive-bomb", "archive-damaged", "archive-empty", "archive-climbs",
     "batch-queue-full", "spool-full",
 )  # fmt: skip
-FORM = {
-    "type": "object",
-    "required": ["photos"],
-    "properties": {
-        "photos": {
-            "type": "array",
-            "items": {"type": "string", "format": "binary"},
-            "minItems": 1,
-            "description": "Photos, ZIP archives of photos, or both. Their names are kept with the results.",
-        },
-        "contest": {"type": "string", "description": "Key of a contest, as in `GET /v1/contests`.", "examples": ["default"]},
-        "lang": {"type": "string", "enum": ["id", "en"], "description": "Language of the reports. Default: by Accept-Language, else `id`."},
-        "crops": {
-            "type": "boolean",
-            "default": True,
-            "description": "Whether the report shows hands and small copies of photos; `false` leaves all pixels out.",
-        },
+FIELDS = {
+    "photos": {
+        "type": "array",
+        "items": {"type": "string", "format": "binary"},
+        "minItems": 1,
+        "description": "Photos, ZIP archives of photos, or both. Their names are kept with the results.",
+    },
+    "contest": {"type": "string", "description": "Key of a contest, as in `GET /v1/contests`.", "examples": ["default"]},
+    "lang": {"type": "string", "enum": ["id", "en"], "description": "Language of the reports. Default: by Accept-Language, else `id`."},
+    "crops": {
+        "type": "boolean",
+        "default": True,
+        "description": "Whether the report shows hands and small copies of photos; `false` leaves all pixels out.",
     },
 }
+FORM = {"type": "object", "required": ["photos"], "properties": FIELDS}
 BODY = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}}
 EVENTS = {
     200: {
@@ -72,7 +70,7 @@ EVENTS = {
     204: {"description": "Nothing comes after the event in `Last-Event-ID`."},
 }
 
-router = APIRouter(prefix="/v1/batches", tags=["batches"])
+router = APIRouter(prefix="/v1/batches", tags=["batches"], dependencies=[KnownQuery])
 
 
 def owner(request: Request) -> str | None:
@@ -182,6 +180,7 @@ async def report(status: DoneDep, service: ServiceDep, kind: Literal["html", "xl
 
 def _fields(request: Request, service: Service, form: Form) -> tuple[str, Lang, bool]:
     """What a form says beside its files: contest, language, crops."""
+    refuse_unknown(form.fields, FIELDS)
     lang, crops = form.fields.get("lang") or language(request), form.fields.get("crops", "true").lower()
     wrong = [name for name, value, known in (("lang", lang, ("id", "en")), ("crops", crops, ("true", "false"))) if value not in known]
     if wrong:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.api.negotiation import language, preferred
+from app.api.parameters import KnownQuery, refuse_unknown
 from app.api.problems import responses
 from app.api.service import Service, ServiceDep
 from app.errors import Lang
@@ -31,7 +32,7 @@ PICTURE = {
     }
 }
 
-router = APIRouter(prefix="/v1/checks", tags=["checks"], responses=PROBLEMS)
+router = APIRouter(prefix="/v1/checks", tags=["checks"], responses=PROBLEMS, dependencies=[KnownQuery])
 
 
 async def read_job(
@@ -46,6 +47,7 @@ async def read_job(
 ) -> Job:
     """Read what was sent."""
     request.state.lang = lang
+    refuse_unknown(await request.form(), ("photo", "contest", "lang"))
     data = await photo.read()
     await photo.close()  # it holds them once more
     return Job(data, contest=service.contest_named(contest) if contest else service.contest, lang=language(request))

@@ -275,12 +275,27 @@ class TestRefusals:
 
     @pytest.mark.parametrize(
         ("fields", "kind"),
-        [({"contest": "none"}, "contest-unknown"), ({"lang": "fr"}, "request-invalid"), ({"crops": "x"}, "request-invalid")],
+        [
+            ({"contest": "none"}, "contest-unknown"),
+            ({"lang": "fr"}, "request-invalid"),
+            ({"crops": "x"}, "request-invalid"),
+            ({"finder": "search"}, "request-invalid"),
+        ],
     )
     def test_fields(self, service, photos, fields, kind):
         answer = send(service, photos, **fields)
         refused(answer, kind, 422)
         assert [one["field"] for one in answer.json().get("fields", [])] == list(fields) * (kind == "request-invalid")
+
+    def test_parameters(self, service, photos, done):
+        photo = {"photos": photos["acara/peace.jpg"]}
+        for answer in (
+            service.post("/v1/batches", params={"contest": "pilpres-2024"}, files=photo),
+            service.get(f"{done[0]}/results", params={"contest": "pilpres-2024", "limit": 1, "lang": "en"}),
+            service.delete(done[0], params={"contest": "pilpres-2024"}),
+        ):
+            refused(answer, "request-invalid", 422)
+            assert answer.json()["fields"] == [{"field": "contest", "problem": "extra_forbidden"}]
 
     def test_errors_are_in_the_form_s_language(self, service, photos):
         assert send(service, photos, lang="en", contest="none").headers["content-language"] == "en"

@@ -158,6 +158,18 @@ class TestRequestProblems:
     def test_in_an_unknown_language(self, client, peace):
         assert problem(send(client, peace, lang="tlh"))["fields"] == [{"field": "lang", "problem": "literal_error"}]
 
+    @pytest.mark.parametrize("path", [CHECKS, f"{CHECKS}/annotated", f"{CHECKS}/redacted"])
+    @pytest.mark.parametrize(("query", "fields"), [({"contest": "pilpres-2024"}, {}), ({}, {"finder": "mediapipe"})])
+    def test_with_a_name_that_is_not_known(self, client, peace, path, query, fields):
+        answer = client.post(path, params=query, files={"photo": peace}, data=fields)
+        assert problem(answer)["fields"] == [{"field": name, "problem": "extra_forbidden"} for name in {**query, **fields}]
+
+    def test_the_query_may_name_the_language(self, client):
+        for lang in ("id", "en"):
+            assert client.post(CHECKS, params={"lang": lang}, files={"photo": b""}).headers["content-language"] == lang
+        body = problem(client.post(CHECKS, params={"lang": "tlh"}, files={"photo": b""}))
+        assert body["fields"] == [{"field": "lang", "problem": "literal_error"}]
+
     def test_for_an_unknown_contest(self, client, peace):
         body = problem(send(client, peace, contest="pilkada-2030"))
         assert body["type"] == "contest-unknown"

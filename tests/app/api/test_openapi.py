@@ -33,6 +33,12 @@ class TestDocument:
                 assert (problem.type, str(problem.status)) == (kind, status)
                 assert "{" not in problem.detail
 
+    def test_the_language_is_a_parameter_of_all_that_speaks_one(self, document):
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                named = [one["name"] for one in operation.get("parameters", []) if one["in"] == "query"]
+                assert ("lang" in named) is path.startswith(("/v1/checks", "/v1/batches")), path
+
     def test_a_key_may_be_asked_for(self, document):
         (name,) = document["components"]["securitySchemes"]
         assert document["security"] == [{}, {name: []}]
