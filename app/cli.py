@@ -45,6 +45,7 @@ def main() -> None:
     from app.terminal.quiet import mute_native_stderr
     from app.terminal.usage import language_of, speak
 
+    _open_standard_streams()
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started us, who wants to hear nothing
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
@@ -58,6 +59,13 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
+
+
+def _open_standard_streams() -> None:
+    """Whoever started us may have closed descriptors 0 to 2. The next files to be opened would take their places, and their output."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
 
 
 def in_language(command: Callable[..., None]) -> Callable[..., None]:
@@ -137,7 +145,7 @@ def check(
       2  a photo could not be checked, or the command is wrong
     """
     from app.terminal.checking import check_all
-    from app.terminal.copies import Copies
+    from app.terminal.copies import Copies, copies_in
     from app.terminal.progress import progress
     from app.terminal.results import result_writer
     from app.terminal.sources import sources
@@ -148,17 +156,26 @@ def check(
         sys.stdout.reconfigure(encoding="utf-8" if format_ != "table" else None, errors="replace")
     settings = _settings(finder=finder)
     setup = CheckerSetup(settings.finder, settings.model, load_contest(contest or settings.contest), settings.limits, settings.thresholds)
-    photos = list(sources(paths))
+    photos = list(sources(paths, but=copies_in(folder)) if folder else sources(paths))
     copies = Copies(folder, photos) if folder else None
     writer = result_writer(format_, sys.stdout, lang, [photo.name for photo in photos])
     levels = set()
     with progress(len(photos), lang) as step:
-        for outcome in check_all(photos, setup, jobs=jobs, copies=bool(copies), lang=lang, timeout_s=settings.check_timeout_s):
+        outcomes = check_all(
+            photos,
+            setup,
+            jobs=jobs,
+            copies=bool(copies),
+            lang=lang,
+            timeout_s=settings.check_timeout_s,
+            memory_mib=settings.worker_memory,
+        )
+        for outcome in outcomes:
             levels.add(outcome.level)
-            if copies:
-                copies.write(outcome)
             with step():
                 writer.write(outcome.result)
+            if copies:
+                copies.write(outcome)
     writer.end()
     sys.exit(2 if "failed" in levels else 1 if levels - {"clear"} else 0)
 
@@ -201,16 +218,19 @@ def batch(
     from app.batch.run import Run
     from app.batch.sources import Sources
     from app.terminal.batch import counts, watch
-    from app.terminal.words import word
+    from app.terminal.words import TerminalError, word
     from app.workers import CheckerSetup
     from gestures import load_contest
 
     settings = _settings(finder=finder, workers=jobs)
     rules = load_contest(contest or settings.contest)
     setup = CheckerSetup(settings.finder, settings.model, rules, settings.limits, settings.thresholds)
+    photos = Sources(sources)
+    if missing := photos.missing():
+        raise TerminalError("sources-missing", path=missing)
     check_free(out)
     with Ledger(out, setup, rules, pictures=not no_crops) as ledger, _workers(setup, settings, cluster) as workers:
-        run = Run(Sources(sources), ledger, workers, most_bytes=settings.limits.bytes, recheck=recheck)
+        run = Run(photos, ledger, workers, most_bytes=settings.limits.bytes, recheck=recheck)
         try:
             watch(run, lang)
         except KeyboardInterrupt:

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from gestures import Contest, Level
 from gestures.contest import PoseList
@@ -12,6 +12,9 @@ from gestures.reading.fingers import State
 from gestures.reading.poses import PoseEntry, Strength
 
 Probability = Annotated[float, Field(ge=0, le=1)]
+
+# OpenAPI's own format of times, date-time, has a zone. A camera's clock tells none.
+CameraTime = Annotated[datetime, WithJsonSchema({"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}$"})]
 
 
 class Schema(BaseModel):
@@ -87,7 +90,8 @@ class HandOut(Schema):
     pose: str | None = Field(description="Key of the pose, as in `GET /v1/poses`, or null.", examples=["peace"])
     pose_name: Words | None = Field(description="The pose's name, or null.")
     pose_confidence: Probability = Field(
-        description="Probability that `pose` is right; without a pose, that the hand poses nothing.", examples=[0.97]
+        description="`posing`: how likely `pose` is right; `rest`: that the hand poses nothing; `unclear`: that it shows `best_pose`.",
+        examples=[0.97],
     )
     best_pose: str = Field(description="Key of the pose that fits best, whatever the hand's state.", examples=["peace"])
     score: Probability = Field(description="Probability that the hand shows `best_pose` on purpose.", examples=[0.97])
@@ -131,8 +135,8 @@ class CheckedPhoto(Schema):
     name: str = Field(description="Of a photo of a batch, its name as it was sent; else empty.", examples=[""])
     width: int = Field(description="Pixels across, upright.", examples=[4000])
     height: int = Field(description="Pixels down, upright.", examples=[3000])
-    taken_at: datetime | None = Field(
-        description="When the photo was taken, by the camera's own clock, if it says.", examples=["2023-11-08T09:12:00"]
+    taken_at: CameraTime | None = Field(
+        description="When the photo was taken, by the camera's own clock and without a zone, if it says.", examples=["2023-11-08T09:12:00"]
     )
     level: Level = Field(
         description="`clear`: no pose with a reading; `review`: a pose may be read as a number on the ballot, or stands on a list; "
@@ -220,6 +224,12 @@ class StageOut(Schema):
     last: date = Field(description="Last day.", examples=["2024-02-10"])
 
 
+class ContestPoseOut(ReadingOut):
+    """A number that a pose means in one contest."""
+
+    pose: str = Field(description="Key of the pose.", examples=["palm"])
+
+
 class ContestOut(Schema):
     """A contest: the numbers on the ballot and the lists that apply."""
 
@@ -227,6 +237,7 @@ class ContestOut(Schema):
     name: Words = Field(description="Name.", examples=[{"id": "Umum (nomor 1–5)", "en": "General (numbers 1–5)"}])
     numbers: list[int] = Field(description="Numbers on the ballot.", examples=[[1, 2, 3, 4, 5]])
     lists: list[str] = Field(description="Keys of the lists that apply.", examples=[["bkn-2023"]])
+    poses: list[ContestPoseOut] = Field(description="Numbers that poses mean in this contest, beyond `GET /v1/poses`.")
     stages: list[StageOut] = Field(description="Stages of the election.")
 
 
@@ -264,7 +275,11 @@ class PoseOut(Schema):
         description="Fingers that are extended: T thumb, I index, M middle, R ring, P little. Null where fingers alone do not tell.",
         examples=["IM"],
     )
-    readings: list[ReadingOut] = Field(description="Numbers that it has been read as, in any contest.")
+    readings: list[ReadingOut] = Field(description="Numbers that it has been read as, whatever the contest.")
+    note: Words | None = Field(
+        description="What else a person should know who shows it.",
+        examples=[{"id": "Pose ini juga dapat dianggap tidak sopan.", "en": "This pose may also be taken as rude."}],
+    )
 
 
 class Poses(Schema):
@@ -275,14 +290,8 @@ class Poses(Schema):
     @classmethod
     def of(cls, table: dict[str, PoseEntry]) -> "Poses":
         """Build from the library's table."""
-        return cls(
-            poses=[
-                PoseOut.model_validate(
-                    {"key": key, "name": row.name, "hands": row.hands, "extended": row.extended, "readings": list(row.readings)}
-                )
-                for key, row in table.items()
-            ]
-        )
+        told = ("name", "hands", "extended", "readings", "note")
+        return cls.model_validate({"poses": [{"key": key} | {name: getattr(row, name) for name in told} for key, row in table.items()]})
 
 
 class BatchLimitsOut(Schema):

@@ -5,9 +5,10 @@ import os
 import stat
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
 from app.errors import ArchiveRefused, ServiceError
@@ -58,9 +59,10 @@ class Source:
 class Sources:
     """The photos behind folders, files, patterns with * and ?, ZIP archives, and URLs that fsspec knows.
 
-    In a folder or an archive, at any depth, the files with a picture's ending are taken; what is named outright is always tried. Links to
-    folders are not followed. Photos of a single folder or archive are named relative to it, those of several begin with its name as
-    given. Where there is no photo, or something cannot be read, stands a source that says so. Every iteration looks anew, and the order
+    In a folder or an archive, at any depth, the files with a picture's ending are taken; what is named outright is always tried. ZIP
+    archives in a folder of this machine are looked into; other archives, and those in archives, are told. Links to folders are not
+    followed. Photos of a single folder or archive are named relative to it, those of several begin with its name as given. Where there
+    is no photo, or something cannot be read, stands a source that says so. Every iteration looks anew, and the order
     is that of the file system.
     """
 
@@ -68,6 +70,18 @@ class Sources:
     limits: ArchiveLimits = ArchiveLimits()
 
     def __iter__(self) -> Iterator[Source]:
+        seen: set[str] = set()
+        for source in self._given():
+            if source.name not in seen:  # a folder may be named twice, and a file beside its folder
+                seen.add(source.name)
+                yield source
+
+    def missing(self) -> str | None:
+        """Return the first place that was given, where none of all exists on this machine."""
+        there = (place for place in self.given if "://" in place or os.path.lexists(place) or glob.has_magic(place))
+        return None if any(there) else next(iter(self.given), None)
+
+    def _given(self) -> Iterator[Source]:
         given = list(dict.fromkeys(self.given))
         for place in given:
             relative = len(given) == 1
@@ -119,10 +133,11 @@ def archive(file: IO[bytes], prefix: str = "", limits: ArchiveLimits = ArchiveLi
             if suffix not in SUFFIXES | ARCHIVES:
                 continue
             found = True
-            name = prefix + entry.filename
-            names[name] = times = names.get(name, 0) + 1
-            if times > 1:
-                name = f"{name} ({times})"
+            name = first = prefix + entry.filename
+            while name in names:
+                names[first] += 1
+                name = f"{first} ({names[first]})"
+            names[name] = 1
             if suffix in ARCHIVES:
                 yield _trouble(name, ArchiveRefused("archive-nested"))
             elif entry.flag_bits & 1:
@@ -182,28 +197,44 @@ def _read_entry(contents: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) ->
 
 def _local(place: str, relative: bool, limits: ArchiveLimits) -> Iterator[Source]:
     if os.path.isdir(place):  # noqa: PTH112 - unlike Path.is_dir, it never raises
-        yield from _folder(place, "" if relative else f"{place.rstrip('/')}/")
+        yield from _folder(place, "" if relative else f"{place.rstrip('/')}/", limits)
     elif place.lower().endswith(".zip"):
-        try:
-            with Path(place).open("rb") as file:
-                yield from archive(file, "" if relative else f"{place}/", limits)
-        except OSError as error:
-            yield _trouble(place, _unreadable(error))
-        except ArchiveRefused as refused:
-            yield _trouble(place, refused)
+        yield from _zip(place, place, "" if relative else f"{place}/", limits)
     else:
         yield Source(place, partial(_read_file, place))
 
 
-def _folder(folder: str, prefix: str) -> Iterator[Source]:
+def _zip(path: str, name: str, prefix: str, limits: ArchiveLimits, *, photos_due: bool = True) -> Iterator[Source]:
+    """Yield a ZIP archive's photos. photos_due: one without any is told."""
+    try:
+        with _opened(path) as file:
+            yield from archive(file, prefix, limits)
+    except OSError as error:
+        yield _trouble(name, _unreadable(error))
+    except (ArchiveRefused, TerminalError) as refused:
+        if photos_due or refused.type != "archive-empty":
+            yield _trouble(name, refused)
+
+
+def _folder(folder: str, prefix: str, limits: ArchiveLimits) -> Iterator[Source]:
     unreadable: list[OSError] = []
     found = False
     for parent, _, names in os.walk(folder, onerror=unreadable.append):
         within = "" if parent == folder else f"{os.path.relpath(parent, folder)}/"
         for name in names:
-            if PurePosixPath(name).suffix.lower() in SUFFIXES:
+            path, named = os.path.join(parent, name), f"{prefix}{within}{name}"  # noqa: PTH118 - it keeps odd bytes
+            suffix = PurePosixPath(name).suffix.lower()
+            if suffix in SUFFIXES:
+                some: Iterable[Source] = [Source(named, partial(_read_file, path))]
+            elif suffix == ".zip":
+                some = _zip(path, named, f"{named}/", limits, photos_due=False)
+            elif suffix in ARCHIVES:
+                some = [_trouble(named, ArchiveRefused("archive-unsupported"))]
+            else:
+                continue
+            for source in some:
                 found = True
-                yield Source(f"{prefix}{within}{name}", partial(_read_file, os.path.join(parent, name)))  # noqa: PTH118 - it keeps odd bytes
+                yield source
     for error in unreadable:
         name = prefix + os.path.relpath(error.filename, folder)
         yield _trouble(name, TerminalError("folder-unreadable", reason=error.strerror))
@@ -213,12 +244,18 @@ def _folder(folder: str, prefix: str) -> Iterator[Source]:
 
 def _read_file(path: str, most: int) -> bytes:
     try:
-        with open(path, "rb", opener=_open_at_once) as file:  # a Path takes no opener
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise TerminalError("file-odd")
+        with _opened(path) as file:
             return file.read(most)
     except OSError as error:
         raise _unreadable(error) from None
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[IO[bytes]]:
+    with open(path, "rb", opener=_open_at_once) as file:  # a Path takes no opener
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise TerminalError("file-odd")
+        yield file
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -28,15 +28,26 @@ class Outcome:
 
 
 def check_all(
-    sources: Iterable[Source], setup: CheckerSetup, *, jobs: int = 1, copies: bool = False, lang: Lang = "id", timeout_s: float = 20
+    sources: Iterable[Source],
+    setup: CheckerSetup,
+    *,
+    jobs: int = 1,
+    copies: bool = False,
+    lang: Lang = "id",
+    timeout_s: float = 20,
+    memory_mib: int = 0,
 ) -> Iterator[Outcome]:
     """Yield an outcome for every source, in their order. A photo that can't be checked gives an error object, and the next is checked.
 
-    With more than one job, photos are checked in worker processes; one that takes longer than `timeout_s` seconds is stopped.
+    With more than one job, photos are checked in worker processes; one that takes longer than `timeout_s` seconds, or more memory
+    than `memory_mib` MiB, is stopped; 0 MiB is no limit.
     """
     with ExitStack() as stack:
         stack.callback(close_here)
-        pool = stack.enter_context(CheckerPool(setup, workers=jobs, queue_size=jobs, timeout_s=timeout_s)) if jobs > 1 else None
+        pool = None
+        if jobs > 1:
+            pool = CheckerPool(setup, workers=jobs, queue_size=jobs, timeout_s=timeout_s, memory_mib=memory_mib)
+            stack.enter_context(pool)
         # As many wait as are being checked: no process idles, and memory stays bounded.
         room = 2 * jobs - 1 if pool else 0
         started: deque[tuple[Source, Future[CheckResult]]] = deque()

@@ -1,7 +1,7 @@
 """Annotated copies of checked photos, written to a folder."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from app.terminal.checking import Outcome
@@ -10,6 +10,19 @@ from app.terminal.words import TerminalError
 
 # Stands as a comment in every copy, so that the next run may replace it.
 MARK = b"Jari Netral"
+
+
+def copies_in(folder: Path) -> Callable[[Path], bool]:
+    """Return the question whether a file is an earlier copy in that folder, which may lie among the photos."""
+    place = os.path.realpath(folder)
+
+    def is_copy(path: Path) -> bool:
+        try:
+            return Path(os.path.realpath(path)).is_relative_to(place) and _is_copy(path)
+        except OSError:
+            return False  # which is told when it is read
+
+    return is_copy
 
 
 class Copies:
@@ -38,7 +51,7 @@ class Copies:
         if outcome.copy is None:
             return
         path = self._paths[outcome.source]
-        part = path.with_name(f".{path.name}.part")
+        part = path.with_name(f".{os.getpid()}.part")  # no longer than any name that the copy may have
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             part.write_bytes(_marked(outcome.copy))
@@ -50,12 +63,18 @@ class Copies:
 def _is_free(path: Path) -> bool:
     """Whether nothing lies there, or a copy of ours."""
     try:
-        with path.open("rb") as file:
-            return MARK in file.read(256)
+        return _is_copy(path)
     except FileNotFoundError:
         return True
     except OSError as error:
         raise TerminalError("copy-not-written", path=path, reason=error.strerror) from None
+
+
+def _is_copy(path: Path) -> bool:
+    if not path.is_file() and path.exists():  # a pipe that nobody writes to would be waited for, without end
+        return False
+    with path.open("rb") as file:
+        return MARK in file.read(256)
 
 
 def _marked(jpeg: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -44,28 +44,29 @@ class Source:
             raise TerminalError("file-unreadable", reason=error.strerror or type(error).__name__) from None
 
 
-def sources(paths: Iterable[str]) -> Iterator[Source]:
+def sources(paths: Iterable[str], *, but: Callable[[Path], bool] = lambda path: False) -> Iterator[Source]:
     """Yield the photos behind paths, in the order of the paths; those within a folder, at any depth, sorted by path.
 
     "-" is standard input. A file that is named outright is always tried. Links to folders are not followed. A folder in which
-    there is nothing to check gives one source in trouble, so that every path has a result.
+    there is nothing to check gives one source in trouble, so that every path has a result. but: which files of folders are
+    none of the photos.
     """
     for given in paths:
         if given == "-":
             yield Source("-", None, PurePath("stdin"))
         elif os.path.isdir(given):  # noqa: PTH112 - unlike Path.is_dir, it never raises
-            yield from _in_folder(Path(given))
+            yield from _in_folder(Path(given), but)
         else:
             yield Source(_shown(given), Path(given), PurePath(PurePath(given).name))
 
 
-def _in_folder(folder: Path) -> Iterator[Source]:
+def _in_folder(folder: Path, but: Callable[[Path], bool]) -> Iterator[Source]:
     unreadable: list[OSError] = []
     photos = [
-        Path(parent, name)
+        path
         for parent, _, names in os.walk(folder, onerror=unreadable.append)
         for name in names
-        if PurePath(name).suffix.lower() in SUFFIXES
+        if PurePath(name).suffix.lower() in SUFFIXES and not but(path := Path(parent, name))
     ]
     for error in unreadable:
         path = Path(os.fsdecode(error.filename))

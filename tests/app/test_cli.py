@@ -254,6 +254,22 @@ def test_a_copy_replaces_an_earlier_one_but_no_other_file(posing, tmp_path):
     assert (out / "posing.jpg").read_bytes() == posing.read_bytes()
 
 
+def test_copies_that_lie_among_the_photos_are_none_of_them(folder):
+    out = folder / "salinan"
+    out.mkdir()
+    (out / "d.png").write_bytes((folder / "a.png").read_bytes())  # a photo, wherever it lies
+    for _ in range(2):
+        checked = lines(jari("check", folder, "--annotate", out, "--format", "jsonl"))
+        assert [one["name"] for one in checked] == ["a.png", "b.JPG", "hari 2/c.jpg", "salinan/d.png"]
+
+
+def test_a_copy_has_a_name_as_long_as_its_photo_s(posing, tmp_path):
+    photo = tmp_path / f"{'n' * 251}.jpg"
+    photo.write_bytes(posing.read_bytes())
+    jari("check", photo, "--annotate", tmp_path / "salinan")
+    assert [path.name for path in (tmp_path / "salinan").iterdir()] == [photo.name]
+
+
 def test_a_copy_that_cannot_be_written_is_told(posing, tmp_path):
     (tmp_path / "taken").write_text("a file where the folder should be")
     ran = subprocess.run(
@@ -322,10 +338,29 @@ def test_a_full_disk_is_told(command, plain):
     assert "Error" not in ran.stderr
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is limited on Linux")
+def test_a_worker_s_memory_is_limited(posing):
+    ran = subprocess.run(
+        [*JARI, "check", posing, "--jobs", "2", "--format", "jsonl"],
+        env=os.environ | {"JARI_WORKER_MEMORY": "100"}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert ran.returncode == 2
+    assert json.loads(ran.stdout)["error"]["type"] in ("worker-lost", "out-of-memory")
+
+
 @pytest.mark.parametrize("format_", ["table", "jsonl"])
 def test_a_closed_standard_output_keeps_the_exit_status(format_, plain):
     ran = subprocess.run(["sh", "-c", 'exec "$0" "$@" >&-', *JARI, "check", plain, "--format", format_], stderr=subprocess.PIPE, timeout=60)
     assert (ran.returncode, ran.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("streams", ["<&- 2>&-", "<&- >&- 2>&-", "2>&-"])
+def test_closed_streams_keep_the_exit_status(streams, plain, tmp_path):
+    ran = subprocess.run(
+        ["sh", "-c", f'exec "$0" "$@" {streams}', *JARI, "check", plain, "--format", "jsonl"], capture_output=True, timeout=60
+    )
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert bool(ran.stdout) == (">&- 2" not in streams)
 
 
 def test_a_closed_pipe_is_quiet(plain):

@@ -12,6 +12,10 @@ class TestContests:
         assert [one["key"] for one in body["lists"]] == list(lists())
         assert body["default"] == "default"
 
+    def test_tells_what_poses_mean_in_a_contest(self, client):
+        (pilpres,) = [one for one in client.get("/v1/contests").json()["contests"] if one["key"] == "pilpres-2024"]
+        assert {"pose": "palm", "number": 1, "strength": "common"} in pilpres["poses"]
+
     def test_a_contest_file_of_the_operators_has_a_name_but_shows_no_path(self, root, tmp_path):
         from starlette.testclient import TestClient
 
@@ -29,6 +33,7 @@ class TestPoses:
         body = client.get("/v1/poses").json()
         Poses.model_validate(body)
         assert [one["key"] for one in body["poses"]] == list(pose_table())
+        assert [one["key"] for one in body["poses"] if one["note"]] == ["middle_finger"]
 
 
 class TestLimits:

@@ -34,9 +34,19 @@ class TestResults:
             assert {row["name"] for row in csv.DictReader(file)} == {result["name"] for result in results(out)}
 
     def test_what_cannot_be_checked_has_status_2(self, tmp_path, run_batch, results):
-        ran = run_batch(tmp_path / "none", "--out", tmp_path / "out")
+        (tmp_path / "empty").mkdir()
+        ran = run_batch(tmp_path / "empty", tmp_path / "none", "--out", tmp_path / "out")
         assert (ran.returncode, "Traceback" in ran.stdout + ran.stderr) == (2, False)
-        assert results(tmp_path / "out")[0]["error"]["type"] == "file-missing"
+        assert {result["error"]["type"] for result in results(tmp_path / "out")} == {"folder-empty", "file-missing"}
+
+    def test_a_mistyped_folder_leaves_the_earlier_report(self, tmp_path, folder, run_batch, results):
+        out = tmp_path / "out"
+        run_batch(next(folder.glob("*.jpg")), "--out", out)
+        before = (out / "report.html").read_bytes()
+        ran = run_batch(tmp_path / "fotto", "--out", out)
+        assert (ran.returncode, ran.stdout) == (2, "")
+        assert str(tmp_path / "fotto") in ran.stderr
+        assert (out / "report.html").read_bytes() == before
 
     def test_a_folder_in_use_is_said(self, tmp_path, folder, run_batch):
         from app.batch.ledger import Ledger

@@ -56,6 +56,37 @@ class TestFolders:
         files(tmp_path, "photo")
         assert listed(tmp_path / "photo") == {f"{tmp_path}/photo": b"photo"}
 
+    def test_what_is_named_twice_is_one_photo(self, tmp_path):
+        files(tmp_path, "a.jpg")
+        found = [source.name for source in Sources([str(tmp_path), f"{tmp_path}/", f"{tmp_path}/*.jpg", f"{tmp_path}/a.jpg"])]
+        assert found == [f"{tmp_path}/a.jpg"]
+
+    def test_archives_in_it_are_looked_into_or_told(self, tmp_path):
+        files(tmp_path, "a.jpg", "hari 2/lama.rar", "hari 2/catatan.txt")
+        zipped(tmp_path / "hari 2" / "acara.zip", [("b.jpg", b"B"), ("dalam.zip", b"-")])
+        zipped(tmp_path / "surat.zip", [("undangan.pdf", b"-")])
+        (tmp_path / "rusak.zip").write_bytes(b"PK")
+        assert listed(tmp_path) == {
+            "a.jpg": b"a.jpg",
+            "hari 2/lama.rar": "archive-unsupported",
+            "hari 2/acara.zip/b.jpg": b"B",
+            "hari 2/acara.zip/dalam.zip": "archive-nested",
+            "rusak.zip": "archive-damaged",
+        }
+
+    def test_a_folder_of_archives_alone(self, tmp_path):
+        zipped(tmp_path / "surat.zip", [("undangan.pdf", b"-")])
+        assert listed(tmp_path) == {str(tmp_path): "folder-empty"}
+        zipped(tmp_path / "acara.zip", [("b.jpg", b"B")])
+        assert listed(tmp_path) == {"acara.zip/b.jpg": b"B"}
+
+    def test_places_that_are_not_there(self, tmp_path):
+        files(tmp_path, "a.jpg")
+        nowhere = str(tmp_path / "b")
+        assert Sources([nowhere, nowhere + "c"]).missing() == nowhere
+        for other in (str(tmp_path / "a.jpg"), str(tmp_path / "*.png"), "memory://folder"):
+            assert Sources([nowhere, other]).missing() is None
+
     def test_a_pattern(self, tmp_path):
         files(tmp_path, "a/1.jpg", "b/2.jpg", "b/3.txt")
         assert set(listed(tmp_path / "*" / "*.jpg")) == {f"{tmp_path}/a/1.jpg", f"{tmp_path}/b/2.jpg"}
@@ -90,9 +121,10 @@ class TestFolders:
 
     def test_a_pipe_is_not_waited_for(self, tmp_path):
         os.mkfifo(tmp_path / "pipe.jpg")
+        os.mkfifo(tmp_path / "pipe.zip")
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(os.path.relpath(tmp_path / "socket.jpg"))
-            assert listed(tmp_path) == {"pipe.jpg": "file-odd", "socket.jpg": "file-unreadable"}
+            assert listed(tmp_path) == {"pipe.jpg": "file-odd", "pipe.zip": "file-odd", "socket.jpg": "file-unreadable"}
 
     def test_no_more_is_read_than_asked_for(self, tmp_path):
         (tmp_path / "x.jpg").write_bytes(bytes(10 * MOST))
@@ -114,8 +146,8 @@ class TestArchives:
 
     def test_the_same_name_twice_is_two_photos(self, tmp_path):
         with pytest.warns(UserWarning, match="Duplicate"):
-            path = zipped(tmp_path / "x.zip", [("a.jpg", b"1"), ("a.jpg", b"2")])
-        assert listed(path) == {"a.jpg": b"1", "a.jpg (2)": b"2"}
+            path = zipped(tmp_path / "x.zip", [("a.jpg", b"1"), ("a.jpg", b"2"), ("a.jpg (2).jpg", b"-"), ("a.jpg", b"3")])
+        assert listed(path) == {"a.jpg": b"1", "a.jpg (2)": b"2", "a.jpg (2).jpg": b"-", "a.jpg (3)": b"3"}
 
     @pytest.mark.parametrize("name", ["../a.jpg", "b/../../a.jpg", "/etc/a.jpg", "..\\a.jpg", "C:\\a.jpg", "c:a.jpg"])
     def test_paths_that_lead_out_are_refused(self, tmp_path, name):
