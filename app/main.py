@@ -36,7 +36,7 @@ DESCRIPTION = """Tells, before a photo is posted, whether a hand pose in it coul
 
 Advice, not a finding. Photos are processed in memory and not kept, but for those of batches, which wait on the
 disk until each was checked; no face is recognised. Where an installation asks for keys
-(`GET /privacy` says so), send one as `Authorization: Bearer KEY`. Fields and parameters that an address does not know are refused."""
+(`GET /privacy` says so), send one as `Authorization: Bearer KEY`."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

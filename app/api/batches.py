@@ -17,7 +17,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 
 from app.api.forms import Form, read_form
 from app.api.negotiation import language
-from app.api.parameters import KnownQuery, refuse_unknown
+from app.api.parameters import ContestParameter, LanguageParameter
 from app.api.problems import responses
 from app.api.service import Service, ServiceDep
 from app.batch.files import RESULTS
@@ -45,22 +45,25 @@ REFUSED = responses(
     "batch-too-many", "batch-too-large", "archive-too-many", "archive-bomb", "archive-damaged", "archive-empty", "archive-climbs",
     "batch-queue-full", "spool-full",
 )  # fmt: skip
-FIELDS = {
-    "photos": {
-        "type": "array",
-        "items": {"type": "string", "format": "binary"},
-        "minItems": 1,
-        "description": "Photos, ZIP archives of photos, or both. Their names are kept with the results.",
-    },
-    "contest": {"type": "string", "description": "Key of a contest, as in `GET /v1/contests`.", "examples": ["default"]},
-    "lang": {"type": "string", "enum": ["id", "en"], "description": "Language of the reports. Default: by Accept-Language, else `id`."},
-    "crops": {
-        "type": "boolean",
-        "default": True,
-        "description": "Whether the report shows hands and small copies of photos; `false` leaves all pixels out.",
+FORM = {
+    "type": "object",
+    "required": ["photos"],
+    "properties": {
+        "photos": {
+            "type": "array",
+            "items": {"type": "string", "format": "binary"},
+            "minItems": 1,
+            "description": "Photos, ZIP archives of photos, or both. Their names are kept with the results.",
+        },
+        "contest": {"type": "string", "description": "Key of a contest, as in `GET /v1/contests`.", "examples": ["default"]},
+        "lang": {"type": "string", "enum": ["id", "en"], "description": "Language of the reports. Default: by Accept-Language, else `id`."},
+        "crops": {
+            "type": "boolean",
+            "default": True,
+            "description": "Whether the report shows hands and small copies of photos; `false` leaves all pixels out.",
+        },
     },
 }
-FORM = {"type": "object", "required": ["photos"], "properties": FIELDS}
 BODY = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}}
 EVENTS = {
     200: {
@@ -70,7 +73,7 @@ EVENTS = {
     204: {"description": "Nothing comes after the event in `Last-Event-ID`."},
 }
 
-router = APIRouter(prefix="/v1/batches", tags=["batches"], dependencies=[KnownQuery])
+router = APIRouter(prefix="/v1/batches", tags=["batches"], dependencies=[LanguageParameter])
 
 
 def owner(request: Request) -> str | None:
@@ -98,7 +101,9 @@ DoneDep = Annotated[Status, Depends(find_done)]
 
 
 @router.post("", status_code=202, response_model=BatchOut, responses=REFUSED, openapi_extra=BODY, summary="Send many photos")
-async def create(request: Request, service: ServiceDep, owner: OwnerDep, response: Response) -> BatchOut:
+async def create(
+    request: Request, service: ServiceDep, owner: OwnerDep, response: Response, contest_asked: ContestParameter = None
+) -> BatchOut:
     """Take photos to be checked one after another, in the background.
 
     Each photo is deleted as soon as it was checked, the results some time after the last. The address to ask at is in `Location`.
@@ -107,7 +112,7 @@ async def create(request: Request, service: ServiceDep, owner: OwnerDep, respons
     try:
         with batches.receiving() as (batch, folder):
             form = await read_form(request, folder, batches.limits.files)
-            contest, lang, crops = _fields(request, service, form)
+            contest, lang, crops = _fields(request, service, form, contest_asked)
             status = await asyncio.to_thread(batches.add, batch, form.files, owner=owner, contest=contest, lang=lang, crops=crops)
     except (OSError, sqlite3.OperationalError) as error:
         if isinstance(error, sqlite3.Error) or error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -178,16 +183,15 @@ async def report(status: DoneDep, service: ServiceDep, kind: Literal["html", "xl
     return FileResponse(path, media_type=KINDS[kind], headers=headers, filename=name, content_disposition_type=disposition)
 
 
-def _fields(request: Request, service: Service, form: Form) -> tuple[str, Lang, bool]:
+def _fields(request: Request, service: Service, form: Form, contest_asked: str | None) -> tuple[str, Lang, bool]:
     """What a form says beside its files: contest, language, crops."""
-    refuse_unknown(form.fields, FIELDS)
     lang, crops = form.fields.get("lang") or language(request), form.fields.get("crops", "true").lower()
     wrong = [name for name, value, known in (("lang", lang, ("id", "en")), ("crops", crops, ("true", "false"))) if value not in known]
     if wrong:
         raise RequestInvalid(dict.fromkeys(wrong, "literal_error"))
     request.state.lang = lang
-    contest = form.fields.get("contest")
-    return service.contest_named(contest).key if contest else service.contest.key, "en" if lang == "en" else "id", crops == "true"
+    contest = service.contest_named(form.fields.get("contest") or contest_asked or service.contest.key)
+    return contest.key, "en" if lang == "en" else "id", crops == "true"
 
 
 def _out(service: Service, status: Status, lang: Lang) -> BatchOut:

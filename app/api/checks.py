@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.api.negotiation import language, preferred
-from app.api.parameters import KnownQuery, refuse_unknown
+from app.api.parameters import ContestParameter, LanguageParameter
 from app.api.problems import responses
 from app.api.service import Service, ServiceDep
 from app.errors import Lang
@@ -32,7 +32,7 @@ PICTURE = {
     }
 }
 
-router = APIRouter(prefix="/v1/checks", tags=["checks"], responses=PROBLEMS, dependencies=[KnownQuery])
+router = APIRouter(prefix="/v1/checks", tags=["checks"], responses=PROBLEMS, dependencies=[LanguageParameter])
 
 
 async def read_job(
@@ -44,13 +44,13 @@ async def read_job(
         Lang | None,
         Form(description="Language of errors and of labels in pictures. Default: by Accept-Language, else `id`.", examples=["id"]),
     ] = None,
+    contest_asked: ContestParameter = None,
 ) -> Job:
     """Read what was sent."""
     request.state.lang = lang
-    refuse_unknown(await request.form(), ("photo", "contest", "lang"))
     data = await photo.read()
     await photo.close()  # it holds them once more
-    return Job(data, contest=service.contest_named(contest) if contest else service.contest, lang=language(request))
+    return Job(data, contest=service.contest_named(contest or contest_asked or service.contest.key), lang=language(request))
 
 
 JobDep = Annotated[Job, Depends(read_job)]

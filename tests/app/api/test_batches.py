@@ -279,7 +279,6 @@ class TestRefusals:
             ({"contest": "none"}, "contest-unknown"),
             ({"lang": "fr"}, "request-invalid"),
             ({"crops": "x"}, "request-invalid"),
-            ({"finder": "search"}, "request-invalid"),
         ],
     )
     def test_fields(self, service, photos, fields, kind):
@@ -287,15 +286,11 @@ class TestRefusals:
         refused(answer, kind, 422)
         assert [one["field"] for one in answer.json().get("fields", [])] == list(fields) * (kind == "request-invalid")
 
-    def test_parameters(self, service, photos, done):
+    def test_the_query_may_name_the_contest(self, service, photos):
         photo = {"photos": photos["acara/peace.jpg"]}
-        for answer in (
-            service.post("/v1/batches", params={"contest": "pilpres-2024"}, files=photo),
-            service.get(f"{done[0]}/results", params={"contest": "pilpres-2024", "limit": 1, "lang": "en"}),
-            service.delete(done[0], params={"contest": "pilpres-2024"}),
-        ):
-            refused(answer, "request-invalid", 422)
-            assert answer.json()["fields"] == [{"field": "contest", "problem": "extra_forbidden"}]
+        refused(service.post("/v1/batches", params={"contest": "none"}, files=photo), "contest-unknown", 422)
+        taken = service.post("/v1/batches", params={"contest": "pilpres-2024"}, files=photo)
+        assert taken.json()["contest"] == "pilpres-2024"
 
     def test_errors_are_in_the_form_s_language(self, service, photos):
         assert send(service, photos, lang="en", contest="none").headers["content-language"] == "en"

@@ -158,11 +158,13 @@ class TestRequestProblems:
     def test_in_an_unknown_language(self, client, peace):
         assert problem(send(client, peace, lang="tlh"))["fields"] == [{"field": "lang", "problem": "literal_error"}]
 
-    @pytest.mark.parametrize("path", [CHECKS, f"{CHECKS}/annotated", f"{CHECKS}/redacted"])
-    @pytest.mark.parametrize(("query", "fields"), [({"contest": "pilpres-2024"}, {}), ({}, {"finder": "mediapipe"})])
-    def test_with_a_name_that_is_not_known(self, client, peace, path, query, fields):
-        answer = client.post(path, params=query, files={"photo": peace}, data=fields)
-        assert problem(answer)["fields"] == [{"field": name, "problem": "extra_forbidden"} for name in {**query, **fields}]
+    def test_the_query_may_name_the_contest(self, client, peace):
+        def contest(query, form):
+            return client.post(CHECKS, params=query, files={"photo": peace}, data=form).json()["contest"]
+
+        assert contest({"contest": "pilpres-2024"}, {}) == "pilpres-2024"
+        assert contest({"contest": "pilpres-2024"}, {"contest": "pilkada-contoh"}) == "pilkada-contoh"
+        assert problem(client.post(CHECKS, params={"contest": "none"}, files={"photo": peace}))["type"] == "contest-unknown"
 
     def test_the_query_may_name_the_language(self, client):
         for lang in ("id", "en"):
