@@ -288,8 +288,8 @@ def serve(host: str | None, port: int | None, workers: int | None, lang: "Lang")
         name = f"[{name}]" if ":" in name else name
         shown = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(name, name)  # noqa: S104 - every address is named by one
         address = f"http://{shown}:{number}{settings.root_path}/"
-        click.echo(f"Jari Netral {version('jari-netral')} · {word('open', lang)}: {address} · {word('stop', lang)}")
-        serve_http(settings, listener)
+        line = f"Jari Netral {version('jari-netral')} · {word('open', lang)}: {address} · {word('stop', lang)}"
+        serve_http(settings, listener, announce=lambda: click.echo(line))
 
 
 @cli.command(short_help="Try what the service needs on this machine.")
@@ -304,7 +304,7 @@ def doctor(lang: "Lang") -> None:
       2  a setting cannot be understood
     """
     from app.doctor import examine
-    from app.terminal.words import problem, word
+    from app.terminal.words import problem, remedy, word
 
     well = True
     for finding in examine(_settings()):
@@ -312,7 +312,7 @@ def doctor(lang: "Lang") -> None:
         click.echo(f"{'✓' if finding.ok else '✗'} {word(f'doctor-{finding.name}', lang)}: ", nl=False)
         if isinstance(finding.detail, Exception):
             said = problem(finding.detail, lang)
-            click.echo(f"{said.title}\n  {said.detail}\n  → {word(f'mend-{finding.name}', lang)}")
+            click.echo(f"{said.title}\n  {said.detail}\n  → {remedy(finding.name, said.type, lang)}")
         else:
             click.echo(finding.detail)
     click.echo(word("doctor-well" if well else "doctor-ill", lang))

@@ -6,7 +6,7 @@ import math
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from types import FrameType
@@ -155,8 +155,11 @@ def _reload(service: Service) -> None:
         log.info("reloaded", extra={"fields": {"contest": service.contest.key, "keys": [key.name for key in service.keys.keys]}})
 
 
-def serve(settings: Settings, listener: socket.socket) -> None:
-    """Run the service on a bound socket until it is told to stop; requests that are being answered are finished first."""
+def serve(settings: Settings, listener: socket.socket, announce: Callable[[], None]) -> None:
+    """Run the service on a bound socket until it is told to stop; requests that are being answered are finished first.
+
+    announce: called once nothing in the settings stands in the way.
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
@@ -165,6 +168,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     logging.getLogger("app").setLevel(level)
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # its warnings quote bytes of a broken form
     app = create_app(settings)
+    announce()
     log.info("starting", extra={"fields": _facts(app.state.service)})
     if not os.isatty(0):  # in a terminal the signal says that the terminal was closed
         signal.signal(signal.SIGHUP, lambda *_: _reload(app.state.service))

@@ -59,6 +59,11 @@ def word(key: str, lang: Lang, **params: object) -> str:
     return chosen.format(**params)
 
 
+def remedy(trial: str, error: str, lang: Lang) -> str:
+    """Return what mends a trial of `jari doctor` that failed: with this type of error or, where that has no remedy of its own, at all."""
+    return word(key if (key := f"mend-{error}") in _words() else f"mend-{trial}", lang)
+
+
 def setting_problem(kind: str, said: str, context: dict[str, object]) -> Name:
     """Return what is wrong with a setting, from pydantic's kind, message and context; a kind without words of ours keeps its own."""
     if kind in ("int_parsing", "float_parsing", "finite_number"):

@@ -432,6 +432,14 @@ def test_what_is_wrong_with_a_setting_is_said_in_the_language(variable, value, i
         assert words in result.output
 
 
+def test_an_address_is_named_only_where_the_service_starts(tmp_path):
+    (tmp_path / "kami.toml").write_text("numbers = []")
+    env = os.environ | {"JARI_CONTEST": str(tmp_path / "kami.toml")}
+    ran = subprocess.run([*JARI, "serve", "--port", "0", "--workers", "1"], env=env, capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "kami.toml" in ran.stderr
+
+
 def test_serve_says_where_to_open_it_and_ends_on_ctrl_c():
     with subprocess.Popen(
         [*JARI, "serve", "--port", "0", "--workers", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -91,6 +91,23 @@ def test_says_what_is_ill_and_how_to_mend_it(monkeypatch, tmp_path):
     assert "point JARI_MODEL to the official file" in ran.output
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "trial", "remedy"),
+    [
+        ("API_KEYS_FILE", "/nowhere", "port", "Mend the file that JARI_API_KEYS_FILE names"),
+        ("MAX_PIXELS", "100000", "heic", "Raise JARI_MAX_BYTES, JARI_MAX_PIXELS or JARI_MAX_SIDE"),
+        ("REVIEW_THRESHOLD", "1", "workers", "Set JARI_REVIEW_THRESHOLD and JARI_UNCLEAR_THRESHOLD back"),
+    ],
+)
+def test_the_remedy_is_that_of_what_went_wrong(monkeypatch, setting, value, trial, remedy):
+    for name, given in {"PORT": "0", "WORKERS": "1", "CHECK_TIMEOUT_S": "120", setting: value}.items():
+        monkeypatch.setenv(f"JARI_{name}", given)
+    monkeypatch.setattr("app.doctor.TRIALS", tuple(one for one in TRIALS if one.__name__ == trial))
+    ran = CliRunner().invoke(cli, ["doctor", "--lang", "en"])
+    assert ran.exit_code == 1
+    assert f"→ {remedy}" in ran.output
+
+
 def test_the_container_is_asked_for_its_health_at_the_port_that_is_set(root, health, free_port, monkeypatch):
     _, *command = json.loads(re.search(r"^HEALTHCHECK .*\n +CMD (.*)$", (root / "Dockerfile").read_text(), re.MULTILINE)[1])
     for number, is_well in ((health.server_port, True), (free_port, False)):
