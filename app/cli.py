@@ -502,10 +502,13 @@ def contests(lang: "Lang") -> None:
     print_table([word(key, lang) for key in ("name", "contest", "numbers", "lists")], rows)
 
 
-@cli.command(short_help="Name the poses that can be read.")
+@cli.command(short_help="Name the poses that lists and contests speak of.")
 @in_language
 def poses(lang: "Lang") -> None:
-    """Name the poses that can be read, and the numbers that they have been read as."""
+    """Name the poses that lists and contests speak of, and the numbers that they have been read as.
+
+    Not all can be told from a photo: MODEL_CARD.md says which.
+    """
     from app.terminal.tables import print_table
     from app.terminal.words import word
     from gestures import pose_table
