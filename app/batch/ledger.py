@@ -187,7 +187,8 @@ class Ledger:
             for name, digest, unread, found, unchecked, result in photos:
                 start = {"schema": 1, "name": shown(_decoded(name))}
                 if trouble := unread or unchecked:
-                    yield Row(start | {"error": json.loads(trouble)[lang]}, digest=digest or b"")
+                    errors = json.loads(trouble)
+                    yield Row(start | {"error": errors[lang]}, digest=digest or b"", errors=errors)
                 else:
                     kept = dict(db.execute("SELECT place, jpeg FROM pictures WHERE found = ? ORDER BY place", (found,)))
                     preview = kept.pop(-1, None)

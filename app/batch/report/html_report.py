@@ -61,7 +61,8 @@ class HtmlReport:
             return
         result = row.result
         if "error" in result:
-            photo = {"name": result["name"], "error": {key: result["error"][key] for key in ("title", "detail")}}
+            errors = {lang: {key: error[key] for key in ("title", "detail")} for lang, error in row.errors.items()}
+            photo = {"name": result["name"], "errors": errors}
         else:
             photo = self._photo(result, row.digest)
         block = _block("photo", photo)

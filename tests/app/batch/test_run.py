@@ -104,6 +104,9 @@ class TestResults:
                 assert row.result | {"elapsed_ms": 0} == result(data, row.result["name"], "default")
                 assert row.digest == sha256(data).digest()
         assert [row.result["error"]["type"] for row in rows if "error" in row.result] == ["photo-unsupported", "file-missing"]
+        for row in rows:
+            assert set(row.errors) == ({"id", "en"} if "error" in row.result else set())
+            assert row.errors.get("en") == row.result.get("error")
         assert [row.digest for row in rows if "error" in row.result] == [sha256(b"no photo").digest(), b""]
         assert looked == 4  # a photo that is there twice, once; the link that leads nowhere, never
         assert (progress.total, progress.done, progress.failed, progress.known) == (6, 6, 2, 1)

@@ -1,7 +1,7 @@
 // The page as a whole: the summary, the filters, photos without hands to look at, and what the page does.
 
 const { summary } = shared;
-const failed = photos.filter((photo) => photo.error);
+const failed = photos.filter((photo) => photo.errors);
 const clear = photos.filter((photo) => photo.level === "clear");
 
 function tell() {
@@ -137,9 +137,9 @@ function progress() {
 function unchecked() {
   $("failed").hidden = !failed.length;
   $("reasons").replaceChildren(
-    ...failed.flatMap(({ name, error }) => [
+    ...failed.flatMap(({ name, errors }) => [
       element("dt", "", element("bdi", "", printable(name))),
-      element("dd", "", element("strong", "", error.title), ` ${error.detail}`),
+      element("dd", "", element("strong", "", errors[language].title), ` ${errors[language].detail}`),
     ]),
   );
   $("clear").hidden = !clear.length;

@@ -1,6 +1,6 @@
 // What the page knows: photos, and the hands in them that do not rest, from the blocks of data that stand before this script.
 
-/** { name, level, size, taken_at, hands, resting, messages }, or { name, error }. */
+/** { name, level, size, taken_at, hands, resting, messages }, or { name, errors: { title, detail } by language }. */
 const photos = Array.from(document.querySelectorAll("script.photo"), (block, place) => ({ place, ...JSON.parse(block.textContent) }));
 
 /** { place, photo, line, confidence, box, key, kind, pose, name, readings, lists, why }, in the order of the photos. */

@@ -51,8 +51,11 @@ def batch(samples) -> list[Row]:
                 x, y, width, height = hand["box"]
                 crops.append(encode(photo.pixels[y : y + height, x : x + width][::2, ::2]))
             rows.append(Row(result, tuple(crops), encode(photo.pixels), sha256(file.getvalue()).digest()))
-    error = {"type": "photo-damaged", "title": "Foto rusak", "detail": "Simpan ulang fotonya."}
-    return [*rows, Row({"schema": 1, "name": "gagal.jpg", "error": error})]
+    errors = {
+        "id": {"type": "photo-damaged", "title": "Foto rusak", "detail": "Simpan ulang fotonya."},
+        "en": {"type": "photo-damaged", "title": "The photo is damaged", "detail": "Save it anew."},
+    }
+    return [*rows, Row({"schema": 1, "name": "gagal.jpg", "error": errors["id"]}, errors=errors)]
 
 
 @pytest.fixture(scope="session")
