@@ -100,10 +100,16 @@ function tile(hand, place) {
   button.dataset.place = place;
   button.tabIndex = place ? -1 : 0; // arrows lead from tile to tile
   button.title = name;
-  const said = numbers.length ? text("hand.label.number", { numbers: either(numbers) }) : text("hand.label.none");
-  const label = text("hand.label", { pose: poseOf(hand), numbers: said, percent: percent(hand.confidence), name });
-  button.setAttribute("aria-label", reviewed ? `${label}. ${text("filter.done")}` : label);
+  button.setAttribute("aria-label", spoken(hand));
   return element("li", "", button);
+}
+
+/** A hand in one sentence, for those who do not see it. */
+function spoken(hand) {
+  const numbers = numbersOf(hand);
+  const said = numbers.length ? text("hand.label.number", { numbers: either(numbers) }) : text("hand.label.none");
+  const label = text("hand.label", { pose: poseOf(hand), numbers: said, percent: percent(hand.confidence), name: printable(hand.photo.name) });
+  return markOf(hand).reviewed ? `${label}. ${text("filter.done")}` : label;
 }
 
 /** Make a hand's tile anew, after it was marked. */

@@ -11,12 +11,13 @@ function view(place) {
   const { photo } = hand;
   $("photo-name").textContent = printable(photo.name);
   $("place").textContent = text("viewer.place", { place: number(place + 1), all: number(listed.length) });
-  $("previous").disabled = place === 0;
-  $("next").disabled = place === listed.length - 1;
+  // Not disabled, which would take the focus from them, and the arrow keys with it.
+  $("previous").setAttribute("aria-disabled", place === 0);
+  $("next").setAttribute("aria-disabled", place === listed.length - 1);
   $("frame").replaceChildren(...frame(hand));
   $("said").replaceChildren(...said(hand));
   fillNote();
-  showReview();
+  showMark();
   if (!$("viewer").open) {
     $("viewer").showModal();
     $("done").focus();
@@ -29,17 +30,20 @@ function fillNote() {
   $("note").value = filled;
 }
 
-function showReview() {
+/** Show whether the hand was reviewed, and have it all said, in the dialog: while it is open, nothing outside is. */
+function showMark() {
   const { reviewed } = markOf(listed[viewed]);
+  if (!reviewed && document.activeElement === $("undo")) $("done").focus();
   $("undo").hidden = !reviewed;
   $("when").textContent = reviewed ? text("mark.when", { date: date(reviewed) }) : "";
+  $("spoken").textContent = [$("place").textContent, spoken(listed[viewed]), $("status").textContent].filter((one) => one).join(". ");
 }
 
 /** Show what was marked in another tab. What is being written here stays. */
 function refresh() {
   if (!$("viewer").open) return;
   if ($("note").value === filled) fillNote();
-  showReview();
+  showMark();
 }
 
 function frame(hand) {
@@ -113,6 +117,7 @@ function change(what) {
   $("note-hint").textContent = $("status").textContent || text("mark.note.hint");
   for (const place of listed.keys()) if (listed[place].key === hand.key) retile(place); // identical photos share their marks
   progress();
+  showMark();
 }
 
 /** Keep what was written here, if anything was; where another tab wrote as well, both notes stay. */
@@ -137,10 +142,7 @@ $("done").onclick = () => {
   if (viewed === listed.length - 1) $("viewer").close();
   else turn(1);
 };
-$("undo").onclick = () => {
-  change({ reviewed: null });
-  turn(0);
-};
+$("undo").onclick = () => change({ reviewed: null });
 $("close").onclick = () => $("viewer").close();
 $("note").onchange = keepNote;
 $("frame").onclick = (event) => {
@@ -150,13 +152,15 @@ $("frame").onclick = (event) => {
 $("viewer").onclick = (event) => {
   if (event.target === $("viewer")) $("viewer").close(); // beside the dialog's content
 };
-$("viewer").onkeydown = (event) => {
+// Wherever the focus is: a click beside the buttons leaves it nowhere.
+addEventListener("keydown", (event) => {
+  if (!$("viewer").open) return;
   if (event.key === "Enter" && event.repeat) event.preventDefault(); // a key held down must not mark one hand after another
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
   if (!step || event.target === $("note")) return;
   event.preventDefault();
   turn(step);
-};
+});
 $("viewer").onclose = () => {
   keepNote();
   focusTile(viewed);

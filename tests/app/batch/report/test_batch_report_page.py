@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from dataclasses import replace
 from io import StringIO
 
@@ -47,6 +48,14 @@ def visit(browser):
 @pytest.fixture
 def page(visit, reports):
     return visit(reports)
+
+
+@pytest.fixture
+def expect():
+    """Playwright's assertions, which wait for what they state."""
+    expect = pytest.importorskip("playwright.sync_api").expect
+    expect.set_options(timeout=PATIENT_MS)
+    return expect
 
 
 def names(page):
@@ -333,6 +342,44 @@ class TestViewer:
         assert page.locator("#viewer[open]").count() == 0
         assert page.locator(".tile:focus").get_attribute("data-place") == "3"
         assert page.locator(".tile.reviewed").get_attribute("data-place") == "2"
+
+    def test_each_hand_is_said(self, page, expect):
+        """In the dialog: while it is open, a screen reader is told of nothing outside."""
+        page.locator(".tile").first.focus()
+        page.keyboard.press("Enter")
+        first = re.compile("^1 dari 4. Dua jari terbuka \\(V\\), nomor 2, keyakinan [0-9]+%, foto .*jpg$")
+        expect(page.locator("#done")).to_be_focused()
+        expect(page.locator("#done")).to_have_accessible_description(first)
+        page.keyboard.press("Enter")
+        said = page.locator("#viewer [role=status]")
+        expect(said).to_have_text(re.compile("^2 dari 4. Simbol OK, nomor 3, "))
+        page.keyboard.press("ArrowLeft")
+        expect(said).to_have_text(re.compile("^1 dari 4. .* Sudah ditinjau$"))
+        page.get_by_role("button", name="Tandai belum ditinjau").press("Enter")
+        expect(said).to_have_text(first)
+
+    def test_the_focus_is_never_lost(self, page, expect):
+        view(page, 1)
+        page.get_by_role("button", name="Tangan sebelumnya").press("Enter")
+        expect(page.locator("#previous")).to_be_focused()
+        page.keyboard.press("Enter")  # there is none before the first
+        page.keyboard.press("ArrowRight")
+        expect(page.locator("#place")).to_have_text("2 dari 4")
+        page.get_by_role("button", name="Sudah ditinjau, lanjut").press("Enter")
+        page.keyboard.press("ArrowLeft")
+        page.get_by_role("button", name="Tandai belum ditinjau").press("Enter")
+        expect(page.locator("#done")).to_be_focused()
+        page.locator("#photo-name").click()
+        page.keyboard.press("ArrowRight")
+        expect(page.locator("#place")).to_have_text("3 dari 4")
+        page.get_by_role("button", name="Tangan berikutnya").press("Enter")
+        expect(page.locator("#next")).to_be_focused()
+
+    def test_what_the_browser_does_not_keep_is_said(self, page, expect):
+        page.evaluate("() => { Storage.prototype.setItem = () => { throw new Error(); }; }")
+        view(page)
+        page.keyboard.press("Enter")
+        expect(page.locator("#viewer [role=status]")).to_have_text(re.compile("^2 dari 4. .*Peramban ini tidak menyimpan catatan"))
 
 
 class TestWithoutPictures:
