@@ -439,6 +439,21 @@ class TestReading:
         page.get_by_role("button", name="Ganti tampilan").click()
         assert page.evaluate(dark) == (scheme == "light")
 
+    def test_forced_colours(self, page):
+        """What is chosen, and how long bars are, stands out where the system takes all colours away."""
+        page.emulate_media(forced_colors="active")
+        page.locator("#numbers label").first.click()
+
+        def background(selector):
+            return page.locator(selector).first.evaluate("(one) => getComputedStyle(one).backgroundColor")
+
+        for chosen, other in (
+            ("#numbers .pick:has(:checked)", "#numbers .pick:not(:has(:checked))"),
+            ("[aria-pressed=true]", "[aria-pressed=false]"),
+            (".bar-fill", ".bar-track"),
+        ):
+            assert background(chosen) != background(other)
+
     def test_on_a_phone(self, visit, reports):
         page = visit(reports, **PHONE)
         page.get_by_text("Saring dan urutkan").click()
