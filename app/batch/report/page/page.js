@@ -107,6 +107,22 @@ function offer() {
   $("name").value = chosen.name;
 }
 
+/** What is chosen, in words; "" where that is no more than at first. */
+function filters() {
+  const named = (kinds) => either(KINDS.filter((kind) => summary.hands[kind] && kinds.has(kind)).map((kind) => text(`hand.${kind}`))) || "–";
+  const kinds = named(chosen.kinds);
+  const words = {
+    kind: kinds === named(unfiltered().kinds) ? "" : kinds,
+    number: either([...chosen.numbers].sort((one, other) => one - other)),
+    pose: chosen.pose && poseName(chosen.pose),
+    list: chosen.list && listName(chosen.list),
+    reviewed: chosen.state && text(`filter.${chosen.state}`),
+    name: chosen.name && `“${chosen.name}”`,
+  };
+  const said = Object.entries(words).filter(([, value]) => value).map(([key, value]) => `${text(`filter.${key}`).toLowerCase()} ${value}`);
+  return said.length ? text("filter.on", { filters: said.join("; ") }) : "";
+}
+
 function byName([, one], [, other]) {
   return one.localeCompare(other, language);
 }
@@ -146,10 +162,12 @@ function unchecked() {
   $("clear").firstChild.textContent = text("clear.title", { count: number(clear.length) });
 }
 
-$("clear").ontoggle = () => {
+function nameClear() {
   const items = $("clear").open ? clear.map((photo) => element("li", "", element("bdi", "", printable(photo.name)))) : [];
   $("clear").lastChild.replaceChildren(...items);
-};
+}
+
+$("clear").ontoggle = nameClear;
 
 for (const id of ["pose", "list", "state", "order"])
   $(id).onchange = (event) => {
@@ -211,7 +229,16 @@ $("print").onclick = async () => {
   await Promise.all([...$("tiles").querySelectorAll("img[src]")].map((image) => image.decode().catch(() => {})));
   print();
 };
-addEventListener("beforeprint", complete);
+
+let unfolded = false; // whether the photos without findings were, before they were printed
+addEventListener("beforeprint", () => {
+  complete();
+  $("filtered").textContent = filters();
+  unfolded = $("clear").open;
+  $("clear").open = true;
+  nameClear(); // the browser tells that it was opened only later
+});
+addEventListener("afterprint", () => ($("clear").open = unfolded));
 
 // Another tab of the same report.
 addEventListener("storage", (event) => {

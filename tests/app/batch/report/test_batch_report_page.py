@@ -471,6 +471,26 @@ class TestReading:
         assert page.locator(".tile-folder").first.is_visible()
         assert page.pdf().startswith(b"%PDF")
 
+    def test_paper_says_what_was_chosen_and_names_photos_without_findings(self, page):
+        paper = """() => ["#filtered", "#clear"].map((one) => document.querySelector(one).innerText)"""
+        page.evaluate(f"() => addEventListener('beforeprint', () => {{ window.paper = ({paper})(); }})")
+
+        def printed():
+            page.pdf()
+            return page.evaluate("() => window.paper")
+
+        filtered, clear = printed()
+        assert filtered == ""
+        assert clear.splitlines() == ["Foto tanpa temuan (2)", "2024-11-27/foto\ufffdgpj.exe", "2024-11-27/rusak\ufffd\ufffd.jpg"]
+        page.wait_for_selector("#clear:not([open])")
+        page.locator("#bars").get_by_role("button", name="nomor 3").click()
+        page.get_by_label("Nama foto").fill("<img")
+        assert printed()[0] == "Disaring: hasil Perlu ditinjau; nomor 3; nama foto “<img”"
+        page.emulate_media(media="print")
+        assert page.locator("#filtered").is_visible()
+        page.emulate_media(media="screen")
+        assert not page.locator("#filtered").is_visible()
+
     def test_everything_to_press_has_a_name(self, page):
         view(page)
         nameless = page.evaluate(
