@@ -29,6 +29,16 @@ function put(hand, next) {
   else delete marks[hand.key];
 }
 
+/** Forget all marks of this report. */
+function forget() {
+  marks = {};
+  try {
+    localStorage.removeItem(MARKS);
+  } catch {
+    // What keeps nothing has nothing to forget.
+  }
+}
+
 /** The marked hands as a file: "json" or "csv". */
 function exported(format) {
   const marked = hands.filter((hand) => hand.key in marks);

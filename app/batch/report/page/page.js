@@ -218,6 +218,16 @@ function told({ taken, unknown, kept }) {
   return words.join(" ");
 }
 
+$("forget").onclick = () => $("sure").showModal();
+$("sure-no").onclick = () => $("sure").close();
+$("sure-yes").onclick = () => {
+  $("sure").close();
+  forget();
+  progress();
+  list();
+  $("imported").textContent = text("forget.done");
+};
+
 /** Everything that matches, with its crops: what goes on paper. */
 function complete() {
   extend(listed.length);

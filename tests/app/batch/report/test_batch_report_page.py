@@ -322,6 +322,25 @@ class TestViewer:
         leave(page)
         assert page.locator(".tile.reviewed .tile-note").text_content() == "dua\nsatu"
 
+    def test_the_browser_forgets_them_once_asked_to(self, page, expect):
+        view(page)
+        write_note(page, "satu")
+        page.get_by_role("button", name="Sudah ditinjau, lanjut").click()
+        leave(page)
+        page.evaluate("() => localStorage.setItem('jari-report:lain', '{}')")
+        forget = page.get_by_role("button", name="Hapus tanda dan catatan di peramban ini")
+        forget.click()
+        expect(page.get_by_role("dialog")).to_contain_text("unduh catatannya dahulu")
+        page.get_by_role("button", name="Tidak jadi").click()
+        expect(page.locator(".tile.reviewed .tile-note")).to_have_count(1)
+        expect(forget).to_be_focused()
+        forget.click()
+        page.get_by_role("button", name="Ya, hapus").click()
+        expect(page.locator("#imported")).to_have_text("Tanda dan catatan laporan ini sudah dihapus dari peramban ini.")
+        expect(page.locator("#reviewed")).to_have_text("0 dari 4 tangan sudah ditinjau")
+        expect(page.locator(".tile.reviewed, .tile-note")).to_have_count(0)
+        assert page.evaluate("() => Object.keys(localStorage)") == ["jari-report:lain"]  # of another report
+
     def test_notes_belong_to_their_batch(self, page, visit, batch, tmp_path, contest):
         view(page)
         page.keyboard.press("Enter")
