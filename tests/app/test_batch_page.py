@@ -1,6 +1,8 @@
 """The page for many photos in a real browser: one service, one batch from the choice to its deletion, at phone and desk size."""
 
+import os
 import re
+import signal
 from io import BytesIO
 from urllib.parse import urlsplit
 
@@ -77,6 +79,61 @@ def fits(page):
 
 def view(page, name):
     page.wait_for_selector(f"#{name}:not([hidden])")
+
+
+def focused(page):
+    return page.evaluate("() => document.activeElement.closest('section')?.id")
+
+
+def checked(page, photos):
+    """Have photos checked to the end."""
+    page.set_input_files("#files", photos)
+    page.get_by_role("button", name="Mulai periksa").click()
+    view(page, "done")
+
+
+ID = "a" * 32
+RUNNING = {
+    "id": ID, "state": "running", "photos": 50, "done": 20, "counts": {"clear": 9, "review": 5, "unclear": 5, "failed": 1},
+    "rate": 10.6, "remaining_s": 3, "ahead": 0, "results_deleted_at": None, "problem": None,
+}  # fmt: skip
+
+
+# Stands for the browser's own, so that a test decides what comes and when the connection is lost.
+EVENTS = """
+    window.EventSource = class extends EventTarget {
+        static CLOSED = 2;
+        readyState = 1;
+        constructor() { super(); window.events = this; }
+        close() { this.readyState = 2; }
+        tell(data) { this.dispatchEvent(new MessageEvent("progress", { data: JSON.stringify(data) })); }
+        lose() { this.readyState = 0; this.onerror(); }
+    };
+"""
+
+
+@pytest.fixture
+def open_told(open_page, address):
+    """Opens the page of a batch that is as a test says."""
+
+    def open_(status, size="desk", lang="id"):
+        page = open_page(size)
+        page.add_init_script(EVENTS)
+        page.route(re.compile(rf"/v1/batches/{ID}(\?|$)"), lambda route: route.fulfill(json=status))
+        page.goto(f"{address}?lang={lang}#{ID}")
+        page.wait_for_selector("body[data-ready]")
+        return page
+
+    return open_
+
+
+@pytest.fixture
+def shot(request, tmp_path_factory):
+    """Keeps a screenshot, to look at."""
+    folder = tmp_path_factory.getbasetemp() / "screenshots"
+    folder.mkdir(exist_ok=True)
+    name = re.sub(r"\W+", "-", request.node.name).strip("-")
+    return lambda page, what="": page.screenshot(path=folder / f"{name}{what}.png", full_page=True)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -189,3 +246,159 @@ def test_without_limits_and_contests(open_page, photos, address, complaints, los
     page.get_by_role("button", name="Mulai periksa").click()
     view(page, "done")
     assert [one for one in complaints if "503" not in one] == []
+
+
+class TestConnection:
+    @pytest.mark.parametrize("size", SIZES)
+    def test_one_that_is_lost_and_found(self, open_told, size, shot):
+        page = open_told(RUNNING, size)
+        assert page.locator(".measures").inner_text().split("\n") == ["20 dari 50 foto", "10,6 foto per detik", "sekitar 3 detik lagi"]
+        page.evaluate("() => events.lose()")
+        assert page.locator(".measures").inner_text().split("\n") == ["20 dari 50 foto", "Sambungan terputus, mencoba lagi…"]
+        assert page.locator("#status").inner_text() == "Sambungan terputus, mencoba lagi…"
+        fits(page)
+        shot(page)
+        page.evaluate("(status) => events.tell(status)", RUNNING | {"done": 21})
+        assert page.locator("#rate").inner_text() == "10,6 foto per detik"
+        assert page.locator("#remaining").inner_text() == "sekitar 3 detik lagi"
+
+    def test_no_time_is_told_as_none(self, open_told):
+        page = open_told(RUNNING | {"remaining_s": 0})
+        assert page.locator("#rate").inner_text() == "10,6 foto per detik"
+        assert page.locator("#remaining").text_content() == ""
+
+    def test_what_the_service_says_is_asked_for_in_the_page_s_language(self, open_told):
+        failed = {"type": "internal-error", "title": "It failed", "detail": "A fault."}
+        page = open_told(RUNNING | {"state": "failed", "problem": failed}, lang="en")
+        view(page, "problem")
+        page.get_by_role("button", name="Bahasa Indonesia").click()
+        assert page.locator("html").get_attribute("lang") == "id"
+        assert page.locator("#problem-title").get_attribute("lang") == "en"
+
+    def test_forced_colours_leave_the_bar(self, open_told, shot):
+        page = open_told(RUNNING)
+        page.emulate_media(forced_colors="active")
+        with Image.open(BytesIO(page.locator("#bar").screenshot(animations="disabled"))) as bar:
+            done, left = (bar.getpixel((bar.width * share // 100, bar.height // 2)) for share in (20, 80))
+        assert done != left
+        shot(page)
+
+
+class TestSending:
+    @pytest.mark.parametrize("size", SIZES)
+    def test_the_page_is_held_until_all_is_sent(self, open_page, photos, complaints, size, shot):
+        page = open_page(size)
+        held = []
+        page.route("**/v1/batches", lambda route: held.append(route))  # an upload that is never done
+        page.set_input_files("#files", photos[:2])
+        page.get_by_role("button", name="Mulai periksa").click()
+        view(page, "working")
+        assert page.locator("#stay").inner_text() == "Jangan tutup halaman ini sampai semua foto terkirim."
+        assert page.locator("#leave").is_hidden()
+        fits(page)
+        shot(page)
+        leaves = "() => dispatchEvent(new Event('beforeunload', { cancelable: true }))"
+        assert not page.evaluate(leaves)
+
+        page.get_by_role("button", name="Batalkan dan hapus").click()
+        asked = page.get_by_role("dialog")
+        assert asked.get_by_role("heading").inner_text() == "Batalkan pengiriman?"
+        assert not re.search("hasil|laporan", asked.inner_text())
+        fits(page)
+        shot(page, "-asked")
+        page.get_by_role("button", name="Ya, batalkan").click()
+        view(page, "start")
+        assert page.locator("#note").inner_text() == "Pengiriman dibatalkan."
+        assert focused(page) == "start"
+        assert page.evaluate(leaves)
+        shot(page, "-stopped")
+        page.get_by_role("button", name="English").click()
+        assert page.locator("#note").inner_text() == "Sending was stopped."
+        assert complaints == []
+
+    def test_what_is_there_already_is_deleted(self, open_page, photos, complaints, address, service):
+        page = open_page()
+        page.set_input_files("#files", photos[:1])
+        os.kill(service[1].pid, signal.SIGSTOP)  # its system takes the photo all the same
+        try:
+            page.get_by_role("button", name="Mulai periksa").click()
+            page.wait_for_selector("#progress:text-is('100%')")
+            page.get_by_role("button", name="Batalkan dan hapus").click()
+            page.get_by_role("button", name="Ya, batalkan").click()
+            with page.expect_response(lambda answer: answer.request.method == "POST") as made:
+                os.kill(service[1].pid, signal.SIGCONT)
+        finally:
+            os.kill(service[1].pid, signal.SIGCONT)
+        page.wait_for_selector("#note:text-is('Sudah dihapus.')")
+        assert complaints == []
+        page.goto(f"{address}#{made.value.json()['id']}")
+        view(page, "problem")
+
+
+class TestProblems:
+    def test_without_a_network_each_says_what_is_undone(self, open_page, photos):
+        page = open_page()
+        page.context.set_offline(True)
+        page.set_input_files("#files", photos[:1])
+        page.get_by_role("button", name="Mulai periksa").click()
+        view(page, "problem")
+        assert page.locator("#problem-detail").inner_text().startswith("Foto belum selesai dikirim.")
+        page.context.set_offline(False)
+        page.get_by_role("button", name="Coba lagi").click()
+        view(page, "done")
+
+    def test_a_deletion_that_fails_is_tried_again(self, open_page, photos, shot):
+        page = open_page()
+        checked(page, photos[:1])
+        place = page.url
+        page.context.set_offline(True)
+        page.get_by_role("button", name="Hapus sekarang").click()
+        page.get_by_role("button", name="Ya, hapus").click()
+        view(page, "problem")
+        assert page.locator("#problem-detail").inner_text().startswith("Kumpulan foto ini belum dihapus.")
+        shot(page)
+        page.context.set_offline(False)
+        page.get_by_role("button", name="Coba lagi").click()
+        view(page, "start")
+        assert page.locator("#note").inner_text() == "Sudah dihapus."
+        assert focused(page) == "start"
+        page.goto(place)
+        view(page, "problem")
+        assert page.get_by_role("heading", level=1).inner_text() == "Kumpulan foto ini tidak ada lagi"
+
+    @pytest.mark.parametrize("size", SIZES)
+    def test_leaving_takes_the_question_along(self, open_page, photos, complaints, size, shot):
+        page = open_page(size)
+        checked(page, photos[:1])
+        page.get_by_role("button", name="Hapus sekarang").click()
+        page.go_back()
+        view(page, "start")
+        assert page.get_by_role("dialog").count() == 0
+        page.go_forward()
+        view(page, "done")
+        assert "“Tanpa temuan” bukan jaminan" in page.locator("#done").inner_text()
+        fits(page)
+        shot(page)
+        page.get_by_role("link", name="Periksa kumpulan foto lain").click()
+        view(page, "start")
+        assert focused(page) == "start"
+        assert complaints == []
+
+    def test_a_deletion_elsewhere_is_noticed_when_the_page_is_looked_at_again(self, open_page, photos):
+        page = open_page()
+        checked(page, photos[:1])
+        other = open_page(at=page.url)
+        other.get_by_role("button", name="Hapus sekarang").click()
+        other.get_by_role("button", name="Ya, hapus").click()
+        view(other, "start")
+        page.evaluate("() => document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))")  # as on the way back to a tab
+        view(page, "problem")
+        assert page.get_by_role("heading", level=1).inner_text() == "Kumpulan foto ini tidak ada lagi"
+
+
+def test_the_size_of_little(open_page, photos):
+    page = open_page()
+    page.set_input_files("#files", [photos[0] | {"buffer": b"x" * 34_000}])
+    assert page.locator("#chosen-count").inner_text() == "1 berkas dipilih, 34 KB"
+    page.set_input_files("#files", [photos[0] | {"buffer": b"x" * 340_000}])
+    assert page.locator("#chosen-count").inner_text() == "1 berkas dipilih, 0,3 MB"

@@ -109,6 +109,45 @@ class TestDoors:
         assert page.get_by_role("heading", level=1).inner_text() == "Tidak ada pose yang perlu ditinjau"
         assert page.locator(".card.flagged").count() == 0
 
+    def test_a_sample_that_comes_late_does_not_take_the_place_of_a_photo(self, page, peace):
+        held = []
+        page.route("**/samples/fist.jpg", lambda route: held.append(route))
+        page.get_by_role("button", name="Kepalan tangan").click()
+        page.wait_for_selector("#working:not([hidden])")
+        choose(page, peace)
+        result(page)
+        checks = []
+        page.on("request", lambda request: checks.append(request.url) if request.method == "POST" else None)
+        for route in held:
+            route.continue_()
+        page.evaluate("async () => { await fetch('static/samples/fist.jpg?') }")  # answered after it
+        assert checks == []
+        assert page.locator("#result").is_visible()
+        assert "Dua jari terbuka" in page.locator(".card").first.inner_text()
+
+    def test_a_sample_that_is_left(self, page):
+        held = []
+        page.route("**/samples/fist.jpg", lambda route: held.append(route))
+        page.get_by_role("button", name="Kepalan tangan").click()
+        page.get_by_role("button", name="Batalkan").click()
+        page.wait_for_selector("#start:not([hidden])")
+        checks = []
+        page.on("request", lambda request: checks.append(request.url) if request.method == "POST" else None)
+        for route in held:
+            route.continue_()
+        page.evaluate("async () => { await fetch('static/samples/fist.jpg?') }")
+        assert checks == []
+        assert page.locator("#start").is_visible()
+
+    def test_a_sample_that_is_lost_and_again(self, page):
+        page.expected = ["ERR_FAILED"]
+        page.route("**/samples/fist.jpg", lambda route: route.abort(), times=1)
+        page.get_by_role("button", name="Kepalan tangan").click()
+        page.wait_for_selector("#problem:not([hidden])")
+        assert page.get_by_role("heading", level=1).inner_text() == "Contoh tidak dapat dibuka"
+        page.get_by_role("button", name="Coba lagi").click()
+        result(page)
+
     @pytest.mark.parametrize(("event", "field"), [("paste", "clipboardData"), ("drop", "dataTransfer")])
     def test_paste_and_drop(self, page, event, field):
         page.evaluate(
@@ -260,6 +299,14 @@ class TestCopies:
             assert picture.size == (384, 384)
         sync_api.expect(page.locator("#status")).to_have_text("Salinan sudah diunduh.")
 
+    def test_without_a_network(self, page, context, peace):
+        page.expected = ["ERR_INTERNET_DISCONNECTED"]
+        choose(page, peace)
+        result(page)
+        context.set_offline(True)
+        page.get_by_role("button", name="Unduh salinan bertanda").click()
+        sync_api.expect(page.locator("#copy-problem")).to_contain_text("Layanan tidak terjangkau. Salinan belum dibuat. Periksa sambungan")
+
 
 class TestProblems:
     def test_not_a_photo(self, page, shot):
@@ -290,6 +337,7 @@ class TestProblems:
         choose(page, peace)
         page.wait_for_selector("#problem:not([hidden])")
         assert page.get_by_role("heading", level=1).inner_text() == "Layanan tidak terjangkau"
+        assert "Foto ini belum diperiksa." in page.locator("#problem-detail").inner_text()
         context.set_offline(False)
         page.get_by_role("button", name="Coba lagi").click()
         result(page)
@@ -320,6 +368,15 @@ class TestLanguage:
         assert page.locator("html").get_attribute("lang") == "en"
         page.goto(server)
         page.get_by_role("button", name="Choose a photo").wait_for()
+
+    def test_what_the_service_said_stays_in_its_language(self, page):
+        page.expected = ["415"]
+        choose(page, b"hello", "catatan.jpg")
+        page.wait_for_selector("#problem:not([hidden])")
+        page.get_by_role("button", name="English").click()
+        for part in ("#problem-title", "#problem-detail"):
+            assert page.locator(part).get_attribute("lang") == "id"
+        assert page.locator("#problem-title").inner_text() == "Jenis berkas belum didukung"
 
     def test_what_nobody_chose_is_not_kept(self, page):
         assert page.evaluate("() => localStorage.length") == 0

@@ -4,12 +4,13 @@
 import "./theme.js";
 import { alive } from "./alive.js";
 import { Problem, batch, batchAddress, deleteBatch, sendBatch, tables } from "./service.js";
-import { choose, duration, language, number, speak, text } from "./words.js";
+import { choose, duration, language, number, problemWords, speak, text } from "./words.js";
 
 const MB = 2 ** 20;
 const LEVELS = ["review", "unclear", "clear", "failed"];
 const PICTURES = /\.(jpe?g|jpe|jfif|mpo|a?png|webp|avif|hei[cf]|hif|gif|bmp|tiff?|zip)$/i;
 const AGAIN_MS = 3000;
+const AGAIN = { send: begin, open: home, delete: remove };
 
 const $ = (id) => document.getElementById(id);
 
@@ -18,15 +19,20 @@ let chosen = []; // [name, file] of what is to be sent
 let skipped = 0;
 let state = null; // the batch as the service told it last
 let share = null; // how much of it was sent, while it is
+let lost = false; // whether the connection to its progress is
 let trouble = null;
+let doing = "open"; // what went wrong, and is done again: a key of AGAIN
+let noted = ""; // key of what is said of a batch that is no more
 let running = null; // AbortController of the upload
+let sending = null; // the promise of the batch that it becomes
+let condemned = null; // id of the batch that was last asked to be deleted
 let source = null; // EventSource of the batch that is watched
 
 function show(view) {
-  const changed = document.body.dataset.view !== view;
+  const before = document.body.dataset.view;
   for (const section of document.querySelectorAll(".view")) section.hidden = section.id !== view;
   document.body.dataset.view = view;
-  if (changed && view !== "start") document.querySelector(`#${view} h1`).focus();
+  if (before !== view && (before || view !== "start")) document.querySelector(`#${view} h1`).focus();
 }
 
 /** Put all words into the language, as things stand. */
@@ -40,15 +46,23 @@ function tell() {
     $("contest").replaceChildren(...known.contests.map((one) => new Option(one.name[language], one.key, false, one.key === contest)));
   }
   $("chosen").hidden = !chosen.length;
-  $("chosen-count").textContent = text("batch.chosen", { count: number(chosen.length), size: number(size() / MB, 1) });
+  $("chosen-count").textContent = text("batch.chosen", { count: number(chosen.length), size: weight(size()) });
   $("chosen-skipped").textContent = skipped ? text("batch.skipped", { count: number(skipped) }) : "";
   if (state || share !== null) tellProgress();
   if (trouble) {
-    const { local, title, detail, params = {} } = trouble;
-    $("problem-title").textContent = local ? text(`problem.${local}.title`) : title;
-    $("problem-detail").textContent = local ? text(`problem.${local}.detail`, params) : detail;
+    const { title, detail, lang } = problemWords(trouble, doing);
+    Object.assign($("problem-title"), { textContent: title, lang });
+    Object.assign($("problem-detail"), { textContent: detail, lang });
     $("retry").hidden = !trouble.again;
   }
+  if (noted) note(noted);
+}
+
+/** Show and announce what became of a batch that is no more. */
+function note(key) {
+  noted = key;
+  $("note").textContent = key && text(key);
+  $("note").classList.toggle("unseen", !key);
 }
 
 function tellProgress() {
@@ -58,13 +72,16 @@ function tellProgress() {
   else if (share !== null && share < 1) $("bar").value = share;
   else $("bar").removeAttribute("value"); // something goes on, nobody knows how far
   $("leave").hidden = !state;
+  $("stay").hidden = Boolean(state);
+  for (const part of ["title", "detail", "yes", "no"]) $(`sure-${part}`).textContent = text(`batch.${state ? "delete" : "stop"}.${part}`);
   if (!state) {
     $("progress").textContent = text("working.percent", { percent: Math.floor(share * 100) });
     $("rate").textContent = $("remaining").textContent = "";
   } else {
     $("progress").textContent = waiting && state.ahead ? text("batch.ahead", { count: state.ahead }) : progress();
-    $("rate").textContent = state.rate ? text("batch.rate", { rate: number(state.rate, 1) }) : "";
-    $("remaining").textContent = remaining(state.remaining_s);
+    const rate = state.rate ? text("batch.rate", { rate: number(state.rate, 1) }) : "";
+    $("rate").textContent = lost ? text("batch.lost") : rate;
+    $("remaining").textContent = lost ? "" : remaining(state.remaining_s);
     $("done-title").textContent = text("batch.done", { photos: number(state.photos) });
     if (state.results_deleted_at) {
       const time = new Date(state.results_deleted_at).toLocaleString(language, { dateStyle: "long", timeStyle: "short" });
@@ -79,7 +96,7 @@ function progress() {
 }
 
 function remaining(seconds) {
-  if (seconds === null || state.state !== "running") return "";
+  if (!seconds || state.state !== "running") return ""; // rather than "0 seconds"
   return text("batch.remaining", { time: duration(seconds) });
 }
 
@@ -95,11 +112,16 @@ function size() {
   return chosen.reduce((sum, [, file]) => sum + file.size, 0);
 }
 
+function weight(bytes) {
+  return bytes < MB / 10 ? `${number(Math.ceil(bytes / 1024))} KB` : `${number(bytes / MB, 1)} MB`;
+}
+
 /** Take [name, file] pairs; what is no photo is left out. */
 function take(pairs) {
   const wanted = pairs.filter(([name, file]) => PICTURES.test(name) || file.type.startsWith("image/"));
   skipped = pairs.length - wanted.length;
   chosen = wanted;
+  note("");
   tell();
   if (!chosen.length) {
     $("status").textContent = text("batch.nothing");
@@ -112,10 +134,12 @@ function take(pairs) {
 
 async function begin() {
   const limits = known?.limits.batches;
+  const { signal } = (running = new AbortController());
   trouble = null;
+  note("");
+  addEventListener("beforeunload", hold);
   try {
     if (limits && (chosen.length > limits.files || size() > limits.bytes)) throw tooMuch(limits);
-    running = new AbortController();
     share = 0;
     state = null;
     tell();
@@ -124,31 +148,38 @@ async function begin() {
       share = part;
       tellProgress();
     };
-    const options = { contest: $("contest").value, language, crops: $("crops").checked, signal: running.signal, sent };
-    const made = await sendBatch(chosen, options);
+    sending = sendBatch(chosen, { contest: $("contest").value, language, crops: $("crops").checked, signal, sent });
+    const made = await sending;
     share = null;
     chosen = [];
     history.pushState(null, "", `#${made.id}`);
-    takeUp(made);
+    takeUp(made, language);
     watch(made.id);
   } catch (error) {
+    if (signal.aborted) return;
     share = null;
-    if (running?.signal.aborted) return home();
-    complain(error instanceof Problem ? error : new Problem({ local: "unexpected", again: true }));
+    complain(error instanceof Problem ? error : new Problem({ local: "unexpected", again: true }), "send");
+  } finally {
+    removeEventListener("beforeunload", hold);
   }
 }
 
-function tooMuch(limits) {
-  const params = { files: chosen.length, size: size() / MB, most: limits.files, limit: limits.bytes / MB };
-  const written = Object.fromEntries(Object.entries(params).map(([key, value]) => [key, number(value, 1)]));
-  return new Problem({ local: "many", params: written });
+/** Let the browser ask before the page is left. */
+function hold(event) {
+  event.preventDefault();
+  event.returnValue = true; // what older browsers go by
 }
 
-/** Show a batch as it is now. */
-function takeUp(now) {
+function tooMuch(limits) {
+  return new Problem({ local: "many", params: { files: chosen.length, size: size() / MB, most: limits.files, limit: limits.bytes / MB } });
+}
+
+/** Show a batch as it is now. `lang`: the language that it was asked for in. */
+function takeUp(now, lang) {
   const before = state?.done;
   state = now;
-  if (state.state === "failed") return complain(new Problem(state.problem));
+  lost = false;
+  if (state.state === "failed") return complain(new Problem({ ...state.problem, lang }));
   for (const kind of ["xlsx", "csv"]) $(kind).href = batchAddress(state.id, `/report.${kind}`);
   $("report").href = batchAddress(state.id, "/report.html");
   tellProgress();
@@ -159,9 +190,10 @@ function takeUp(now) {
 /** Follow a batch to its end. Several pages can follow the same. */
 function watch(id) {
   source?.close();
-  const mine = (source = new EventSource(batchAddress(id, "/events")));
+  const lang = language;
+  const mine = (source = new EventSource(batchAddress(id, `/events?lang=${lang}`)));
   mine.addEventListener("progress", (event) => {
-    takeUp(JSON.parse(event.data));
+    takeUp(JSON.parse(event.data), lang);
     if (state.state === "done" || state.state === "failed") mine.close();
   });
   mine.addEventListener("deleted", () => {
@@ -169,10 +201,13 @@ function watch(id) {
     complain(new Problem({ local: "gone" }));
   });
   mine.onerror = () => {
+    if (!lost) $("status").textContent = text("batch.lost");
+    lost = true;
+    tellProgress();
     if (mine.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
     setTimeout(async () => {
       if (source !== mine) return;
-      const now = await batch(id).catch(() => undefined);
+      const now = await batch(id, lang).catch(() => undefined);
       if (source !== mine) return;
       if (now === null) complain(new Problem({ local: "gone" }));
       else watch(id);
@@ -180,8 +215,12 @@ function watch(id) {
   };
 }
 
-function complain(problem) {
+/** Show a problem, and what is done when it is tried again: a key of AGAIN. */
+function complain(problem, what = "open") {
   trouble = problem;
+  doing = what;
+  $("sure").close();
+  note("");
   tell();
   show("problem");
 }
@@ -197,32 +236,52 @@ async function home() {
   running?.abort();
   source?.close();
   source = state = trouble = share = running = null;
+  lost = false;
+  $("sure").close();
+  note("");
+  const lang = language;
   const id = named();
   if (known && !known.limits.batches) return complain(new Problem({ local: "off" }));
   tell();
   if (!id) return show("start");
   try {
-    const now = await batch(id);
+    const now = await batch(id, lang);
     if (!now) return complain(new Problem({ local: "gone" }));
-    takeUp(now);
+    takeUp(now, lang);
     if (now.state === "waiting" || now.state === "running") watch(id);
-  } catch {
-    complain(new Problem({ local: "offline", again: true }));
+  } catch (error) {
+    complain(unanswered(error));
   }
+}
+
+/** Ask whether the batch is to go, also one that is still being sent. */
+function ask() {
+  condemned = state?.id;
+  $("sure").showModal();
 }
 
 async function remove() {
   $("sure").close();
-  if (!state) return running?.abort();
+  if (share === 1) await sending.catch(() => {}); // all of it is there, and can only be deleted
+  if (share !== null) {
+    await home();
+    return note("batch.stopped");
+  }
+  const id = (condemned = state?.id ?? condemned);
+  if (!id) return;
   source?.close();
   try {
-    await deleteBatch(state.id);
+    await deleteBatch(id);
     history.pushState(null, "", location.pathname);
     await home();
-    $("status").textContent = text("batch.deleted");
-  } catch {
-    complain(new Problem({ local: "offline", again: true }));
+    note("batch.deleted");
+  } catch (error) {
+    complain(unanswered(error), "delete");
   }
+}
+
+function unanswered(error) {
+  return error instanceof Problem ? error : new Problem({ local: "offline", again: true });
 }
 
 $("choose").onclick = () => $("files").click();
@@ -264,10 +323,10 @@ async function within(entry) {
 }
 
 $("begin").onclick = begin;
-$("retry").onclick = () => (chosen.length ? begin() : home());
-for (const button of document.querySelectorAll("[data-delete]")) button.onclick = () => $("sure").showModal();
-$("keep").onclick = () => $("sure").close();
-$("delete").onclick = remove;
+$("retry").onclick = () => AGAIN[doing]();
+for (const button of document.querySelectorAll("[data-delete]")) button.onclick = ask;
+$("sure-no").onclick = () => $("sure").close();
+$("sure-yes").onclick = remove;
 for (const link of document.querySelectorAll("[data-again]"))
   link.onclick = (event) => {
     event.preventDefault();
@@ -275,6 +334,13 @@ for (const link of document.querySelectorAll("[data-again]"))
     home();
   };
 addEventListener("popstate", home);
+// Nothing is heard any more of a batch that is done, and another page may delete it.
+document.addEventListener("visibilitychange", async () => {
+  if (document.hidden || state?.state !== "done") return;
+  const { id } = state;
+  const now = await batch(id, language).catch(() => undefined);
+  if (now === null && state?.id === id) complain(new Problem({ local: "gone" }));
+});
 
 for (const button of document.querySelectorAll("[data-language]"))
   button.onclick = () => {

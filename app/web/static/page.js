@@ -5,14 +5,14 @@ import { alive } from "./alive.js";
 import { Stage, crop, decode, release } from "./picture.js";
 import { describe, highlight, numbered } from "./result.js";
 import { Problem, check, copy, tables } from "./service.js";
-import { choose, language, number, speak, text } from "./words.js";
+import { choose, language, number, problemWords, speak, text } from "./words.js";
 
 const MB = 2 ** 20;
 
 const $ = (id) => document.getElementById(id);
 
 let known = null; // limits and contests, once the service has told them
-let photo = null; // the chosen file
+let photo = null; // the chosen file, or what fetches it
 let image = null; // the same, decoded, or null where the browser can't
 let result = null; // the service's advice
 let trouble = null; // the problem shown
@@ -51,6 +51,7 @@ function say(words) {
   $("status").textContent = words;
 }
 
+/** Check a file, or the one that a function fetches. */
 async function begin(file) {
   running?.abort();
   running = new AbortController();
@@ -63,6 +64,11 @@ async function begin(file) {
   trouble = null;
   const ticking = prepare();
   try {
+    if (photo instanceof Function) {
+      const fetched = await photo(signal);
+      signal.throwIfAborted();
+      photo = fetched;
+    }
     if (known && photo.size > known.limits.bytes) throw tooLarge("bytes", photo.size / MB, known.limits.bytes / MB);
     const decoding = image ? Promise.resolve(image) : decode(photo).then((one) => preview(one, signal));
     const checking = check(photo, { contest: $("contest").value, language, signal, sent });
@@ -189,7 +195,9 @@ async function download(button) {
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
     say(text("copy.done"));
   } catch (error) {
-    if (error instanceof Problem) $("copy-problem").textContent = Object.values(wordsOf(error)).join(". ");
+    if (!(error instanceof Problem)) return;
+    const { title, detail, lang } = problemWords(error, "copy");
+    Object.assign($("copy-problem"), { textContent: `${title}. ${detail}`, lang });
   } finally {
     button.removeAttribute("aria-busy");
     words.textContent = text(words.dataset.text);
@@ -209,18 +217,12 @@ function complain() {
 }
 
 function wordProblem() {
-  const { title, detail } = wordsOf(trouble);
-  $("problem-title").textContent = title;
-  $("problem-detail").textContent = detail;
+  const { title, detail, lang } = problemWords(trouble, "check");
+  Object.assign($("problem-title"), { textContent: title, lang });
+  Object.assign($("problem-detail"), { textContent: detail, lang });
   $("problem-reference").textContent = trouble.reference ? text("problem.reference", { id: trouble.reference }) : "";
   $("retry").hidden = !trouble.again;
   $("retry").querySelector("span").textContent = text("problem.retry");
-}
-
-function wordsOf({ local, title, detail, params = {} }) {
-  if (!local) return { title, detail };
-  const written = Object.fromEntries(Object.entries(params).map(([key, value]) => [key, number(value, 1)]));
-  return { title: text(`problem.${local}.title`), detail: text(`problem.${local}.detail`, written) };
 }
 
 function tell() {
@@ -244,6 +246,18 @@ function switchLanguage(next) {
   if (trouble) wordProblem();
 }
 
+function sample(name) {
+  return async (signal) => {
+    try {
+      const answer = await fetch(`static/samples/${name}.jpg`, { signal });
+      if (!answer.ok) throw new Error(answer.statusText);
+      return await answer.blob();
+    } catch {
+      throw new Problem({ local: "sample", again: true });
+    }
+  };
+}
+
 /** Check the photo that was chosen, pasted or dropped. Of several none: one that was not looked at must not pass for one that was. */
 function receive(files) {
   if (files.length === 1) begin(files[0]);
@@ -262,17 +276,7 @@ for (const id of ["file", "camera"])
     receive(files);
   };
 
-for (const button of document.querySelectorAll("[data-sample]"))
-  button.onclick = async () => {
-    try {
-      const answer = await fetch(`static/samples/${button.dataset.sample}.jpg`);
-      if (!answer.ok) throw new Error(answer.statusText);
-      begin(await answer.blob());
-    } catch {
-      trouble = new Problem({ local: "sample" });
-      complain();
-    }
-  };
+for (const button of document.querySelectorAll("[data-sample]")) button.onclick = () => begin(sample(button.dataset.sample));
 
 addEventListener("paste", (event) => {
   receive(event.clipboardData.files);

@@ -4,9 +4,9 @@ const BATCHES = "v1/batches";
 
 /** An error to show: the service's own problem document, or one that the page makes (`local`: keys of texts.*.json). */
 export class Problem extends Error {
-  constructor({ title, detail, reference, local, params, retryAfter, again = false }) {
+  constructor({ title, detail, lang, reference, local, params, retryAfter, again = false }) {
     super(title ?? local);
-    Object.assign(this, { title, detail, reference, local, params, retryAfter, again });
+    Object.assign(this, { title, detail, lang, reference, local, params, retryAfter, again });
   }
 }
 
@@ -58,8 +58,8 @@ export function batchAddress(id, part = "") {
 }
 
 /** How a batch stands; null where there is none. */
-export async function batch(id) {
-  const answer = await fetch(batchAddress(id));
+export async function batch(id, language) {
+  const answer = await fetch(batchAddress(id, `?lang=${language}`));
   if (answer.status === 404) return null;
   if (!answer.ok) throw new Problem({ local: "unexpected", again: true });
   return answer.json();
@@ -67,7 +67,7 @@ export async function batch(id) {
 
 export async function deleteBatch(id) {
   const answer = await fetch(batchAddress(id), { method: "DELETE" });
-  if (!answer.ok && answer.status !== 404) throw new Problem({ local: "unexpected" });
+  if (!answer.ok && answer.status !== 404) throw new Problem({ local: "unexpected", again: true });
 }
 
 // XMLHttpRequest, because fetch does not tell how much was sent.
@@ -93,7 +93,9 @@ async function problem(request) {
     const { type, title, detail, status, instance } = JSON.parse(await request.response.text());
     const retryAfter = Number(request.getResponseHeader("Retry-After")) || 0;
     const reference = status >= 500 && status !== 503 ? instance.split(":").at(-1) : undefined;
-    return new Problem({ title, detail, reference, retryAfter, again: status >= 500 || [408, 429].includes(status) || type === "photo-timeout" });
+    const lang = request.getResponseHeader("Content-Language") ?? "";
+    const again = status >= 500 || [408, 429].includes(status) || type === "photo-timeout";
+    return new Problem({ title, detail, lang, reference, retryAfter, again });
   } catch {
     return new Problem({ local: "unexpected", again: true });
   }

@@ -23,6 +23,14 @@ export function text(key, params = {}) {
   return catalogues.get(language)[key].replace(/\{([\w-]+)\}/g, (_, name) => params[name]);
 }
 
+/** Title and detail of a problem, and their language. `doing`: what went wrong; a problem of the page's own says that it is undone. */
+export function problemWords({ local, title, detail, lang, params = {} }, doing) {
+  if (!local) return { title, detail, lang };
+  const written = Object.fromEntries(Object.entries(params).map(([key, value]) => [key, number(value, 1)]));
+  const undone = text(`undone.${doing}`);
+  return { title: text(`problem.${local}.title`), detail: text(`problem.${local}.detail`, { ...written, undone }), lang: language };
+}
+
 /** A number as people of the language write it. */
 export function number(value, digits = 0) {
   return value.toLocaleString(language, { maximumFractionDigits: digits });
