@@ -140,7 +140,7 @@ def check(
 
     \b
     Exit status:
-      0  all photos are clear
+      0  no pose to review was found (no guarantee)
       1  a photo needs a look: a pose may be read as a number, or a hand is unclear
       2  a photo could not be checked, or the command is wrong
     """
@@ -209,7 +209,7 @@ def batch(
 
     \b
     Exit status:
-      0  all photos are clear
+      0  no pose to review was found (no guarantee)
       1  a photo needs a look: a pose may be read as a number, or a hand is unclear
       2  a photo could not be checked, or the command is wrong
     """
@@ -295,12 +295,12 @@ def serve(host: str | None, port: int | None, workers: int | None, lang: "Lang")
 @cli.command(short_help="Try what the service needs on this machine.")
 @in_language
 def doctor(lang: "Lang") -> None:
-    """Try what the service needs on this machine, with the settings that it would have, and say how to mend what fails.
+    """Try what the service needs on this machine, with the settings that it would have, and say how to fix what fails.
 
     \b
     Exit status:
       0  all is well
-      1  something needs mending
+      1  something needs fixing
       2  a setting cannot be understood
     """
     from app.doctor import examine

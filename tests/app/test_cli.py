@@ -145,7 +145,7 @@ def test_csv_has_a_row_a_hand_and_one_for_other_photos(folder):
 
 @pytest.mark.parametrize(
     ("lang", "words"),
-    [("id", ["perlu ditinjau", "dua jari", "tanpa temuan", "gagal diperiksa", "3 foto:", "Ini imbauan awal"]),
+    [("id", ["perlu ditinjau", "dua jari", "nihil", "gagal diperiksa", "3 foto:", "Ini saran awal"]),
      ("en", ["to review", "two fingers", "nothing found", "not checked", "Photos: 3.", "This is initial advice"])],
 )  # fmt: skip
 def test_the_table_is_for_people(folder, lang, words):
@@ -250,7 +250,7 @@ def test_a_copy_replaces_an_earlier_one_but_no_other_file(posing, tmp_path):
     (out / "posing.jpg").write_bytes(posing.read_bytes())
     result = jari("check", posing, "--annotate", out, "--lang", "en")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "no copy made by" in result.output
+    assert "not a copy made by" in result.output
     assert (out / "posing.jpg").read_bytes() == posing.read_bytes()
 
 

@@ -94,7 +94,7 @@ def test_says_what_is_ill_and_how_to_mend_it(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("setting", "value", "trial", "remedy"),
     [
-        ("API_KEYS_FILE", "/nowhere", "port", "Mend the file that JARI_API_KEYS_FILE names"),
+        ("API_KEYS_FILE", "/nowhere", "port", "Fix the file that JARI_API_KEYS_FILE names"),
         ("MAX_PIXELS", "100000", "heic", "Raise JARI_MAX_BYTES, JARI_MAX_PIXELS or JARI_MAX_SIDE"),
         ("REVIEW_THRESHOLD", "1", "workers", "Set JARI_REVIEW_THRESHOLD and JARI_UNCLEAR_THRESHOLD back"),
     ],

@@ -135,7 +135,7 @@ class TestMessages:
         advice = advice_on([make_posed("peace", x=100, side="right"), make_posed("peace", x=200, side="left")])
         message = next(message for message in advice.messages if message.key == "two-hands-together")
         assert "nomor urut 4" in message.text.id
-        assert "mungkin milik orang yang sama" in message.text.id
+        assert "tampaknya milik orang yang sama" in message.text.id
 
     def test_numbers_that_are_not_on_the_ballot_are_not_named(self, make_posed):
         assert "pose-read-as-number" not in keys(advice_on([make_posed("ok")], "pilkada-contoh"))

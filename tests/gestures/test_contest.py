@@ -108,7 +108,7 @@ def test_known_contest_opens_no_file(tmp_path):
 REST = 'lists = "all"\n'
 WRONG = {
     "no such file": (None, "cannot be opened"),
-    "not TOML": ("numbers = [1,", "not right TOML"),
+    "not TOML": ("numbers = [1,", "not valid TOML"),
     "not UTF-8": (b"name = '\xff'", "UTF-8"),
     "empty": ("", "“name” is missing"),
     "no English": ('name = { id = "a" }\nnumbers = [1]\n' + REST, "“name, en” is missing"),
@@ -130,7 +130,7 @@ WRONG = {
         NAME + "numbers = [1]\n" + REST + "poses = [" + '{ pose = "ok", number = 1, strength = "common" },' * 2 + "]",
         "“poses” names “ok = 1” twice",
     ),
-    "nested without end": ("x = " + "[" * 5000, "not right TOML"),
+    "nested without end": ("x = " + "[" * 5000, "not valid TOML"),
     "lists misspelt": (NAME + 'numbers = [1]\nlists = "every"\n', "“lists” must be a list"),
     "unknown pose": (NAME + "numbers = [1]\n" + REST + 'poses = [{ pose = "piss", number = 1, strength = "common" }]', "“piss”"),
     "strength": (NAME + "numbers = [1]\n" + REST + 'poses = [{ pose = "ok", number = 1, strength = "sure" }]', "“poses, 1, strength”"),

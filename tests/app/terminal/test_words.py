@@ -58,4 +58,4 @@ def test_what_nobody_foresaw_is_not_blamed_on_the_photo():
 
 
 def test_words_are_filled_in():
-    assert word("at-rest", "en", count=3).startswith("3 ")
+    assert word("at-rest", "en", count=3).startswith("hands seen: 3,")

@@ -109,7 +109,7 @@ class TestWorkbook:
     def test_how_to_read_it(self, book):
         said = " ".join(str(row[1].value) for row in book["Tentang"].iter_rows())
         assert "klarifikasi" in said
-        assert "bukan keputusan" in said
+        assert "bukan temuan atau keputusan" in said
 
     def test_more_rows_than_a_sheet_holds(self, batch, monkeypatch, tmp_path, contest):
         monkeypatch.setattr(xlsx_report, "LAST_ROW", 2)
