@@ -331,7 +331,7 @@ class TestViewer:
         forget = page.get_by_role("button", name="Hapus tanda dan catatan di peramban ini")
         forget.click()
         expect(page.get_by_role("dialog")).to_contain_text("unduh catatannya dahulu")
-        page.get_by_role("button", name="Tidak jadi").click()
+        page.get_by_role("button", name="Batal").click()
         expect(page.locator(".tile.reviewed .tile-note")).to_have_count(1)
         expect(forget).to_be_focused()
         forget.click()
@@ -433,13 +433,13 @@ class TestPolicy:
 class TestReading:
     def test_language(self, page):
         page.get_by_role("button", name="English").click()
-        assert page.get_by_role("heading", level=1).inner_text() == "Report of the photo check"
+        assert page.get_by_role("heading", level=1).inner_text() == "Report on hand poses in photos"
         assert page.locator(".tile-pose").first.inner_text() == "Two fingers apart (V)"
         assert page.locator("#reasons dd").inner_text() == "The photo is damaged Save it anew."
         assert page.locator("html").get_attribute("lang") == "en"
         page.reload()
         page.wait_for_selector(".tile")
-        assert page.title() == "Report of the photo check · Jari Netral"
+        assert page.title() == "Report on hand poses in photos · Jari Netral"
 
     def test_it_begins_with_the_batch_s_language(self, visit, batch, tmp_path, contest):
         write_reports(lambda: iter(batch), tmp_path, lang="en", batch="x", contest=contest)
@@ -500,7 +500,7 @@ class TestReading:
 
         filtered, clear = printed()
         assert filtered == ""
-        assert clear.splitlines() == ["Foto tanpa temuan (2)", "2024-11-27/foto\ufffdgpj.exe", "2024-11-27/rusak\ufffd\ufffd.jpg"]
+        assert clear.splitlines() == ["Foto dengan hasil nihil (2)", "2024-11-27/foto\ufffdgpj.exe", "2024-11-27/rusak\ufffd\ufffd.jpg"]
         page.wait_for_selector("#clear:not([open])")
         page.locator("#bars").get_by_role("button", name="nomor 3").click()
         page.get_by_label("Nama foto").fill("<img")

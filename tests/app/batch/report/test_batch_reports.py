@@ -78,7 +78,7 @@ class TestWorkbook:
         assert [photos.cell(row, 2).value for row in range(2, 9)] == [
             *["Perlu ditinjau"] * 3,
             "Belum jelas",
-            *["Tanpa temuan"] * 2,
+            *["Nihil"] * 2,
             "Gagal diperiksa",
         ]
         assert photos.cell(8, 8).value == "Foto rusak. Simpan ulang fotonya."
