@@ -20,9 +20,9 @@ from app.batch.files import write_files
 from app.batch.ledger import Ledger, Level
 from app.batch.run import Processes, Progress, Run
 from app.batch.spool import UNFINISHED, Batch, BatchLimits, Spool, unpack
-from app.errors import BatchQueueFull, BatchRefused, Lang, ServiceError, problem_kinds
+from app.errors import BatchQueueFull, BatchRefused, Lang, RequestError, ServiceError, describe, problem_kinds
 from app.settings import Settings
-from app.terminal.words import TerminalError
+from app.terminal.words import Problem, TerminalError, problem
 from app.workers import CheckerPool, CheckerSetup
 from gestures import Contest, GesturesError
 
@@ -226,7 +226,7 @@ class Batches:
     def _do(self, spool: Spool, batch: Batch) -> None:
         contest = self._contest_named(batch.contest)
         left = {photo.name: photo for photo in spool.left(batch.id)}
-        with Ledger(spool.place(batch.id), self._setup, contest, pictures=batch.crops) as ledger:
+        with Ledger(spool.place(batch.id), self._setup, contest, pictures=batch.crops, say=_as_callers_may_see) as ledger:
             run = Run(
                 spool.sources(batch.id, left.values()),
                 ledger,
@@ -267,6 +267,15 @@ class Batches:
     def _in_use(self) -> set[str]:
         with self._changed:
             return self._receiving | ({self._current[0]} if self._current else set())
+
+
+def _as_callers_may_see(error: BaseException, lang: Lang) -> Problem:
+    """Word what goes wrong with a photo, and name no path of the server."""
+    if isinstance(error, TerminalError):  # of the file that holds the photo, and named for people as the photo is
+        return problem(error, lang)
+    if not isinstance(error, GesturesError | ServiceError):
+        error = RequestError("internal-error")
+    return Problem(error.type, *describe(error, lang))
 
 
 def _kind(error: Exception) -> str:

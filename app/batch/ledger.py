@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
@@ -25,7 +25,7 @@ from app.batch.pictures import Found
 from app.batch.rows import Row
 from app.batch.sources import shown
 from app.errors import Lang
-from app.terminal.words import TerminalError, problem
+from app.terminal.words import Problem, TerminalError, problem
 from app.workers import CheckerSetup
 from gestures import Contest, Findings, PhotoError, lists
 from gestures.hands import bundle
@@ -58,14 +58,21 @@ LEFT JOIN advice ON found = id AND contest = ?
 WHERE photos.run = ? AND coalesce(photos.trouble, found.trouble, result) IS NOT NULL"""
 
 
+Say = Callable[[BaseException, Lang], Problem]
+
+
 class Ledger:
     """The ledger of one out folder, open for one run. To be used by one thread at a time; `rows` by any.
 
     Raises `TerminalError` wherever the folder cannot be written to, is full, or is in use by another run.
     """
 
-    def __init__(self, folder: Path, setup: CheckerSetup, contest: Contest, *, pictures: bool = True) -> None:
-        """Open or make the ledger in `folder`. pictures: whether any pixels are kept; those kept before go if not."""
+    def __init__(self, folder: Path, setup: CheckerSetup, contest: Contest, *, pictures: bool = True, say: Say = problem) -> None:
+        """Open or make the ledger in `folder`.
+
+        pictures: whether any pixels are kept; those kept before go if not. say: words what goes wrong with a photo.
+        """
+        self._say = say
         self.folder = folder
         self.pictures = pictures
         self.contest = contest
@@ -121,6 +128,10 @@ class Ledger:
             for found, findings in unadvised.fetchall():
                 self._advise(found, json.loads(findings))
 
+    def _words(self, error: Exception) -> str:
+        """The error objects of results, in both languages."""
+        return _json({lang: asdict(self._say(error, lang)) for lang in ("id", "en")})
+
     def end(self) -> None:
         """End a run that listed all its photos: those that are there no more are struck off. What was found in them stays."""
         with self._told(), self._db:
@@ -129,7 +140,7 @@ class Ledger:
     def list(self, name: str, digest: bytes | None = None, trouble: Exception | None = None) -> None:
         """Write down that a photo of this name has these bytes, or that it cannot be read."""
         with self._told(), self._db:
-            row = (_encoded(name), self._run, digest, _words(trouble) if trouble else None)
+            row = (_encoded(name), self._run, digest, self._words(trouble) if trouble else None)
             self._db.execute("INSERT OR REPLACE INTO photos VALUES (?, ?, ?, ?)", row)
 
     def level(self, digest: bytes) -> Level | None:
@@ -165,7 +176,7 @@ class Ledger:
     def keep_trouble(self, digest: bytes, error: Exception) -> Level:
         """Keep why these bytes could not be checked. What is not the photo's own fault is tried again in the next run."""
         with self._told(), self._db:
-            self._put(digest, settled=isinstance(error, PhotoError), pictured=False, trouble=_words(error))
+            self._put(digest, settled=isinstance(error, PhotoError), pictured=False, trouble=self._words(error))
             return "failed"
 
     def counts(self) -> dict[Level, int]:
@@ -277,11 +288,6 @@ def _key(parts: dict[str, Any]) -> bytes:
 
 def _json(value: dict[str, Any]) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _words(error: Exception) -> str:
-    """The error objects of results, in both languages."""
-    return _json({lang: asdict(problem(error, lang)) for lang in ("id", "en")})
 
 
 def _encoded(name: str) -> bytes:

@@ -177,8 +177,9 @@ class XlsxReport:
 
     def _cell(self, sheet: Worksheet, row: int, column: int, value: Cell, form: Format | None) -> None:
         if isinstance(value, str):
-            # Names of files need not be valid Unicode, which the format demands.
-            sheet.write_string(row, column, value.encode("utf-8", "backslashreplace").decode("utf-8"), form)
+            # Names of files need not be valid Unicode, which the format demands. What begins with <r>, XlsxWriter takes for XML of its own.
+            value = value.encode("utf-8", "backslashreplace").decode("utf-8")
+            sheet.write_string(row, column, f"\u200b{value}" if value.startswith("<r>") else value, form)
         elif isinstance(value, datetime):
             sheet.write_datetime(row, column, value, form)
         elif value is not None:

@@ -16,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
+from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import ClassVar
@@ -35,7 +36,7 @@ from app.main import create_app
 from app.schemas import BatchOut, BatchResults, Problem
 from app.settings import Settings
 from app.workers import CheckerSetup, Job
-from gestures import load_contest
+from gestures import FinderError, load_contest
 
 PATIENT_S = 120
 
@@ -395,6 +396,25 @@ class TestFigures:
         assert sum(grown.values()) == 2 * len(photos)
         assert all("jari_batch_photos_total" in name for name in grown)
         assert "rapat" not in service.get("/metrics").text
+
+    @pytest.mark.parametrize(
+        ("error", "kind"),
+        [
+            (FinderError(problem="no memory for /srv/jari/model"), "finder-error"),
+            (OSError(errno.ENOENT, "No such file", "/srv/jari/x"), "internal-error"),
+        ],
+    )
+    def test_no_path_of_the_server_is_told(self, service, photos, monkeypatch, error, kind):
+        def fails(self, job):
+            future = Future()
+            future.set_exception(error)
+            return future
+
+        monkeypatch.setattr(Processes, "submit", fails)
+        place, _ = finished(service, send(service, {"a.jpg": photos["acara/peace.jpg"]}))
+        answer = service.get(f"{place}/results")
+        assert answer.json()["results"][0]["error"]["type"] == kind
+        assert "/srv" not in answer.text
 
     def test_one_that_fails(self, service, photos, batches, monkeypatch):
         def broken(*args, **options):

@@ -100,6 +100,14 @@ class TestWorkbook:
                     assert cell.hyperlink is None
         assert book["Foto"]["A4"].value.startswith("2024-11-27/=HYPERLINK")
 
+    def test_no_name_is_taken_for_the_workbook_s_own_xml(self, batch, tmp_path, contest):
+        names = ("<r>&</r>", '<r><t>a.jpg</t></r></is></c><c r="F2"><f>HYPERLINK("http://x","y")</f></c><c><is><r></r>')
+        rows = [Row(batch[-1].result | {"name": name}) for name in names]
+        write_reports(lambda: iter(rows), tmp_path, lang="id", batch="x", contest=contest)
+        sheet = openpyxl.load_workbook(tmp_path / "report.xlsx")["Foto"]
+        assert [sheet[cell].value.removeprefix("\u200b") for cell in ("A2", "A3")] == list(names)
+        assert sheet["F2"].data_type != "f"
+
     def test_when_a_photo_was_taken(self, batch, tmp_path, contest):
         rows = [Row(batch[0].result | {"taken_at": when}) for when in ("2023-11-08T09:12:00", "0001-01-01T00:00:00")]
         write_reports(lambda: iter(rows), tmp_path, lang="id", batch="x", contest=contest)
