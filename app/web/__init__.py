@@ -13,13 +13,13 @@ router = APIRouter(include_in_schema=False)
 static = StaticFiles(directory=ROOT / "static")
 
 
-@router.get("/")
+@router.api_route("/", methods=["GET", "HEAD"])
 async def page() -> FileResponse:
     """Return the page."""
     return FileResponse(ROOT / "index.html", media_type="text/html")
 
 
-@router.get("/batch")
+@router.api_route("/batch", methods=["GET", "HEAD"])
 async def batch_page() -> FileResponse:
     """Return the page for many photos."""
     return FileResponse(ROOT / "batch.html", media_type="text/html")
