@@ -376,7 +376,7 @@ class TestProblems:
         assert page.get_by_role("dialog").count() == 0
         page.go_forward()
         view(page, "done")
-        assert "“Tanpa temuan” bukan jaminan" in page.locator("#done").inner_text()
+        assert "Hasil “nihil” bukan jaminan" in page.locator("#done").inner_text()
         fits(page)
         shot(page)
         page.get_by_role("link", name="Periksa kumpulan foto lain").click()
