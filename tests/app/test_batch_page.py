@@ -88,7 +88,7 @@ def focused(page):
 def checked(page, photos):
     """Have photos checked to the end."""
     page.set_input_files("#files", photos)
-    page.get_by_role("button", name="Mulai periksa").click()
+    page.get_by_role("button", name="Mulai pemeriksaan").click()
     view(page, "done")
 
 
@@ -195,7 +195,7 @@ def test_a_folder_a_deletion_elsewhere_and_too_many(open_page, photos, complaint
     page.set_input_files("#folder", folder)
     with halted(service[1].pid):  # it is not over before it is deleted
         with page.expect_request("**/v1/batches") as sent:
-            page.get_by_role("button", name="Mulai periksa").click()
+            page.get_by_role("button", name="Mulai pemeriksaan").click()
         assert b"acara/hari-1/peace-60.jpg" in (sent.value.post_data_buffer or b"acara/hari-1/peace-60.jpg")
         page.wait_for_selector("#progress:text-matches('dari 60 foto')")
         other = open_page(at=page.url)
@@ -208,7 +208,7 @@ def test_a_folder_a_deletion_elsewhere_and_too_many(open_page, photos, complaint
     assert [one for one in complaints if "404" not in one] == []
 
     page.set_input_files("#files", [photo | {"name": f"{number}-{photo['name']}"} for number in (1, 2) for photo in photos])
-    page.get_by_role("button", name="Mulai periksa").click()
+    page.get_by_role("button", name="Mulai pemeriksaan").click()
     view(page, "problem")
     assert "batasnya 60 berkas" in page.locator("#problem-detail").inner_text()
 
@@ -243,7 +243,7 @@ def test_without_limits_and_contests(open_page, photos, address, complaints, los
     page.reload()
     page.wait_for_selector("body[data-ready]")
     page.set_input_files("#files", photos[:1])
-    page.get_by_role("button", name="Mulai periksa").click()
+    page.get_by_role("button", name="Mulai pemeriksaan").click()
     view(page, "done")
     assert [one for one in complaints if "503" not in one] == []
 
@@ -291,7 +291,7 @@ class TestSending:
         held = []
         page.route("**/v1/batches", lambda route: held.append(route))  # an upload that is never done
         page.set_input_files("#files", photos[:2])
-        page.get_by_role("button", name="Mulai periksa").click()
+        page.get_by_role("button", name="Mulai pemeriksaan").click()
         view(page, "working")
         assert page.locator("#stay").inner_text() == "Jangan tutup halaman ini sampai semua foto terkirim."
         assert page.locator("#leave").is_hidden()
@@ -321,7 +321,7 @@ class TestSending:
         page.set_input_files("#files", photos[:1])
         os.kill(service[1].pid, signal.SIGSTOP)  # its system takes the photo all the same
         try:
-            page.get_by_role("button", name="Mulai periksa").click()
+            page.get_by_role("button", name="Mulai pemeriksaan").click()
             page.wait_for_selector("#progress:text-is('100%')")
             page.get_by_role("button", name="Batalkan dan hapus").click()
             page.get_by_role("button", name="Ya, batalkan").click()
@@ -340,7 +340,7 @@ class TestProblems:
         page = open_page()
         page.context.set_offline(True)
         page.set_input_files("#files", photos[:1])
-        page.get_by_role("button", name="Mulai periksa").click()
+        page.get_by_role("button", name="Mulai pemeriksaan").click()
         view(page, "problem")
         assert page.locator("#problem-detail").inner_text().startswith("Foto belum selesai dikirim.")
         page.context.set_offline(False)

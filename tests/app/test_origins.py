@@ -141,13 +141,13 @@ class TestPrivacyPage:
         page.wait_for_selector(".facts dd")
         assert urlsplit(page.url).path == "/privacy"
         facts = page.locator(".facts").inner_text()
-        assert re.search(r"Foto disimpan setelah diperiksa\s+Tidak", facts)
+        assert re.search(r"Foto asli disimpan setelah diperiksa\s+Tidak", facts)
         folder = tmp_path_factory.getbasetemp() / "screenshots"
         folder.mkdir(exist_ok=True)
         page.screenshot(path=folder / "privacy.png", full_page=True)
         page.get_by_role("button", name="English").click()
         assert page.get_by_role("heading", level=1).inner_text() == "What happens to a photo"
-        assert re.search(r"Photos are kept after the check\s+No", page.locator(".facts").inner_text())
+        assert re.search(r"Original photos are kept after the check\s+No", page.locator(".facts").inner_text())
         assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
         page.get_by_role("link", name="Back to checking photos").click()
         page.wait_for_selector("#start:not([hidden])")

@@ -106,7 +106,7 @@ class TestDoors:
     def test_a_sample(self, page):
         page.get_by_role("button", name="Kepalan tangan").click()
         result(page)
-        assert page.get_by_role("heading", level=1).inner_text() == "Tidak ada pose yang perlu ditinjau"
+        assert page.get_by_role("heading", level=1).inner_text() == "Tidak ditemukan pose yang perlu ditinjau"
         assert page.locator(".card.flagged").count() == 0
 
     def test_a_sample_that_comes_late_does_not_take_the_place_of_a_photo(self, page, peace):

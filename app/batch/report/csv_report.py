@@ -14,7 +14,7 @@ from app.terminal.results import HAND_COLUMNS, PHOTO_COLUMNS, hand_cells, photo_
 COLUMNS = ("row", *PHOTO_COLUMNS, "hands", "to_review", "unclear", *HAND_COLUMNS, "flagged")
 
 # What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 class CsvReport:

@@ -54,12 +54,12 @@ class TestCsv:
         assert {failed[key] for key in ("level", "hands", "to_review", "unclear")} == {""}
 
     def test_names_that_look_like_formulas(self, batch, tmp_path, contest):
-        names = ("=1+1.jpg", "+62.jpg", "-a.jpg", "@b.jpg", "\tc.jpg", "biasa.jpg", "\udcff.jpg")
+        names = ("=1+1.jpg", "+62.jpg", "-a.jpg", "@b.jpg", "\tc.jpg", "\n=d.jpg", "biasa.jpg", "\udcff.jpg")
         rows = [Row(batch[-1].result | {"name": name}) for name in names]
         write_reports(lambda: iter(rows), tmp_path, lang="en", batch="x", contest=contest)
         with (tmp_path / "report.csv").open(encoding="utf-8-sig", newline="") as file:
             found = [row["name"] for row in csv.DictReader(file)]
-        assert found == ["'=1+1.jpg", "'+62.jpg", "'-a.jpg", "'@b.jpg", "'\tc.jpg", "biasa.jpg", "\\udcff.jpg"]
+        assert found == ["'=1+1.jpg", "'+62.jpg", "'-a.jpg", "'@b.jpg", "'\tc.jpg", "'\n=d.jpg", "biasa.jpg", "\\udcff.jpg"]
 
 
 class TestWorkbook:
