@@ -462,6 +462,8 @@ class TestKeyboard:
         if not path:
             choose(page, peace)
             result(page)
+        if path == "batch":  # here there are none, and the focus goes to the page's word of it as soon as it is known
+            page.wait_for_selector("body[data-ready]")
         before = page.url, page.evaluate("() => history.length")
         page.locator(".skip").focus()
         page.keyboard.press("Enter")
