@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -28,6 +28,8 @@ from gestures import Contest, GesturesError
 
 log = logging.getLogger(__name__)
 
+# Seconds between two tries to open a spool that could not be used: it may be full, not mounted yet, or held by the service before us.
+AGAIN_S = 2
 # Seconds between two looks for what has expired, at most.
 SWEEP_S = 60
 # Seconds between two counts of a batch that is under way.
@@ -65,7 +67,7 @@ class Figures:
 class Batches:
     """Takes batches, works at them, and deletes them when their time is over. For any thread.
 
-    Until `start`, and where the spool cannot be used, there are none: `spool` raises `BatchRefused`.
+    Until `start`, and for as long as the spool cannot be used, there are none: `spool` raises `BatchRefused`.
     """
 
     def __init__(self, settings: Settings, pool: CheckerPool, setup: CheckerSetup, contest_named: Callable[[str], Contest]) -> None:
@@ -80,6 +82,7 @@ class Batches:
         self._setup = setup
         self._contest_named = contest_named
         self._spool: Spool | None = None
+        self._unusable = ""  # why, as the log was told last
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
         self._changed = threading.Condition()  # guards all that follows
@@ -100,20 +103,35 @@ class Batches:
         return self._spool
 
     def start(self) -> None:
-        """Open the spool and go on with what is in it. Where that fails, the log says so and the service goes on without batches."""
+        """Open the spool and go on with what is in it. Where that fails, the log says so, and it is tried again while the rest goes on."""
         if self._folder is None:
             return
-        try:
-            self._spool = Spool(self._folder)
-            self._spool.clean()
-        except (OSError, sqlite3.Error) as error:
-            self._spool = None
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            log.error("no batches: the spool cannot be used", extra={"fields": {"reason": reason}})
-            return
-        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._work, self._sweep)]
+        self._open(self._folder)
+        self._threads = [
+            threading.Thread(target=self._work, args=(self._folder,), daemon=True),
+            threading.Thread(target=self._sweep, daemon=True),
+        ]
         for thread in self._threads:
             thread.start()
+
+    def _open(self, folder: Path) -> None:
+        try:
+            with ExitStack() as undo:
+                spool = Spool(folder)
+                undo.callback(spool.close)
+                spool.clean()  # before anybody can send a batch, whose folder would go too
+                undo.pop_all()
+        except (OSError, sqlite3.Error) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            if isinstance(error, BlockingIOError):
+                reason = "another service uses it"
+            if reason != self._unusable:
+                log.error("no batches: the spool cannot be used", extra={"fields": {"reason": reason}})
+            self._unusable = reason
+        else:
+            if self._unusable:
+                log.info("batches: the spool can be used now")
+            self._spool = spool
 
     def stop(self) -> None:
         """Stop working, soon and cleanly. What is not done is done after the next start."""
@@ -195,9 +213,12 @@ class Batches:
                 self._changed.wait_for(lambda: self._current is None or self._current[0] != batch, LET_GO_S)
         self.spool.discard(batch)
 
-    def _work(self) -> None:
-        """Do one batch after another. Runs in a thread."""
-        spool = self.spool
+    def _work(self, folder: Path) -> None:
+        """Do one batch after another, as soon as there is a spool. Runs in a thread."""
+        while (spool := self._spool) is None:
+            if self._stopping.wait(AGAIN_S):
+                return
+            self._open(folder)
         while batch := self._next(spool):
             try:
                 self._do(spool, batch)
@@ -261,7 +282,7 @@ class Batches:
     def _sweep(self) -> None:
         """Delete what has expired. Runs in a thread."""
         while not self._stopping.wait(min(SWEEP_S, max(0.2, self.keep_s / 4))):
-            with suppress(OSError, sqlite3.Error):  # what could not be deleted is tried again
+            with suppress(BatchRefused, OSError, sqlite3.Error):  # there is no spool yet, or what could not be deleted is tried again
                 self.spool.clean(self._in_use)
 
     def _in_use(self) -> set[str]:

@@ -30,6 +30,7 @@ from app.batch.ledger import Ledger
 from app.batch.pictures import Look
 from app.batch.report import content_security_policy
 from app.batch.run import Processes
+from app.batch.spool import Batch, Photo, Spool
 from app.errors import WorkerLost
 from app.keys import new_key
 from app.main import create_app
@@ -346,6 +347,47 @@ class TestRefusals:
         with TestClient(create_app(settings)) as second:
             refused(send(second, photos), "batches-off", 404)
             assert second.get("/healthz").status_code == 200
+
+    @pytest.mark.parametrize(
+        ("reason", "error"),
+        [("another service uses it", None), ("No space left on device", OSError(errno.ENOSPC, "No space left on device"))],
+    )
+    def test_a_spool_that_can_be_used_later_is_taken_up(self, tmp_path, photos, monkeypatch, caplog, reason, error):
+        """Whether another service has let it go, or its disk has room again; what is in it is gone on with."""
+        caplog.set_level("INFO", "app.batch.jobs")
+        before = Spool(tmp_path)
+        batch = before.new()
+        (before.photos(batch) / "0").write_bytes(photos["acara/peace.jpg"])
+        before.add(Batch(batch, None, "default", "id", False, 1), [Photo(0, "a.jpg")])
+        tries, usable = [], threading.Event()
+
+        def opened(folder):
+            tries.append(folder)
+            return Spool(folder)
+
+        def cleaned(self, *spared):
+            if error and not usable.is_set():
+                raise error
+            clean(self, *spared)
+
+        clean = Spool.clean
+        monkeypatch.setattr(Spool, "clean", cleaned)
+        monkeypatch.setattr("app.batch.jobs.Spool", opened)
+        monkeypatch.setattr("app.batch.jobs.AGAIN_S", 0.01)
+        if error:
+            before.close()
+        with TestClient(create_app(Settings(workers=1, finder="mediapipe", check_timeout_s=PATIENT_S, spool=tmp_path))) as client:
+            wait_until(lambda: len(tries) >= 3, 20)
+            refused(send(client, photos), "batches-off", 404)
+            assert client.get("/privacy").json()["batches"] is False
+            if not error:
+                before.close()
+            usable.set()
+            wait_until(lambda: client.get(f"/v1/batches/{batch}").status_code == 200, 20)
+            wait_until(lambda: client.get(f"/v1/batches/{batch}").json()["state"] == "done")
+            finished(client, send(client, {"b.jpg": photos["acara/fist.jpg"]}))
+        said = [record.fields["reason"] for record in caplog.records if record.levelname == "ERROR"]
+        assert said == [reason]
 
 
 class TestWhatIsTold:
