@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -276,6 +277,8 @@ def _workers(setup: "CheckerSetup", settings: "Settings", cluster: str | None) -
 @in_language
 def serve(host: str | None, port: int | None, workers: int | None, lang: "Lang") -> None:
     """Serve the page and the HTTP interface until Ctrl+C. All other settings are environment variables; the README lists them."""
+    if not os.isatty(0):  # a service manager may tell us to reload before we listen for it, and would end us
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from app.main import serve as serve_http
     from app.terminal.listening import listening
     from app.terminal.words import TerminalError, word

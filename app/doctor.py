@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from app.api.service import SELF_CHECK, SELF_CHECK_NUMBER
-from app.batch.spool import FILE, Spool
+from app.batch.spool import FILE, Spool, check_own
 from app.settings import Settings
 from app.terminal.listening import listening
 from app.terminal.words import TerminalError
@@ -93,6 +93,8 @@ def _try_spool(path: Path, settings: Settings) -> bool:
     must belong to the service's user, not to whoever looks.
     """
     if not (path / FILE).exists():
+        if path.exists():
+            check_own(path)
         with tempfile.TemporaryDirectory(prefix=".jari-", dir=_nearest(path)) as trial:
             Spool(Path(trial)).close()
         return False

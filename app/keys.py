@@ -51,7 +51,7 @@ def read_keys(entries: tuple[Key, ...], file: Path | None) -> tuple[Key, ...]:
     """
     if file is None:
         return entries
-    more = parse_keys(file.read_text(encoding="utf-8"))
+    more = parse_keys(file.read_text(encoding="utf-8-sig"))
     if not more:
         raise ValueError("there is no key in it")
     return parse_keys("\n".join(map(str, entries + more)))

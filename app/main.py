@@ -150,7 +150,8 @@ def _reload(service: Service) -> None:
     try:
         service.load()
     except (GesturesError, OSError, ValueError) as error:
-        log.error("reload failed, contest and keys stay as they are", extra={"fields": {"error": type(error).__name__}})
+        fields = {"error": type(error).__name__, "reason": str(error)}
+        log.error("reload failed, contest and keys stay as they are", extra={"fields": fields})
     else:
         log.info("reloaded", extra={"fields": {"contest": service.contest.key, "keys": [key.name for key in service.keys.keys]}})
 
@@ -168,10 +169,10 @@ def serve(settings: Settings, listener: socket.socket, announce: Callable[[], No
     logging.getLogger("app").setLevel(level)
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # its warnings quote bytes of a broken form
     app = create_app(settings)
-    announce()
     log.info("starting", extra={"fields": _facts(app.state.service)})
     if not os.isatty(0):  # in a terminal the signal says that the terminal was closed
         signal.signal(signal.SIGHUP, lambda *_: _reload(app.state.service))
+    announce()
     config = uvicorn.Config(
         app,
         root_path=settings.root_path,

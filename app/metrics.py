@@ -1,5 +1,6 @@
 """Figures for Prometheus at GET /metrics. No label holds anything of a person or a photo: routes are patterns, keys are integrations."""
 
+import sqlite3
 from collections import Counter as Counts
 from collections.abc import Iterator
 from typing import Any, TypedDict
@@ -104,8 +105,8 @@ class _Batches(Collector):
         """Yield the figures of batches and their spool."""
         try:
             now = self.batches.figures()
-        except BatchRefused:
-            return
+        except (BatchRefused, OSError, sqlite3.Error):
+            return  # off, or the spool's folder is out of reach; the other figures are told all the same
         unfinished = GaugeMetricFamily("jari_batches_unfinished", "Batches that wait or are worked at.", labels=["state"])
         unfinished.add_metric(["waiting"], now.waiting)
         unfinished.add_metric(["running"], now.running)

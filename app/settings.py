@@ -1,10 +1,12 @@
 """The service's settings, from environment variables with the prefix JARI_."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.keys import Key, parse_keys
@@ -107,7 +109,14 @@ class Settings(BaseSettings):
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not re.fullmatch(r"\*|[a-z][a-z0-9+.-]*://[^/]+", one) for one in value):
+            raise PydanticCustomError("origin", "must be like https://intranet.example, without a path")
+        return value
 
     @field_validator("root_path")
     @classmethod
@@ -117,7 +126,14 @@ class Settings(BaseSettings):
     @field_validator("spool", mode="before")
     @classmethod
     def _off(cls, value: object) -> object:
-        return None if value == "off" else value
+        return None if isinstance(value, str) and value.lower() == "off" else value
+
+    @field_validator("spool")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        if value and not value.is_absolute():  # as likely a word for "off" as a folder
+            raise PydanticCustomError("absolute_path", "must be `off` or a path that begins with /")
+        return value
 
     @field_validator("api_keys", mode="before")
     @classmethod

@@ -24,6 +24,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self, TypeVar, cast
 
+import cv2
+
 from app.errors import CheckTimeout, Lang, OutOfMemory, QueueFull, WorkerLost
 from gestures import Checker, Contest, FinderName, GesturesError, open_photo
 from gestures.drawing import annotate, encode, redact
@@ -348,6 +350,7 @@ def _work(setup: CheckerSetup, memory_mib: int, pipe: Connection) -> None:
     # Ctrl+C and a stopping service manager reach every process, but photos that were accepted are finished; the pool ends us by SIGKILL.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    cv2.setNumThreads(1)  # the machine's other cores are for the other workers
     if memory_mib:
         _limit_memory(memory_mib)
     with suppress(GesturesError):  # what goes wrong here goes wrong again at the first photo, where it can be answered

@@ -4,9 +4,11 @@ A folder with one database for all batches, and a folder for each: its photos, i
 database, never used as names on the disk. A batch stands in the database from when all of its photos are here until it is deleted.
 """
 
+import errno
 import fcntl
 import json
 import os
+import re
 import secrets
 import shutil
 import sqlite3
@@ -19,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from app.batch.ledger import FILE as LEDGER
 from app.batch.ledger import Level
 from app.batch.sources import ArchiveLimits, Source, archive
 from app.errors import ArchiveRefused, BatchRefused, Lang, RequestInvalid
@@ -28,6 +31,9 @@ FILE = "batches.sqlite"
 PHOTOS = "photos"
 State = Literal["waiting", "running", "done", "failed"]
 UNFINISHED = ("waiting", "running")
+
+# What a file system, not a person, puts into a new folder.
+EMPTY = {"lost+found"}
 
 # photos: what is still to be checked. refused: the kind of problem of an entry that an archive could not give.
 _VERSION = 1
@@ -71,18 +77,28 @@ class Photo:
     refused: str | None = None
 
 
+def check_own(folder: Path) -> None:
+    """Raise `OSError` where a folder holds something, but no spool: it is somebody's, and what is in it not ours to hide or delete."""
+    if not (folder / FILE).exists() and {path.name for path in folder.iterdir()} - EMPTY - {f"{FILE}.lock"}:
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
+
+
 class Spool:
     """All batches of one folder, for any thread of one process; others are kept out for as long as it lives."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises `OSError`, or `sqlite3.Error`, where the folder cannot be used or is in use by another service."""
+        """Raises `OSError`, or `sqlite3.Error`, where the folder cannot be used, is in use by another service, or holds anything else."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check_own(folder)
+        with suppress(PermissionError):  # of another owner, who let us in
+            folder.chmod(0o700)  # the ids of batches are the names of folders, and whoever knows one may see its results
         self.folder = folder
         self._guard = threading.Lock()
         self._lock = os.open(folder / f"{FILE}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         with ExitStack() as undo:
             undo.callback(os.close, self._lock)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.close(os.open(folder / FILE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))  # SQLite's other files take its mode
             self._db = sqlite3.connect(folder / FILE, check_same_thread=False)
             undo.callback(self._db.close)
             self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")
@@ -186,11 +202,14 @@ class Spool:
             shutil.rmtree(self.place(batch), ignore_errors=True)
 
     def clean(self, spared: Callable[[], set[str]] = set) -> None:
-        """Delete what has expired, and every folder that belongs to no batch, but those that are spared."""
-        for batch in self._batches("expires <= ?", time.time()):
+        """Delete what has expired, and every folder of ours that belongs to no batch, but those that are spared."""
+        now = time.time()
+        with self._guard, self._db:  # finished while the clock was ahead: nothing is kept the longer for that
+            self._db.execute("UPDATE batches SET expires = ? + expires - finished, finished = ? WHERE finished > ?", (now, now, now))
+        for batch in self._batches("expires <= ?", now):
             self.forget(batch.id)
         # In this order: a folder that is new by now is not looked at, and one that was spared until just now has become a batch.
-        folders = [folder for folder in self.folder.iterdir() if folder.is_dir()]
+        folders = [folder for folder in self.folder.iterdir() if _is_ours(folder)]
         spare = spared()
         for folder in folders:
             if folder.name not in spare:
@@ -258,6 +277,14 @@ def unpack(folder: Path, received: Sequence[tuple[str, Path]], limits: BatchLimi
     if not photos:
         raise RequestInvalid({"photos": "missing"})
     return photos
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder is a batch's, as `Spool.new` makes them: what people put into the spool is left alone."""
+    if not re.fullmatch("[A-Za-z0-9_-]{32}", folder.name) or not folder.is_dir():
+        return False
+    held = {path.name for path in folder.iterdir()}
+    return not held or bool(held & {PHOTOS, LEDGER})
 
 
 def _read(path: Path, refused: str | None, most: int) -> bytes:

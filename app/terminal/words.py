@@ -64,12 +64,20 @@ def remedy(trial: str, error: str, lang: Lang) -> str:
     return word(key if (key := f"mend-{error}") in _words() else f"mend-{trial}", lang)
 
 
+_SETTING_PROBLEMS = {
+    "int_parsing": "setting-number",
+    "float_parsing": "setting-number",
+    "finite_number": "setting-number",
+    "bool_parsing": "setting-switch",
+    "origin": "setting-origin",
+    "absolute_path": "setting-absolute-path",
+}
+
+
 def setting_problem(kind: str, said: str, context: dict[str, object]) -> Name:
     """Return what is wrong with a setting, from pydantic's kind, message and context; a kind without words of ours keeps its own."""
-    if kind in ("int_parsing", "float_parsing", "finite_number"):
-        return _words()["setting-number"]
-    if kind == "bool_parsing":
-        return _words()["setting-switch"]
+    if key := _SETTING_PROBLEMS.get(kind):
+        return _words()[key]
     if kind == "literal_error":
         return _filled("setting-choice", known=str(context["expected"]).replace(" or ", ", "))
     for bound, sign in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<")):

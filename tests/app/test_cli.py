@@ -432,6 +432,29 @@ def test_what_is_wrong_with_a_setting_is_said_in_the_language(variable, value, i
         assert words in result.output
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what a process ignores stands in /proc")
+def test_a_reload_does_not_end_a_service_that_is_starting():
+    command = [*JARI, "serve", "--port", "0", "--workers", "1"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as run:
+        try:
+            os.set_blocking(run.stdout.fileno(), False)
+            status = Path(f"/proc/{run.pid}/status")
+            while not int(re.search(r"SigIgn:\s+(\w+)", status.read_text())[1], 16) & 1 << signal.SIGHUP - 1:
+                assert run.stdout.read() is None, "it has its address before it ignores the signal"
+                time.sleep(0.01)
+            run.send_signal(signal.SIGHUP)
+            os.set_blocking(run.stdout.fileno(), True)
+            assert b"http://127.0.0.1" in run.stdout.readline()
+        finally:
+            run.terminate()
+
+
+def test_a_contest_that_is_nested_without_end_is_told(plain, tmp_path):
+    (tmp_path / "kami.toml").write_text("x = " + "[" * 5000)
+    ran = subprocess.run([*JARI, "check", plain, "--contest", tmp_path / "kami.toml"], capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, "kami.toml" in ran.stderr, "Traceback" in ran.stderr) == (2, True, False)
+
+
 def test_an_address_is_named_only_where_the_service_starts(tmp_path):
     (tmp_path / "kami.toml").write_text("numbers = []")
     env = os.environ | {"JARI_CONTEST": str(tmp_path / "kami.toml")}

@@ -164,6 +164,11 @@ class TestTrials:
         assert unusable.value.type == "place-unusable"
         assert "Errno" not in problem(unusable.value, "en").detail
 
+    def test_a_spool_in_somebody_s_folder(self, tmp_path):
+        (tmp_path / "keuangan").mkdir()
+        with pytest.raises(TerminalError, match="place-unusable"):
+            spool(Settings(spool=tmp_path, batch_bytes=1))
+
     def test_a_spool_whose_database_is_none(self, tmp_path):
         (tmp_path / FILE).write_bytes(b"not a database, but long enough to be looked at as one" * 100)
         with pytest.raises(TerminalError, match="not a database"):

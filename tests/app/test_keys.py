@@ -67,6 +67,8 @@ class TestEntries:
         one, two = new_key("one")[1], new_key("two")[1]
         (tmp_path / "keys").write_text(f"{two}\n")
         assert read_keys((one,), tmp_path / "keys") == (one, two)
+        (tmp_path / "keys").write_text(f"{two}\n", encoding="utf-8-sig")  # as some editors write it
+        assert read_keys((one,), tmp_path / "keys") == (one, two)
 
 
 class TestRing:
@@ -303,4 +305,5 @@ class TestRunning:
         running.reload(f"{entry}\n", "reloaded")
         assert [running.ask("metrics", one)[0] for one in (running.secret, secret)] == [401, 200]
         running.reload("", "reload failed")  # an empty file opens nothing
+        assert '"reason": "there is no key in it"' in running.log.read_text()
         assert [running.ask("metrics", one)[0] for one in (running.secret, secret)] == [401, 200]

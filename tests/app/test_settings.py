@@ -22,6 +22,8 @@ class TestSettings:
             ("WORKERS", "3", "workers", 3),
             ("MAX_BYTES", "1000", "max_bytes", 1000),
             ("CORS_ORIGINS", "https://a.example, https://b.example", "cors_origins", ("https://a.example", "https://b.example")),
+            ("CORS_ORIGINS", "https://a.example/", "cors_origins", ("https://a.example",)),  # no browser sends the slash
+            ("SPOOL", "OFF", "spool", None),
             ("FINDER", "mediapipe", "finder", "mediapipe"),
             ("ROOT_PATH", "jari/", "root_path", "/jari"),
             ("ROOT_PATH", "/", "root_path", ""),
@@ -42,6 +44,9 @@ class TestSettings:
             ("MAX_PIXELS", "200000000"),
             ("MAX_SIDE", "65501"),
             ("MAX_WAIT_S", "inf"),
+            ("CORS_ORIGINS", "https://intranet.example/jari"),
+            ("CORS_ORIGINS", "intranet.example"),
+            ("SPOOL", "none"),
         ],
     )
     def test_refuses_nonsense(self, monkeypatch, variable, value):

@@ -254,3 +254,13 @@ class TestClosing:
         pool.close()
         with pytest.raises(RuntimeError):
             pool.submit(Job(peace))
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux") or os.cpu_count() == 1, reason="threads are counted on Linux, where there are several cores"
+)
+def test_libraries_start_no_thread_for_each_core():
+    # With the memory that each takes, workers would start on no machine of nine cores or more.
+    count = "import app, numpy, cv2, pathlib; print(pathlib.Path('/proc/self/status').read_text().split('Threads:')[1].split()[0])"
+    ran = subprocess.run([sys.executable, "-c", count], env={"PATH": ""}, capture_output=True, text=True, timeout=60)
+    assert ran.stdout == "1\n", ran.stderr

@@ -130,7 +130,6 @@ WRONG = {
         NAME + "numbers = [1]\n" + REST + "poses = [" + '{ pose = "ok", number = 1, strength = "common" },' * 2 + "]",
         "“poses” names “ok = 1” twice",
     ),
-    "nested without end": ("x = " + "[" * 5000, "not valid TOML"),
     "lists misspelt": (NAME + 'numbers = [1]\nlists = "every"\n', "“lists” must be a list"),
     "unknown pose": (NAME + "numbers = [1]\n" + REST + 'poses = [{ pose = "piss", number = 1, strength = "common" }]', "“piss”"),
     "strength": (NAME + "numbers = [1]\n" + REST + 'poses = [{ pose = "ok", number = 1, strength = "sure" }]', "“poses, 1, strength”"),

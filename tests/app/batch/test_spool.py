@@ -1,5 +1,7 @@
 """What lies in the spool when the service is killed at a bad moment."""
 
+import os
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +53,49 @@ def test_nothing_of_a_deleted_batch_is_left_on_the_disk(end, tmp_path):
             spool.forget(batch.id)
             spool.discard(batch.id)
         assert not any(b"rahasia" in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+
+
+def test_a_folder_that_holds_anything_else_is_no_spool(tmp_path):
+    (tmp_path / "keuangan").mkdir()
+    with pytest.raises(OSError, match="not empty"):
+        Spool(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["keuangan"]
+    (tmp_path / "keuangan").rename(tmp_path / "lost+found")  # of the file system
+    Spool(tmp_path).close()
+
+
+def test_nothing_but_folders_of_batches_is_deleted(tmp_path):
+    with closing(Spool(tmp_path)) as spool:
+        left = [spool.new(), spool.new()]
+        spool.photos(left[0]).rmdir()  # killed between the two
+        foreign = [tmp_path / "keuangan" / "2024", tmp_path / ("a" * 32) / "arsip"]
+        for folder in foreign:
+            folder.mkdir(parents=True)
+        spool.clean()
+        assert not any(spool.place(batch).exists() for batch in left)
+        assert all(folder.exists() for folder in foreign)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="modes are of POSIX")
+def test_no_other_user_can_read_it(tmp_path):
+    folder = tmp_path / "spool"
+    folder.mkdir(mode=0o755)
+    folder.chmod(0o755)
+    with closing(Spool(folder)) as spool:
+        spool.new()
+        assert folder.stat().st_mode & 0o077 == 0
+        assert all(path.stat().st_mode & 0o077 == 0 for path in folder.iterdir())
+
+
+def test_a_clock_that_was_ahead_keeps_nothing_the_longer(tmp_path):
+    with closing(Spool(tmp_path)) as spool:
+        batch = Batch(spool.new(), None, "default", "id", crops=False, photos=1)
+        spool.add(batch, [Photo(0, "a.jpg")])
+        ahead = time.time() + 10 * 365 * 86_400
+        spool.update(replace(batch, state="done", finished=ahead, expires=ahead + 60))
+        spool.clean()
+        now = spool.find(batch.id)
+        assert now.expires - time.time() == pytest.approx(60, abs=10)
 
 
 class Counting(str):
