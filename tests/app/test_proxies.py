@@ -11,6 +11,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
+from urllib.parse import urljoin
 
 import pytest
 
@@ -25,10 +27,11 @@ def keys() -> dict[str, tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def service(keys):
+def service(keys, tmp_path_factory):
     """The service's host and port."""
     command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--workers", "1"]
-    environment = os.environ | {"JARI_API_KEYS": ",".join(entry for _, entry in keys.values())}
+    spool = str(tmp_path_factory.mktemp("spool"))
+    environment = os.environ | {"JARI_API_KEYS": ",".join(entry for _, entry in keys.values()), "JARI_SPOOL": spool}
     process = subprocess.Popen(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
@@ -53,8 +56,9 @@ def nginx(root, folder, port, service, key) -> list[str]:
     (folder / "key.conf").write_text(block(root, "nginx", 1).replace("jari_…", key))
     server = block(root, "nginx").replace("listen 443 ssl", f"listen 127.0.0.1:{port}").replace("127.0.0.1:8080", service)
     server = re.sub(r" *ssl_certificate.*\n", "", server)
-    for path, file in {"jari.htpasswd": "passwords", "jari-key.conf": "key.conf"}.items():
-        server = server.replace(f"/etc/nginx/{path}", str(folder / file))
+    files = {"/etc/nginx/jari.htpasswd": "passwords", "/etc/nginx/jari-key.conf": "key.conf", "/var/log/nginx/error.log": "log"}
+    for path, file in files.items():
+        server = server.replace(path, str(folder / file))
     user = "user root;" if os.geteuid() == 0 else ""  # else it gives up rights, and can't read the test's files
     places = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     (folder / "nginx.conf").write_text(f"{user} daemon off; pid {folder}/pid; error_log stderr; events {{}} http {{ {places} {server} }}")
@@ -70,8 +74,8 @@ def caddy(root, folder, port, service, key) -> list[str]:
 
 
 @pytest.fixture(scope="module", params=[nginx, caddy], ids=["nginx", "caddy"])
-def proxy(request, root, service, keys, tmp_path_factory):
-    """The proxy's address."""
+def running(request, root, service, keys, tmp_path_factory):
+    """The proxy's address, and the folder of all that it writes."""
     name = request.param.__name__
     if not shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin"):
         pytest.skip(f"needs {name}")
@@ -88,12 +92,18 @@ def proxy(request, root, service, keys, tmp_path_factory):
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 break
         time.sleep(0.1)
-    yield f"http://127.0.0.1:{port}"
+    yield f"http://127.0.0.1:{port}", folder
     process.terminate()
     process.wait(30)
 
 
-def ask(address: str, headers: dict[str, str], body: bytes | None = None):
+@pytest.fixture
+def proxy(running):
+    """The proxy's address."""
+    return running[0]
+
+
+def ask(address: str, headers: dict[str, str], body: bytes | Iterable[bytes] | None = None):
     try:
         with urllib.request.urlopen(urllib.request.Request(address, body, headers), timeout=60) as answer:
             return answer.status, answer.headers, answer.read()
@@ -134,3 +144,39 @@ def test_an_upload_is_not_too_large_for_the_proxy(proxy):
     body = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="x"\r\n\r\n' + bytes(4 * 2**20) + b"\r\n--b--\r\n"
     answer = ask(f"{proxy}/v1/checks", STAFF | {"Content-Type": "multipart/form-data; boundary=b"}, body)
     assert kind(answer) == "photo-unsupported"
+
+
+@pytest.mark.parametrize("parts", [1, 4], ids=["whole", "in parts of untold number"])
+def test_an_upload_is_not_written_to_its_disk(running, keys, parts):
+    """A file that was deleted since has changed its folder too."""
+
+    def changed():
+        return {place: place.stat().st_mtime_ns for place in folder.rglob("*") if place.is_dir()}
+
+    address, folder = running
+    body = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="x"\r\n\r\n' + bytes(4 * 2**20) + b"\r\n--b--\r\n"
+    size = len(body) // parts + 1
+    before = changed()
+    headers = {"Authorization": f"Bearer {keys['cms'][0]}", "Content-Type": "multipart/form-data; boundary=b"}
+    sent = body if parts == 1 else (body[part * size : (part + 1) * size] for part in range(parts))
+    assert kind(ask(f"{address}/api/v1/checks", headers, sent)) == "photo-unsupported"
+    assert changed() == before
+
+
+@pytest.mark.parametrize(("path", "caller"), [("/v1/batches", "page"), ("/api/v1/batches", "cms")])
+def test_a_batch_is_where_its_location_says(proxy, keys, path, caller):
+    headers = STAFF if caller == "page" else {"Authorization": f"Bearer {keys[caller][0]}"}
+    body = b'--b\r\nContent-Disposition: form-data; name="photos"; filename="x.jpg"\r\n\r\nx\r\n--b--\r\n'
+    status, told, batch = ask(f"{proxy}{path}", headers | {"Content-Type": "multipart/form-data; boundary=b"}, body)
+    assert status == 202
+    status, _, found = ask(urljoin(f"{proxy}{path}", told["Location"]), headers)
+    assert status == 200
+    assert json.loads(found)["id"] == json.loads(batch)["id"]
+
+
+def test_who_fails_to_log_in_is_not_named_in_its_log(running):
+    address, folder = running
+    for name in ("staf", "budi"):
+        wrong = {"Authorization": "Basic " + base64.b64encode(f"{name}:keliru".encode()).decode()}
+        assert ask(f"{address}/", wrong)[0] == 401
+    assert not re.search("staf|budi|client", (folder / "log").read_text())
