@@ -39,8 +39,8 @@ class Service:
         self.traces = Traces(settings)
         self.keys = KeyRing(per_minute=settings.rate_limit)
         self.load()
-        self._checked_at: float | None = None
-        self._checking = asyncio.Lock()
+        self._checked_at: float | None = None  # when a photo was last read right; None where that is not to be counted on
+        self._self_check: asyncio.Task[None] | None = None  # the last one
 
     def load(self) -> None:
         """Read the contest and the keys. A running service keeps those that it has where the new ones can't be used.
@@ -72,6 +72,8 @@ class Service:
                 waiting.cancel()
                 raise HTTPException(499)  # as nginx logs it; nobody is there to read it
         result = waiting.result()
+        if self._checked_at is not None:
+            self._checked_at = time.monotonic()
         seconds = {"wait": max(0.0, time.perf_counter() - began - sum(result.seconds.values())), **result.seconds}
         request.state.measures |= {f"{step}_ms": round(1000 * one) for step, one in seconds.items()}
         self.metrics.checked(result.advice, seconds)
@@ -79,25 +81,33 @@ class Service:
         return result
 
     async def ensure_ready(self, fresh_s: float = 30) -> None:
-        """Check a picture of two fingers in a worker, unless that went right within `fresh_s` seconds. Raises `NotReady`."""
-        async with self._checking:
-            if self._checked_at is not None and time.monotonic() - self._checked_at < fresh_s:
-                return
-            try:
-                future: Future[CheckResult] = self.pool.submit(Job(SELF_CHECK.read_bytes(), contest="default"))
-                advice = (await asyncio.wrap_future(future)).advice
-            except QueueFull:
-                if self._checked_at is None:
-                    raise NotReady from None
-                return  # busy with photos, so at work
-            except Exception as error:  # whatever it is, photos can't be checked
-                log.error("self-check failed", extra={"fields": {"error": type(error).__name__}})
-                self._checked_at = None
-                raise NotReady from None
-            if SELF_CHECK_NUMBER not in [code["number"] for code in advice["codes"]]:
-                self._checked_at = None
-                raise NotReady
-            self._checked_at = time.monotonic()
+        """Check a picture of two fingers in a worker, unless a photo was read within `fresh_s` seconds. Raises `NotReady`.
+
+        Where that went right before and all workers are busy, it takes its turn among the photos, and nobody waits for it: until it is
+        done, things are as they were.
+        """
+        if self._checked_at is not None and time.monotonic() - self._checked_at < fresh_s:
+            return
+        is_busy = self.pool.running >= self.pool.workers
+        if self._self_check is None or self._self_check.done():
+            self._self_check = asyncio.create_task(self._check_self())
+        if self._checked_at is None or not is_busy:
+            await self._self_check
+        if self._checked_at is None:
+            raise NotReady
+
+    async def _check_self(self) -> None:
+        try:
+            future: Future[CheckResult] = self.pool.submit(Job(SELF_CHECK.read_bytes(), contest="default"))
+            advice = (await asyncio.wrap_future(future)).advice
+        except QueueFull:
+            return  # busy with photos, so at work
+        except Exception as error:  # whatever it is, photos can't be checked
+            log.error("self-check failed", extra={"fields": {"error": type(error).__name__}})
+            self._checked_at = None
+        else:
+            is_right = SELF_CHECK_NUMBER in [code["number"] for code in advice["codes"]]
+            self._checked_at = time.monotonic() if is_right else None
 
 
 def _service(request: Request) -> Service:
