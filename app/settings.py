@@ -33,6 +33,15 @@ def _spool() -> Path | None:
         return None
 
 
+def _origin(written: str) -> str:
+    """An origin as browsers send it: small letters, no slash at its end, no port that its scheme has anyway."""
+    origin = written.lower().rstrip("/")
+    for scheme, port in (("http", 80), ("https", 443)):
+        if origin.startswith(f"{scheme}://"):
+            origin = origin.removesuffix(f":{port}")
+    return origin
+
+
 class Settings(BaseSettings):
     """All that can be set. The README's table is made from the descriptions."""
 
@@ -109,7 +118,7 @@ class Settings(BaseSettings):
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return tuple(_origin(part.strip()) for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("cors_origins")
     @classmethod

@@ -9,6 +9,7 @@ from typing import Literal, Self
 
 from gestures.advice import Advice
 from gestures.contest import Contest, load_contest
+from gestures.errors import PhotoTooSmall
 from gestures.findings import Findings
 from gestures.hands.finder import HandFinder
 from gestures.hands.search import SearchFinder
@@ -58,6 +59,8 @@ class Checker:
 
     def look(self, photo: Photo) -> Findings:
         """Find and read the hands, which no contest changes."""
+        if min(photo.width, photo.height) < self._limits.least_side:
+            raise PhotoTooSmall(width=photo.width, height=photo.height, limit=self._limits.least_side)
         started = time.perf_counter()
         posed = read_hands(self._finder.find(photo), self._thresholds)
         elapsed_ms = (time.perf_counter() - started) * 1000

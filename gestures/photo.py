@@ -67,6 +67,11 @@ class Photo:
     taken_at: datetime | None = None
     coarse: bool = False
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for other pixels: of floats from 0 to 1, say, nothing would be seen, and the photo be called clear."""
+        if self.pixels.dtype != np.uint8 or self.pixels.ndim != 3 or self.pixels.shape[2] != 3:
+            raise ValueError(f"pixels are (height, width, 3) uint8, not {self.pixels.shape} {self.pixels.dtype}")
+
     @property
     def width(self) -> int:
         """Pixels across."""

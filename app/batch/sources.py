@@ -78,8 +78,7 @@ class Sources:
 
     def missing(self) -> str | None:
         """Return the first place that was given, where none of all exists on this machine."""
-        there = (place for place in self.given if "://" in place or os.path.lexists(place) or glob.has_magic(place))
-        return None if any(there) else next(iter(self.given), None)
+        return None if any(map(_is_there, self.given)) else next(iter(self.given), None)
 
     def _given(self) -> Iterator[Source]:
         given = list(dict.fromkeys(self.given))
@@ -99,6 +98,11 @@ class Sources:
             yield from _local(place, False, self.limits)
         if not found:
             yield _trouble(pattern, TerminalError("file-missing"))
+
+
+def _is_there(place: str) -> bool:
+    """Whether there is a file, a folder or a match; of places elsewhere it is not known."""
+    return "://" in place or os.path.lexists(place) or any(glob.iglob(place, recursive=True))  # noqa: PTH207 - as `Sources._matching`
 
 
 def shown(name: str) -> str:

@@ -1,5 +1,6 @@
 """Which photos are meant by the paths of a command line."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -35,6 +36,8 @@ class Source:
             raise self.trouble
         try:
             if self.path is None:
+                if sys.stdin is None:  # closed by whoever started us
+                    raise OSError(errno.EBADF, os.strerror(errno.EBADF))
                 return sys.stdin.buffer.read(most + 1)
             with self.path.open("rb") as file:
                 return file.read(most + 1)

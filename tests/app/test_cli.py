@@ -363,6 +363,11 @@ def test_closed_streams_keep_the_exit_status(streams, plain, tmp_path):
     assert bool(ran.stdout) == (">&- 2" not in streams)
 
 
+def test_a_closed_standard_input_is_told():
+    ran = subprocess.run(["sh", "-c", 'exec "$0" "$@" <&-', *JARI, "check", "-", "--format", "jsonl"], capture_output=True, timeout=60)
+    assert (ran.returncode, json.loads(ran.stdout)["error"]["type"]) == (2, "file-unreadable")
+
+
 def test_a_closed_pipe_is_quiet(plain):
     with subprocess.Popen([*JARI, "check", *[plain] * 40, "--format", "jsonl"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
         assert run.stdout.readline()

@@ -22,7 +22,7 @@ class TestSettings:
             ("WORKERS", "3", "workers", 3),
             ("MAX_BYTES", "1000", "max_bytes", 1000),
             ("CORS_ORIGINS", "https://a.example, https://b.example", "cors_origins", ("https://a.example", "https://b.example")),
-            ("CORS_ORIGINS", "https://a.example/", "cors_origins", ("https://a.example",)),  # no browser sends the slash
+            ("CORS_ORIGINS", "https://A.example:443/,http://b:8080", "cors_origins", ("https://a.example", "http://b:8080")),
             ("SPOOL", "OFF", "spool", None),
             ("FINDER", "mediapipe", "finder", "mediapipe"),
             ("ROOT_PATH", "jari/", "root_path", "/jari"),

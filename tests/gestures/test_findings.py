@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from gestures import Checker, Findings, Photo, contests, open_photo
+from gestures.errors import PhotoTooSmall
 
 
 @pytest.fixture(scope="module")
@@ -30,3 +31,8 @@ def test_not_a_bit_of_a_landmark_is_lost(findings):
 
 def test_keeping_what_was_kept_changes_nothing(findings):
     assert Findings.from_dict(findings.to_dict()).to_dict() == findings.to_dict()
+
+
+def test_a_photo_too_small_to_be_looked_at_is_refused():
+    with Checker() as checker, pytest.raises(PhotoTooSmall):
+        checker.look(Photo(np.zeros((5, 64, 3), np.uint8)))

@@ -267,3 +267,14 @@ def test_any_file_gives_a_photo_or_a_typed_error(shared):
     assert not slow
     assert set(outcomes) == {Photo, EmptyPhoto, UnsupportedPhoto, DamagedPhoto, PhotoTooLarge, PhotoTooSmall}
     assert outcomes[Photo] > 600  # most of the corpus is odd, not broken
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [np.zeros((64, 64, 3)), np.zeros((64, 64, 3), np.uint16), np.zeros((64, 64, 4), np.uint8), np.zeros((64, 64), np.uint8)],
+    ids=["float", "16 bit", "RGBA", "gray"],
+)
+def test_pixels_of_another_kind_are_refused(pixels):
+    # Nothing would be found in them, and the photo be called clear.
+    with pytest.raises(ValueError, match="uint8"):
+        Photo(pixels)
