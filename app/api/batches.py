@@ -185,7 +185,7 @@ async def report(status: DoneDep, service: ServiceDep, kind: Literal["html", "xl
 
 def _fields(request: Request, service: Service, form: Form, contest_asked: str | None) -> tuple[str, Lang, bool]:
     """What a form says beside its files: contest, language, crops."""
-    lang, crops = form.fields.get("lang") or language(request), form.fields.get("crops", "true").lower()
+    lang, crops = form.fields.get("lang") or language(request), (form.fields.get("crops") or "true").lower()
     wrong = [name for name, value, known in (("lang", lang, ("id", "en")), ("crops", crops, ("true", "false"))) if value not in known]
     if wrong:
         raise RequestInvalid(dict.fromkeys(wrong, "literal_error"))

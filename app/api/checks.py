@@ -2,8 +2,10 @@
 
 from typing import Annotated
 
+import starlette.requests
 from fastapi import APIRouter, Depends, File, Form, UploadFile
-from starlette.formparsers import MultiPartParser
+from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -15,8 +17,29 @@ from app.errors import Lang
 from app.schemas import CheckedPhoto
 from app.workers import Copy, Job
 
-# Uploads stay in memory, where Starlette would put those above 1 MiB in a temporary file. How large they get is limited elsewhere.
-MultiPartParser.spool_max_size = 0
+
+class WholeForms(MultiPartParser):
+    """Reads forms of one photo, and refuses those that are cut off: what came last may have been the contest."""
+
+    # Uploads stay in memory, where Starlette would put those above 1 MiB in a temporary file. How large they get is limited elsewhere.
+    spool_max_size = 0
+    is_whole = False
+
+    def on_end(self) -> None:
+        """Hear of the boundary that closes a form."""
+        self.is_whole = True
+
+    async def parse(self) -> FormData:
+        """Read the form. Raises `MultiPartException`."""
+        form = await super().parse()
+        if not self.is_whole:
+            for file in self._files_to_close_on_error:
+                file.close()
+            raise MultiPartException("cut off")
+        return form
+
+
+starlette.requests.MultiPartParser = WholeForms  # type: ignore[attr-defined]  # there is no other place to name one
 
 PROBLEMS = responses(
     "key-needed", "origin-refused", "too-many-requests",

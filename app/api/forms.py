@@ -15,6 +15,7 @@ from app.errors import BatchRefused, RequestError, ServiceError
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
+FIELDS = ("contest", "lang", "crops")
 MOST_FIELDS = 16
 MOST_FIELD_BYTES = 1024
 
@@ -71,7 +72,7 @@ class Form:
     def _open(self) -> None:
         _, options = parse_options_header(self._disposition)
         self._name = _decoded(options.get(b"name", b""))
-        if b"filename" in options:
+        if b"filename" in options and self._name not in FIELDS:  # some clients give every part one
             if len(self.files) >= self.most_files:
                 raise BatchRefused("batch-too-many", most=self.most_files)
             path = self.folder / f"part-{len(self.files)}"
@@ -89,6 +90,10 @@ class Form:
     def _end(self) -> None:
         if self._file:
             self.close()
+            name, path = self.files[-1]
+            if not name and not path.stat().st_size:  # how browsers send a choice of files that nobody made
+                self.files.pop()
+                path.unlink()
         else:
             self.fields[self._name] = _decoded(bytes(self._value))
             if len(self.fields) > MOST_FIELDS:

@@ -14,8 +14,9 @@ def preferred(header: str, offers: tuple[Offer, ...]) -> Offer:
     wanted = [_range(part) for part in header.lower().split(",") if part.strip()]
 
     def quality(offer: Offer) -> float:
-        matching = [(len(value), q) for value, q in wanted if _matches(value, offer)]
-        return max(matching)[1] if matching else 0  # the most specific range counts
+        # The most specific range counts; of a language's regions, which are offered as one, the most wanted.
+        matching = [(value != "*", len(value) * ("/" in offer), q) for value, q in wanted if _matches(value, offer)]
+        return max(matching)[-1] if matching else 0
 
     return max(offers, key=quality)
 

@@ -74,7 +74,7 @@ def add_handlers(app: FastAPI) -> None:
             case 404:
                 return problem(request, RequestError("not-found"))
             case 405:
-                allowed = ", ".join(_methods(request))
+                allowed = ", ".join(_methods(request)) or "GET, HEAD"  # of a file of the page, which a route within a route answers
                 return problem(request, RequestError("method-not-allowed", allowed=allowed), headers=headers | {"Allow": allowed})
             case status:
                 return problem(request, RequestError("http-error"), status=status, headers=headers)

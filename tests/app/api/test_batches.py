@@ -288,6 +288,19 @@ class TestRefusals:
         refused(answer, kind, 422)
         assert [one["field"] for one in answer.json().get("fields", [])] == list(fields) * (kind == "request-invalid")
 
+    def test_a_field_may_come_with_a_name_of_a_file(self, service, photos):
+        files = [("photos", ("a.jpg", photos["acara/peace.jpg"])), ("contest", ("upload", b"pilpres-2024")), ("crops", ("upload", b""))]
+        _, status = finished(service, service.post("/v1/batches", files=files))
+        assert (status["contest"], status["photos"]) == ("pilpres-2024", 1)
+
+    def test_a_choice_of_files_that_nobody_made_is_no_photo(self, service, photos):
+        nothing = b'--b\r\nContent-Disposition: form-data; name="photos"; filename=""\r\n\r\n\r\n'
+        one = b'--b\r\nContent-Disposition: form-data; name="photos"; filename="a.jpg"\r\n\r\n' + photos["acara/peace.jpg"] + b"\r\n"
+        form = {"Content-Type": "multipart/form-data; boundary=b"}
+        refused(service.post("/v1/batches", content=nothing + b"--b--\r\n", headers=form), "request-invalid", 422)
+        _, status = finished(service, service.post("/v1/batches", content=nothing + one + nothing + b"--b--\r\n", headers=form))
+        assert (status["photos"], status["counts"]["failed"]) == (1, 0)
+
     def test_the_query_may_name_the_contest(self, service, photos):
         photo = {"photos": photos["acara/peace.jpg"]}
         refused(service.post("/v1/batches", params={"contest": "none"}, files=photo), "contest-unknown", 422)

@@ -158,6 +158,12 @@ class TestRequestProblems:
     def test_in_an_unknown_language(self, client, peace):
         assert problem(send(client, peace, lang="tlh"))["fields"] == [{"field": "lang", "problem": "literal_error"}]
 
+    @pytest.mark.parametrize("left", ['--b\r\nContent-Disposition: form-data; name="contest"\r\n\r\npilpres-20', "--b", ""])
+    def test_with_a_form_that_is_cut_off(self, client, peace, left):
+        body = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\n' + peace + b"\r\n" + left.encode()
+        answer = client.post(CHECKS, content=body, headers={"Content-Type": "multipart/form-data; boundary=b"})
+        assert (answer.status_code, problem(answer)["type"]) == (400, "request-malformed")
+
     def test_the_query_may_name_the_contest(self, client, peace):
         def contest(query, form):
             return client.post(CHECKS, params=query, files={"photo": peace}, data=form).json()["contest"]

@@ -24,6 +24,9 @@ class TestAddresses:
         assert answer.headers["allow"] == "DELETE, GET"
         assert "DELETE, GET" in answer.json()["detail"]
 
+    def test_a_file_of_the_page_is_only_read(self, client):
+        assert client.put("/static/page.js").headers["allow"] == "GET, HEAD"
+
     def test_a_slash_too_many_leads_nowhere(self, client):
         answer = client.post("/v1/checks/", follow_redirects=False)
         assert (answer.status_code, answer.json()["type"]) == (404, "not-found")
