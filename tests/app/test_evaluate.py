@@ -402,7 +402,7 @@ def test_without_matplotlib_the_table_is_printed_and_the_report_says_what_it_lac
     assert evaluate(labels, "--results", results).exit_code == 0
     said = evaluate(labels, "--results", results, "--report", tmp_path / "report")
     assert said.exit_code == 2
-    assert "jari-netral[evaluate]" in said.stderr
+    assert "`evaluate`" in said.stderr
     assert not (tmp_path / "report").exists()
 
 

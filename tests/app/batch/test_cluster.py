@@ -24,7 +24,7 @@ PATIENT_S = 120
 @pytest.fixture(scope="module")
 def cluster():
     """A scheduler's address, and its two workers: one that stands alone, and one with Dask's nanny, as it usually is."""
-    distributed = pytest.importorskip("distributed", reason='needs Dask: pip install "jari-netral[cluster]"')
+    distributed = pytest.importorskip("distributed", reason="needs Dask")
     dask = [sys.executable, "-m", "dask"]
     place = ["--host", "127.0.0.1", "--no-dashboard"]
     processes = []
@@ -101,7 +101,7 @@ def test_a_photo_that_takes_too_long_costs_no_worker(cluster, samples):
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "foo", "foo://127.0.0.1:9"])
 def test_a_cluster_that_is_not_there_says_so(address, monkeypatch):
-    pytest.importorskip("distributed", reason='needs Dask: pip install "jari-netral[cluster]"')
+    pytest.importorskip("distributed", reason="needs Dask")
     monkeypatch.setattr("app.batch.cluster.PATIENCE_S", 1)
     with pytest.raises(TerminalError) as unreachable:
         Cluster(address, CheckerSetup())

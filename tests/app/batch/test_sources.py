@@ -214,7 +214,7 @@ class TestArchives:
 class TestRemote:
     @pytest.fixture
     def memory(self):
-        fsspec = pytest.importorskip("fsspec", reason='needs fsspec: pip install "jari-netral[remote]"')
+        fsspec = pytest.importorskip("fsspec", reason="needs fsspec")
         system = fsspec.filesystem("memory")
         for name in ("a.jpg", "deep/b.png", "notes.txt"):
             system.pipe(f"/bucket/{name}", name.encode())
