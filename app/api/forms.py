@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FIELDS = ("contest", "lang", "crops")
 MOST_FIELDS = 16
-MOST_FIELD_BYTES = 1024
+MOST_FIELD_BYTES = 4096
 
 # What browsers write in a file's name for what would end it there (WHATWG HTML, "multipart/form-data encoding algorithm").
 ESCAPES = {"%22": '"', "%0D": "\r", "%0A": "\n"}

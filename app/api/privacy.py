@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from app import web
 from app.api.negotiation import preferred
@@ -18,7 +18,9 @@ PAGE = {200: {"content": {"text/html": {"schema": {"type": "string"}}}, "descrip
 async def privacy(request: Request, service: ServiceDep, response: Response) -> Privacy | Response:
     """Say what is kept, logged, counted and sent, and who may call, as this installation is set."""
     if preferred(request.headers.get("accept", ""), ("application/json", "text/html")) == "text/html":
-        return FileResponse(web.ROOT / "privacy.html", media_type="text/html", headers={"Vary": "Accept"})
+        page = web.send(request, "privacy.html")
+        page.headers["Vary"] = "Accept"
+        return page
     response.headers["Vary"] = "Accept"
     settings = service.settings
     are_on = service.batches.are_on

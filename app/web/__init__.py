@@ -4,7 +4,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from fastapi import APIRouter
-from starlette.responses import FileResponse
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 ROOT = Path(str(files("app") / "web"))
@@ -13,13 +14,18 @@ router = APIRouter(include_in_schema=False)
 static = StaticFiles(directory=ROOT / "static")
 
 
+def send(request: Request, name: str) -> Response:
+    """Answer with one of the pages; that it has not changed, where the caller has it."""
+    return static.file_response(ROOT / name, (ROOT / name).stat(), request.scope)
+
+
 @router.api_route("/", methods=["GET", "HEAD"])
-async def page() -> FileResponse:
+async def page(request: Request) -> Response:
     """Return the page."""
-    return FileResponse(ROOT / "index.html", media_type="text/html")
+    return send(request, "index.html")
 
 
 @router.api_route("/batch", methods=["GET", "HEAD"])
-async def batch_page() -> FileResponse:
+async def batch_page(request: Request) -> Response:
     """Return the page for many photos."""
-    return FileResponse(ROOT / "batch.html", media_type="text/html")
+    return send(request, "batch.html")

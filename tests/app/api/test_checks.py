@@ -158,6 +158,15 @@ class TestRequestProblems:
     def test_in_an_unknown_language(self, client, peace):
         assert problem(send(client, peace, lang="tlh"))["fields"] == [{"field": "lang", "problem": "literal_error"}]
 
+    def test_with_a_body_that_is_packed(self, client, peace):
+        answer = client.post(CHECKS, files={"photo": peace}, headers={"Content-Encoding": "gzip"})
+        assert (answer.status_code, problem(answer)["type"]) == (415, "media-type-unsupported")
+
+    def test_with_a_form_that_is_handed_on_whole(self, client, peace):
+        fields = {f"field{number}": "x" * 2000 for number in range(10)}
+        answer = client.post(CHECKS, files={"photo": peace}, data=fields)
+        assert answer.json()["level"] == "review"
+
     @pytest.mark.parametrize("left", ['--b\r\nContent-Disposition: form-data; name="contest"\r\n\r\npilpres-20', "--b", ""])
     def test_with_a_form_that_is_cut_off(self, client, peace, left):
         body = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\n' + peace + b"\r\n" + left.encode()

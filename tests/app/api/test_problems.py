@@ -75,6 +75,13 @@ class TestHeaders:
         assert client.get("/").headers["cache-control"] == "no-cache"
         assert client.get("/v1/poses").headers["cache-control"] == "no-store"
 
+    @pytest.mark.parametrize("path", ["/", "/batch", "/privacy", "/static/page.js"])
+    def test_what_a_browser_has_is_not_sent_again(self, client, path):
+        first = client.get(path, headers={"Accept": "text/html"})
+        again = client.get(path, headers={"Accept": "text/html", "If-None-Match": first.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["content-security-policy"] == HEADERS["Content-Security-Policy"]
+
     def test_no_other_origin_by_default(self, client):
         answer = client.get("/v1/poses", headers={"Origin": "https://other.example"})
         assert "access-control-allow-origin" not in answer.headers
