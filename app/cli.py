@@ -189,7 +189,7 @@ def check(
 @click.option("--jobs", metavar="N", type=click.IntRange(1, 64), help="Check so many photos at once.  [default: the cores, at most 2]")
 @click.option("--cluster", metavar="tcp://HOST:8786", help="Check on the Dask cluster whose scheduler is there, not on this machine.")
 @click.option("--no-crops", is_flag=True, help="Keep and show no piece of any photo.")
-@click.option("--recheck", is_flag=True, help="Forget what DIR knows, and check all photos anew.")
+@click.option("--recheck", is_flag=True, help="Forget what DIR knows, and check all photos again.")
 @in_language
 def batch(
     sources: tuple[str, ...],

@@ -131,8 +131,9 @@ class Uploads:
         if declared.isdecimal() and int(declared) > limit:
             await problem(Request(scope), too_large, headers={"Connection": "close"})(scope, receive, send)
             return
-        if Headers(scope=scope).get("content-encoding", "identity").lower() != "identity":
-            await problem(Request(scope), RequestError("media-type-unsupported"), headers={"Connection": "close"})(scope, receive, send)
+        if Headers(scope=scope).get("content-encoding", "").lower() not in ("", "identity"):
+            headers = {"Accept-Encoding": "identity", "Connection": "close"}
+            await problem(Request(scope), RequestError("media-type-unsupported"), headers=headers)(scope, receive, send)
             return
         began: float | None = None
         taken = 0

@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
@@ -33,6 +34,9 @@ _UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     7: lambda pixels: pixels[::-1, ::-1].transpose(1, 0, 2),
     8: np.rot90,
 }
+
+# EXIF's way to write a time, and those of programs that take another; of a zone and parts of seconds nothing is kept.
+_TIME = re.compile(r"(\d{4})[:/-](\d\d)[:/-](\d\d)[ T](\d\d):(\d\d):(\d\d)(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?")
 
 # A JPEG is stored coarsely from this mean of its finest table on, that of the standard's quality 78: as messaging apps send it.
 COARSE = 25
@@ -136,7 +140,8 @@ def _is_known(data: bytes) -> bool:
 def _exif(image: Image.Image) -> tuple[int, datetime | None]:
     """Return orientation and time taken; 1 and None where EXIF lacks them or is malformed, which spoils no photo.
 
-    Not by `Image.getexif`, which takes an orientation from XMP too: no browser turns a photo by that, so marks would lie beside the hands.
+    The orientation is not that of `Image.getexif`, which takes one from XMP too: no browser turns a photo by that, so that marks would lie
+    beside the hands.
     HEIC and AVIF: the libraries have turned, or report, the container's own rotation, so that no picture is turned twice.
     """
     try:
@@ -145,13 +150,19 @@ def _exif(image: Image.Image) -> tuple[int, datetime | None]:
         orientation = exif.get(ExifTags.Base.Orientation, 1)
     except Exception:
         return 1, None
+    return orientation if orientation in range(1, 9) else 1, _taken_at(image)
+
+
+def _taken_at(image: Image.Image) -> datetime | None:
     try:
-        times = exif.get_ifd(ExifTags.IFD.Exif)
-        written = times.get(ExifTags.Base.DateTimeOriginal) or times[ExifTags.Base.DateTimeDigitized]
-        taken_at = datetime(*map(int, re.findall(r"\d+", str(written))[:6]))  # type: ignore[arg-type]
+        times = image.getexif().get_ifd(ExifTags.IFD.Exif)
     except Exception:
-        taken_at = None
-    return orientation if orientation in range(1, 9) else 1, taken_at
+        return None
+    for tag in (ExifTags.Base.DateTimeOriginal, ExifTags.Base.DateTimeDigitized):
+        if found := _TIME.fullmatch(str(times.get(tag)).strip("\0 ")):
+            with suppress(ValueError):
+                return datetime(*map(int, found.groups()))  # type: ignore[arg-type]
+    return None
 
 
 def _is_coarse(image: Image.Image) -> bool:

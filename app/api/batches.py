@@ -36,7 +36,7 @@ KINDS = {
 }
 _POLICY = re.compile(rb'<meta http-equiv="Content-Security-Policy" content="([^"]+)">')
 
-CALLER = ("key-needed", "too-many-requests", "batches-off", "request-invalid", "internal-error")
+CALLER = ("key-needed", "too-many-requests", "batches-off", "spool-unusable", "request-invalid", "internal-error")
 UNKNOWN = responses(*CALLER, "batch-unknown")
 UNFINISHED = responses(*CALLER, "batch-unknown", "batch-unfinished", "batch-failed")
 DELETED = responses(*CALLER, "origin-refused", "batch-unknown")

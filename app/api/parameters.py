@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import Depends, Query
+from pydantic import BeforeValidator
 
 from app.errors import Lang
 
@@ -13,7 +14,9 @@ ContestParameter = Annotated[
 
 async def _language(
     lang: Annotated[
-        Lang | None, Query(description="Language of errors, and of all else that is said in one. Default: by Accept-Language, else `id`.")
+        Lang | None,
+        BeforeValidator(lambda value: value or None),
+        Query(description="Language of errors, and of all else that is said in one. Default: by Accept-Language, else `id`."),
     ] = None,
 ) -> None:
     """`negotiation.language` reads it; here it is told in OpenAPI, and refused where it is none."""

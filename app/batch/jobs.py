@@ -99,7 +99,7 @@ class Batches:
     def spool(self) -> Spool:
         """The spool. Raises `BatchRefused` where batches are off."""
         if self._spool is None:
-            raise BatchRefused("batches-off")
+            raise BatchRefused("batches-off" if self._folder is None else "spool-unusable")
         return self._spool
 
     def start(self) -> None:

@@ -23,6 +23,7 @@ ENTRY = 256
 
 # Endings of archives, which are not looked into where they lie in another.
 ARCHIVES = frozenset({".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"})
+PACKED = frozenset({".gz", ".bz2", ".xz", ".zst"})  # of a single file, where no ".tar" stands before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,9 @@ class Sources:
     limits: ArchiveLimits = ArchiveLimits()
 
     def __iter__(self) -> Iterator[Source]:
+        if len(self.given) == 1 and not glob.has_magic(self.given[0]):
+            yield from self._given()  # of names that are not kept, there may be any number
+            return
         seen: set[str] = set()
         for source in self._given():
             if source.name not in seen:  # a folder may be named twice, and a file beside its folder
@@ -228,11 +232,13 @@ def _folder(folder: str, prefix: str, limits: ArchiveLimits) -> Iterator[Source]
         for name in names:
             path, named = os.path.join(parent, name), f"{prefix}{within}{name}"  # noqa: PTH118 - it keeps odd bytes
             suffix = PurePosixPath(name).suffix.lower()
+            if name.startswith("._"):  # where macOS keeps its own notes on a file, named like the file
+                continue
             if suffix in SUFFIXES:
                 some: Iterable[Source] = [Source(named, partial(_read_file, path))]
             elif suffix == ".zip":
                 some = _zip(path, named, f"{named}/", limits, photos_due=False)
-            elif suffix in ARCHIVES:
+            elif suffix in ARCHIVES and (suffix not in PACKED or PurePosixPath(name).stem.lower().endswith(".tar")):
                 some = [_trouble(named, ArchiveRefused("archive-unsupported"))]
             else:
                 continue

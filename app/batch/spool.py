@@ -32,8 +32,9 @@ PHOTOS = "photos"
 State = Literal["waiting", "running", "done", "failed"]
 UNFINISHED = ("waiting", "running")
 
-# What a file system, not a person, puts into a new folder.
+# What a file system, not a person, puts into a new folder; and how the names begin of all that we put into a batch's.
 EMPTY = {"lost+found"}
+OURS = (PHOTOS, LEDGER, "results.", "report.")
 
 # photos: what is still to be checked. refused: the kind of problem of an entry that an archive could not give.
 _VERSION = 1
@@ -280,11 +281,10 @@ def unpack(folder: Path, received: Sequence[tuple[str, Path]], limits: BatchLimi
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether a folder is a batch's, as `Spool.new` makes them: what people put into the spool is left alone."""
+    """Whether a folder is a batch's, or what is left of one: what people put into the spool is left alone."""
     if not re.fullmatch("[A-Za-z0-9_-]{32}", folder.name) or not folder.is_dir():
         return False
-    held = {path.name for path in folder.iterdir()}
-    return not held or bool(held & {PHOTOS, LEDGER})
+    return all(path.name.removeprefix(".").startswith(OURS) for path in folder.iterdir())
 
 
 def _read(path: Path, refused: str | None, most: int) -> bytes:

@@ -138,7 +138,9 @@ def test_half_transparent_is_mixed_with_white():
         ("2023:11:08 09:12:00", datetime(2023, 11, 8, 9, 12)),
         ("2023:11:08 09:12:00\0", datetime(2023, 11, 8, 9, 12)),
         ("2023-11-08T09:12:00.250+07:00", datetime(2023, 11, 8, 9, 12)),  # as some programs write it
-        ("2023:11:08", datetime(2023, 11, 8)),
+        ("2023:11:08", None),
+        ("2023:11:08 09:12:00 PM", None),
+        ("10:01:02 03:04:05", None),
         ("0000:00:00 00:00:00", None),
         ("    :  :     :  :  ", None),
         ("yesterday", None),
@@ -151,8 +153,11 @@ def test_time_taken(written, taken_at):
     assert open_photo(saved(picture(), "JPEG", exif=exif)).taken_at == taken_at
 
 
-def test_time_of_digitizing_stands_in_for_one_that_is_missing():
+@pytest.mark.parametrize("original", [None, "    :  :     :  :  ", "0000:00:00 00:00:00"])
+def test_time_of_digitizing_stands_in_for_one_that_is_missing(original):
     exif = Image.Exif()
+    if original:
+        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = original
     exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeDigitized] = "2023:11:08 09:12:00"
     assert open_photo(saved(picture(), "JPEG", exif=exif)).taken_at == datetime(2023, 11, 8, 9, 12)
 

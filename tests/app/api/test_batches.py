@@ -358,7 +358,7 @@ class TestRefusals:
     def test_a_spool_that_cannot_be_used_leaves_single_checks_as_they_are(self, settings, service, photos):
         """Here because another service has it."""
         with TestClient(create_app(settings)) as second:
-            refused(send(second, photos), "batches-off", 404)
+            refused(send(second, photos), "spool-unusable", 503)
             assert second.get("/healthz").status_code == 200
 
     @pytest.mark.parametrize(
@@ -391,7 +391,7 @@ class TestRefusals:
             before.close()
         with TestClient(create_app(Settings(workers=1, finder="mediapipe", check_timeout_s=PATIENT_S, spool=tmp_path))) as client:
             wait_until(lambda: len(tries) >= 3, 20)
-            refused(send(client, photos), "batches-off", 404)
+            refused(send(client, photos), "spool-unusable", 503)
             assert client.get("/privacy").json()["batches"] is False
             if not error:
                 before.close()

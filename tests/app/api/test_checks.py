@@ -161,6 +161,7 @@ class TestRequestProblems:
     def test_with_a_body_that_is_packed(self, client, peace):
         answer = client.post(CHECKS, files={"photo": peace}, headers={"Content-Encoding": "gzip"})
         assert (answer.status_code, problem(answer)["type"]) == (415, "media-type-unsupported")
+        assert answer.headers["accept-encoding"] == "identity"
 
     def test_with_a_form_that_is_handed_on_whole(self, client, peace):
         fields = {f"field{number}": "x" * 2000 for number in range(10)}
@@ -184,6 +185,7 @@ class TestRequestProblems:
     def test_the_query_may_name_the_language(self, client):
         for lang in ("id", "en"):
             assert client.post(CHECKS, params={"lang": lang}, files={"photo": b""}).headers["content-language"] == lang
+        assert client.post(CHECKS, params={"lang": ""}, files={"photo": b""}).headers["content-language"] == "id"
         body = problem(client.post(CHECKS, params={"lang": "tlh"}, files={"photo": b""}))
         assert body["fields"] == [{"field": "lang", "problem": "literal_error"}]
 

@@ -31,7 +31,7 @@ class TestAddresses:
         answer = client.post("/v1/checks/", follow_redirects=False)
         assert (answer.status_code, answer.json()["type"]) == (404, "not-found")
 
-    @pytest.mark.parametrize("path", ["/", "/batch", "/healthz", "/readyz"])
+    @pytest.mark.parametrize("path", ["/", "/batch", "/privacy", "/healthz", "/readyz"])
     def test_whoever_watches_may_ask_for_the_head_alone(self, client, path):
         assert client.head(path).status_code == 200
 

@@ -62,13 +62,14 @@ class TestFolders:
         assert found == [f"{tmp_path}/a.jpg"]
 
     def test_archives_in_it_are_looked_into_or_told(self, tmp_path):
-        files(tmp_path, "a.jpg", "hari 2/lama.rar", "hari 2/catatan.txt")
+        files(tmp_path, "a.jpg", "hari 2/lama.rar", "hari 2/catatan.txt", "log.gz", "._surat.zip", "foto.tar.gz")
         zipped(tmp_path / "hari 2" / "acara.zip", [("b.jpg", b"B"), ("dalam.zip", b"-")])
         zipped(tmp_path / "surat.zip", [("undangan.pdf", b"-")])
         (tmp_path / "rusak.zip").write_bytes(b"PK")
         assert listed(tmp_path) == {
             "a.jpg": b"a.jpg",
             "hari 2/lama.rar": "archive-unsupported",
+            "foto.tar.gz": "archive-unsupported",
             "hari 2/acara.zip/b.jpg": b"B",
             "hari 2/acara.zip/dalam.zip": "archive-nested",
             "rusak.zip": "archive-damaged",

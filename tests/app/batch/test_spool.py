@@ -68,6 +68,10 @@ def test_nothing_but_folders_of_batches_is_deleted(tmp_path):
     with closing(Spool(tmp_path)) as spool:
         left = [spool.new(), spool.new()]
         spool.photos(left[0]).rmdir()  # killed between the two
+        left.append(spool.new())
+        spool.photos(left[2]).rmdir()  # killed while it was deleted
+        for name in ("report.xlsx", "ledger.sqlite.lock", ".results.jsonl.part"):
+            (spool.place(left[2]) / name).touch()
         foreign = [tmp_path / "keuangan" / "2024", tmp_path / ("a" * 32) / "arsip"]
         for folder in foreign:
             folder.mkdir(parents=True)
