@@ -127,11 +127,12 @@ class Uploads:
         if is_batch:
             most = self.batches.limits
             too_large, limit = BatchRefused("batch-too-large", limit=most.bytes // 2**20), most.bytes + FORM_OVERHEAD + most.files * 1024
-        declared = Headers(scope=scope).get("content-length", "")
+        sent = Headers(scope=scope)
+        declared = sent.get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
             await problem(Request(scope), too_large, headers={"Connection": "close"})(scope, receive, send)
             return
-        if Headers(scope=scope).get("content-encoding", "").lower() not in ("", "identity"):
+        if sent.get("content-encoding", "").lower() not in ("", "identity"):
             headers = {"Accept-Encoding": "identity", "Connection": "close"}
             await problem(Request(scope), RequestError("media-type-unsupported"), headers=headers)(scope, receive, send)
             return

@@ -114,6 +114,16 @@ def shown(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
+def unique(name: str, names: dict[str, int]) -> str:
+    """Return a name, or "name (2)" where it is taken, and note it. names: those taken, with the number that each was last given."""
+    given = name
+    while given in names:
+        names[name] += 1
+        given = f"{name} ({names[name]})"
+    names[given] = 1
+    return given
+
+
 def archive(file: IO[bytes], prefix: str = "", limits: ArchiveLimits = ArchiveLimits()) -> Iterator[Source]:
     """Yield the photos of a ZIP archive, each to be read before the next is asked for.
 
@@ -141,11 +151,7 @@ def archive(file: IO[bytes], prefix: str = "", limits: ArchiveLimits = ArchiveLi
             if suffix not in SUFFIXES | ARCHIVES:
                 continue
             found = True
-            name = first = prefix + entry.filename
-            while name in names:
-                names[first] += 1
-                name = f"{first} ({names[first]})"
-            names[name] = 1
+            name = unique(prefix + entry.filename, names)
             if suffix in ARCHIVES:
                 yield _trouble(name, ArchiveRefused("archive-nested"))
             elif entry.flag_bits & 1:

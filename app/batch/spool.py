@@ -23,7 +23,7 @@ from typing import Literal
 
 from app.batch.ledger import FILE as LEDGER
 from app.batch.ledger import Level
-from app.batch.sources import ArchiveLimits, Source, archive
+from app.batch.sources import ArchiveLimits, Source, archive, unique
 from app.errors import ArchiveRefused, BatchRefused, Lang, RequestInvalid
 from app.terminal.words import TerminalError
 
@@ -244,16 +244,11 @@ def unpack(folder: Path, received: Sequence[tuple[str, Path]], limits: BatchLimi
     `RequestInvalid` where there is no photo, or `OSError`.
     """
     photos: list[Photo] = []
-    names: dict[str, int] = {}  # with the number that each was last given
+    names: dict[str, int] = {}
     taken = 0
 
     def add(name: str, refused: str | None = None) -> Path:
-        unique = name
-        while unique in names:
-            names[name] += 1
-            unique = f"{name} ({names[name]})"
-        names[unique] = 1
-        photos.append(Photo(len(photos), unique, refused))
+        photos.append(Photo(len(photos), unique(name, names), refused))
         if len(photos) > limits.files:
             raise BatchRefused("batch-too-many", most=limits.files)
         return folder / str(photos[-1].number)

@@ -1,6 +1,7 @@
 """A running service: in this process for most tests, as a command on a port where a browser or a bare socket wants one."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -64,6 +65,15 @@ def server(tmp_path_factory) -> Iterator[str]:
     """The address of `jari serve`."""
     with serving(tmp_path_factory.mktemp("server") / "log") as (address, _):
         yield address
+
+
+@pytest.fixture
+def shot(request, tmp_path_factory):
+    """Keeps a screenshot, to look at."""
+    folder = tmp_path_factory.getbasetemp() / "screenshots"
+    folder.mkdir(exist_ok=True)
+    name = re.sub(r"\W+", "-", request.node.name).strip("-")
+    return lambda page, what="": page.screenshot(path=folder / f"{name}{what}.png", full_page=True)
 
 
 @pytest.fixture(scope="session")

@@ -127,15 +127,6 @@ def open_told(open_page, address):
     return open_
 
 
-@pytest.fixture
-def shot(request, tmp_path_factory):
-    """Keeps a screenshot, to look at."""
-    folder = tmp_path_factory.getbasetemp() / "screenshots"
-    folder.mkdir(exist_ok=True)
-    name = re.sub(r"\W+", "-", request.node.name).strip("-")
-    return lambda page, what="": page.screenshot(path=folder / f"{name}{what}.png", full_page=True)
-
-
 @pytest.mark.parametrize("size", SIZES)
 def test_from_the_choice_to_the_deletion(open_page, photos, complaints, size):
     page = open_page(size)

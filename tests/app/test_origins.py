@@ -132,7 +132,7 @@ class TestWithoutABrowser:
 
 
 class TestPrivacyPage:
-    def test_says_how_it_is_set_in_both_languages(self, page, server, tmp_path_factory):
+    def test_says_how_it_is_set_in_both_languages(self, page, server, shot):
         complaints = []
         page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
         page.goto(f"{server}?lang=id")
@@ -142,9 +142,7 @@ class TestPrivacyPage:
         assert urlsplit(page.url).path == "/privacy"
         facts = page.locator(".facts").inner_text()
         assert re.search(r"Foto asli disimpan setelah diperiksa\s+Tidak", facts)
-        folder = tmp_path_factory.getbasetemp() / "screenshots"
-        folder.mkdir(exist_ok=True)
-        page.screenshot(path=folder / "privacy.png", full_page=True)
+        shot(page)
         page.get_by_role("button", name="English").click()
         assert page.get_by_role("heading", level=1).inner_text() == "What happens to a photo"
         assert re.search(r"Original photos are kept after the check\s+No", page.locator(".facts").inner_text())

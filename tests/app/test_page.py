@@ -47,15 +47,6 @@ def alive(page):
     page.wait_for_selector("#contest option", state="attached")
 
 
-@pytest.fixture
-def shot(request, tmp_path_factory):
-    """Keeps a screenshot, to look at."""
-    folder = tmp_path_factory.getbasetemp() / "screenshots"
-    folder.mkdir(exist_ok=True)
-    name = re.sub(r"\W+", "-", request.node.name).strip("-")
-    return lambda page, what="": page.screenshot(path=folder / f"{name}{what}.png", full_page=True)
-
-
 def photo(data, name="foto.jpg"):
     return {"name": name, "mimeType": "image/jpeg", "buffer": data}
 

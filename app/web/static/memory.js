@@ -9,6 +9,15 @@ export function recalled(key) {
   }
 }
 
+/** Keep nothing under a key. */
+export function erase(key) {
+  try {
+    localStorage.removeItem(key);
+  } catch {
+    // What keeps nothing has nothing to forget.
+  }
+}
+
 /** Keep a value. False where it cannot be kept. */
 export function keep(key, value) {
   try {

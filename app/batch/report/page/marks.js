@@ -32,11 +32,7 @@ function put(hand, next) {
 /** Forget all marks of this report. */
 function forget() {
   marks = {};
-  try {
-    localStorage.removeItem(MARKS);
-  } catch {
-    // What keeps nothing has nothing to forget.
-  }
+  erase(MARKS);
 }
 
 /** The marked hands as a file: "json" or "csv". */
