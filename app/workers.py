@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
-Copy = Literal["annotated", "redacted"]
+Copy = Literal["annotated", "redacted", "upright"]
 PictureFormat = Literal["jpeg", "webp"]
 
 # The Checkers of this process.
@@ -66,7 +66,10 @@ class Work(Protocol[R_co]):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A photo's bytes and what is asked of them. copy: the picture wanted beside the advice, in `format`, labelled in `lang`."""
+    """A photo's bytes and what is asked of them. copy: the picture wanted beside the advice, in `format`, labelled in `lang`.
+
+    An upright copy is the photo itself: there is no advice beside it, and no hands are looked for.
+    """
 
     data: bytes
     name: str = ""
@@ -76,10 +79,13 @@ class Job:
     lang: Lang = "id"
 
     def run(self, checker: Checker, limits: Limits) -> "CheckResult":
-        """Check the photo."""
+        """Check the photo. Raises a `GesturesError`."""
         began = time.perf_counter()
         photo = open_photo(self.data, limits)
         opened = time.perf_counter()
+        if self.copy == "upright":
+            itself = encode(photo.pixels, self.format)
+            return CheckResult({}, itself, {"decode": opened - began, "draw": time.perf_counter() - opened})
         advice = checker.check_photo(photo, name=self.name, contest=self.contest)
         checked = time.perf_counter()
         advice = replace(advice, elapsed_ms=1000 * (checked - began))
@@ -94,7 +100,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """advice: the JSON of one checked photo. picture: the encoded copy, if one was asked for. seconds: what each step took."""
+    """advice: the JSON of one checked photo; empty beside an upright copy. picture: the encoded copy, if one was asked for.
+
+    seconds: what each step took.
+    """
 
     advice: dict[str, Any]
     picture: bytes | None = None

@@ -1,4 +1,4 @@
-"""POST /v1/checks: a photo in, advice or a marked copy out."""
+"""POST /v1/checks: a photo in, advice or a copy out."""
 
 from typing import Annotated
 
@@ -95,6 +95,12 @@ async def annotated(request: Request, service: ServiceDep, job: JobDep) -> Respo
 async def redacted(request: Request, service: ServiceDep, job: JobDep) -> Response:
     """Return a copy of the photo in which the hands to review can't be made out."""
     return await _picture(request, service, job, "redacted")
+
+
+@router.post("/upright", response_class=Response, responses=PICTURE, summary="A copy turned upright")  # type: ignore[arg-type]
+async def upright(request: Request, service: ServiceDep, job: JobDep) -> Response:
+    """Return the photo itself, upright, for what cannot show the file as it is. Nothing is drawn on it, and no hands are looked for."""
+    return await _picture(request, service, job, "upright")
 
 
 async def _picture(request: Request, service: Service, job: Job, copy: Copy) -> Response:

@@ -59,7 +59,7 @@ class Service:
             raise UnknownContest(name=name, known=", ".join(self.contests)) from None
 
     async def check(self, request: Request, job: Job) -> CheckResult:
-        """Check a photo. It leaves the queue when its caller hangs up."""
+        """Check a photo, or copy it. It leaves the queue when its caller hangs up."""
         began = time.perf_counter()
         request.state.measures = {"bytes": len(job.data)}
         future = self.pool.submit(job)
@@ -72,11 +72,11 @@ class Service:
                 waiting.cancel()
                 raise HTTPException(499)  # as nginx logs it; nobody is there to read it
         result = waiting.result()
-        if self._checked_at is not None:
-            self._checked_at = time.monotonic()
         seconds = {"wait": max(0.0, time.perf_counter() - began - sum(result.seconds.values())), **result.seconds}
         request.state.measures |= {f"{step}_ms": round(1000 * one) for step, one in seconds.items()}
-        self.metrics.checked(result.advice, seconds)
+        if result.advice:  # beside an upright copy there is none, and no hands were looked for
+            self._checked_at = self._checked_at and time.monotonic()
+            self.metrics.checked(result.advice, seconds)
         self.traces.steps(seconds)
         return result
 

@@ -82,7 +82,7 @@ class TestChecking:
             close_here()
             assert len(left_open()) == before
 
-    @pytest.mark.parametrize("copy", ["annotated", "redacted"])
+    @pytest.mark.parametrize("copy", ["annotated", "redacted", "upright"])
     @pytest.mark.parametrize("format", ["jpeg", "webp"])
     def test_gives_a_copy(self, pool, peace, copy, format):
         picture = Image.open(BytesIO(pool.submit(Job(peace, copy=copy, format=format)).result().picture))

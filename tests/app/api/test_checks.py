@@ -6,7 +6,7 @@ from io import BytesIO
 from urllib.parse import urlsplit
 
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageChops, ImageStat
 from starlette.testclient import TestClient
 
 from app.main import create_app
@@ -75,7 +75,7 @@ class TestAdvice:
 
 
 class TestCopies:
-    @pytest.mark.parametrize("copy", ["annotated", "redacted"])
+    @pytest.mark.parametrize("copy", ["annotated", "redacted", "upright"])
     @pytest.mark.parametrize(
         ("accept", "media_type", "format"),
         [
@@ -97,6 +97,42 @@ class TestCopies:
     def test_the_redacted_copy_no_longer_shows_the_pose(self, client, peace):
         redacted = send(client, peace, f"{CHECKS}/redacted").content
         assert 2 not in [code["number"] for code in send(client, redacted).json()["codes"]]
+
+    def test_the_upright_copy_is_the_photo_itself(self, client, samples):
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = 6
+        exif[ExifTags.Base.Make] = "CANON"
+        wide = Image.new("RGB", (96, 64), (20, 160, 90))
+        wide.paste((200, 30, 30), (0, 0, 96, 8))  # the long side that comes to lie on the right
+        stored = BytesIO()
+        wide.save(stored, "WEBP", lossless=True, exif=exif)
+        for photo, size in (((samples / "three.heic").read_bytes(), (768, 768)), (stored.getvalue(), (64, 96))):
+            answer = send(client, photo, f"{CHECKS}/upright")
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
+            picture = Image.open(BytesIO(answer.content))
+            assert picture.size == size
+            assert not picture.info.keys() & {"exif", "icc_profile", "xmp", "comment"}
+            assert b"CANON" not in answer.content
+        corners = [picture.convert("RGB").getpixel(place) for place in ((2, 2), (61, 2), (61, 93), (2, 93))]
+        assert [red > green for red, green, _ in corners] == [False, True, True, False]
+
+    def test_the_upright_copy_bears_no_marks(self, client, peace):
+        copy = Image.open(BytesIO(send(client, peace, f"{CHECKS}/upright").content))
+        difference = ImageChops.difference(copy, Image.open(BytesIO(peace)).convert("RGB"))
+        assert max(ImageStat.Stat(difference).mean) < 2
+
+    def test_the_upright_copy_counts_as_no_check(self, peace):
+        with TestClient(create_app(Settings(workers=1, check_timeout_s=PATIENT_S))) as client:
+            assert send(client, peace, f"{CHECKS}/upright").status_code == 200
+            figures = client.get("/metrics").text
+        assert 'jari_requests_total{method="POST",route="/v1/checks/upright",status="200"} 1.0' in figures
+        assert 'jari_checks_total{level="review"}' not in figures
+
+    @pytest.mark.parametrize(("photo", "status", "kind"), [(b"", 422, "photo-empty"), (b"hello", 415, "photo-unsupported")])
+    def test_a_copy_is_refused_as_a_check_is(self, client, photo, status, kind):
+        for copy in ("annotated", "redacted", "upright"):
+            body = problem(send(client, photo, f"{CHECKS}/{copy}"))
+            assert (body["status"], body["type"]) == (status, kind)
 
 
 class TestPhotoProblems:

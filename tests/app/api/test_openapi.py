@@ -17,7 +17,7 @@ class TestDocument:
                 is_upload = what.get("contentMediaType") or what.get("format") == "binary"
                 assert refers or is_upload or "examples" in what, f"{name}.{field}"
 
-    @pytest.mark.parametrize("path", ["/v1/checks", "/v1/checks/annotated", "/v1/checks/redacted"])
+    @pytest.mark.parametrize("path", ["/v1/checks", "/v1/checks/annotated", "/v1/checks/redacted", "/v1/checks/upright"])
     def test_every_error_has_examples(self, document, path):
         answers = document["paths"][path]["post"]["responses"]
         assert set(answers) == {"200", "400", "401", "403", "408", "413", "415", "422", "429", "500", "503"}
@@ -43,8 +43,9 @@ class TestDocument:
         (name,) = document["components"]["securitySchemes"]
         assert document["security"] == [{}, {name: []}]
 
-    def test_copies_are_pictures(self, document):
-        content = document["paths"]["/v1/checks/redacted"]["post"]["responses"]["200"]["content"]
+    @pytest.mark.parametrize("copy", ["annotated", "redacted", "upright"])
+    def test_copies_are_pictures(self, document, copy):
+        content = document["paths"][f"/v1/checks/{copy}"]["post"]["responses"]["200"]["content"]
         assert set(content) == {"image/jpeg", "image/webp"}
 
     def test_no_page_that_loads_from_other_hosts(self, client):
