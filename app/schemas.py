@@ -96,6 +96,7 @@ class HandOut(Schema):
     best_pose: str = Field(description="Key of the pose that fits best, whatever the hand's state.", examples=["peace"])
     score: Probability = Field(description="Probability that the hand shows `best_pose` on purpose.", examples=[0.97])
     readings: list[ReadingOut] = Field(description="Numbers that the pose has been read as.")
+    together: list[ReadingOut] = Field(description="Numbers on the ballot that it may be read as only together with another hand.")
     lists: list[ListStanceOut] = Field(description="What the contest's lists say of the pose.")
     flagged: bool = Field(
         description="Whether to review this hand: its pose, or it and another hand together, may be read as a number on the ballot, or its "

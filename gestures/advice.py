@@ -8,7 +8,7 @@ from enum import StrEnum
 from math import ceil, floor
 from typing import Any, Literal, Protocol
 
-from gestures.codes import Code, codes, readings_of
+from gestures.codes import Code, codes, readings_of, together
 from gestures.contest import Contest, lists
 from gestures.errors import GesturesError
 from gestures.hands.finder import Hand
@@ -58,6 +58,7 @@ class ListStance:
 class AdvisedHand:
     """A hand with all that is said of it. `readings` and `lists` are empty unless the hand's state is "posing".
 
+    together: the numbers on the ballot that it shows only together with another hand.
     flagged: the hand is one to review: its pose is (see `is_flagged`), or two hands together may be read as a number on the ballot.
     person: a number, from 0 within the photo, that it shares with the other hand of probably the same person; None where none is known.
     """
@@ -67,6 +68,7 @@ class AdvisedHand:
     lists: tuple[ListStance, ...]
     why: Name
     """In words, what was seen: which fingers are open, which folded."""
+    together: tuple[Reading, ...] = ()
     flagged: bool = False
     person: int | None = None
 
@@ -132,7 +134,8 @@ class Advice:
             "pose_confidence": _rounded(posed.confidence),
             "best_pose": posed.best_pose,
             "score": _rounded(posed.score),
-            "readings": [{"number": reading.number, "strength": reading.strength} for reading in advised.readings],
+            "readings": [asdict(reading) for reading in advised.readings],
+            "together": [asdict(reading) for reading in advised.together],
             "lists": [{"list": stance.list, "name": asdict(stance.name), "stance": stance.stance} for stance in advised.lists],
             "flagged": advised.flagged,
             "why": asdict(advised.why),
@@ -160,8 +163,11 @@ def advise(posed: Sequence[PosedHand], contest: Contest, photo: Frame, *, finder
     """
     people = {hand: person for person, pair in enumerate(pairs([one.hand for one in posed])) for hand in pair}
     found = codes(posed, contest)
-    shown = {hand for code in found if code.on_ballot for hand in code.hands}
-    hands = tuple(_advised(one, contest, shown=place in shown, person=people.get(place)) for place, one in enumerate(posed))
+    shared = list(together(posed, contest))
+    hands = tuple(
+        _advised(one, contest, tuple(Reading(code.number, code.strength) for code in shared if place in code.hands), people.get(place))
+        for place, one in enumerate(posed)
+    )
     if any(hand.flagged for hand in hands):
         level = Level.REVIEW
     elif any(one.state is State.UNCLEAR for one in posed):
@@ -214,12 +220,13 @@ def _rounded(probability: float) -> float:
     return round(float(probability), 3)
 
 
-def _advised(posed: PosedHand, contest: Contest, *, shown: bool, person: int | None) -> AdvisedHand:
-    """shown: the hand is one of those that show a number on the ballot."""
+def _advised(posed: PosedHand, contest: Contest, shared: tuple[Reading, ...], person: int | None) -> AdvisedHand:
+    """shared: what the hand shows only together with another."""
     if posed.state is not State.POSING or posed.pose is None:
         return AdvisedHand(posed, (), (), _why(posed), person=person)
     stances = tuple(_stances(posed.pose, contest))
-    return AdvisedHand(posed, readings_of(posed.pose, contest), stances, _why(posed), shown or is_flagged(posed.pose, contest), person)
+    flagged = bool(shared) or is_flagged(posed.pose, contest)
+    return AdvisedHand(posed, readings_of(posed.pose, contest), stances, _why(posed), shared, flagged, person)
 
 
 def _stances(pose: str, contest: Contest) -> Iterable[ListStance]:
@@ -296,16 +303,12 @@ def _number_messages(hands: Sequence[AdvisedHand], found: Sequence[Code]) -> Ite
     keys = {
         "pose-read-as-number": [code for code in found if code.number in single and code.strength != "possible"],
         "pose-possibly-read": [code for code in found if code.number in single and code.strength == "possible"],
-        "two-hands-together": [code for code in found if any(not _shows(hands[hand], code.number) for hand in code.hands)],
+        "two-hands-together": [code for code in found if any(code.number == one.number for hand in hands for one in hand.together)],
     }
     for key, some in keys.items():
         numbers = sorted(code.number for code in some if code.on_ballot)
         if numbers:
             yield Message(key, both(key, count=len(numbers), numbers=joined([str(number) for number in numbers])))
-
-
-def _shows(hand: AdvisedHand, number: int) -> bool:
-    return any(reading.number == number for reading in hand.readings)
 
 
 def _list_messages(hands: Sequence[AdvisedHand]) -> Iterable[Message]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from gestures.contest import Contest
 from gestures.people import pairs
 from gestures.reading.fingers import PosedHand, State
-from gestures.reading.poses import PoseEntry, Reading, Strength, pose_table
+from gestures.reading.poses import Reading, Strength, pose_table
 
 STRENGTHS: tuple[Strength, ...] = ("official", "common", "possible")
 
@@ -42,8 +42,8 @@ def readings_of(pose: str, contest: Contest) -> tuple[Reading, ...]:
 def codes(posed: Sequence[PosedHand], contest: Contest) -> tuple[Code, ...]:
     """Return every number that the posing hands show, each once: on the ballot first, then the best established, then the surest.
 
-    A code has the strength of its best reading, and the confidence of the surest hand with that strength. Two hands together count
-    where neither shows the number by itself.
+    A code has the strength of its best reading, and the confidence of the surest hand with that strength; what a hand shows but
+    together with another counts as well.
     """
     single = [
         Code(reading.number, reading.strength, one.confidence, (index,), reading.number in contest.numbers)
@@ -51,22 +51,23 @@ def codes(posed: Sequence[PosedHand], contest: Contest) -> tuple[Code, ...]:
         if one.state is State.POSING and one.pose is not None
         for reading in readings_of(one.pose, contest)
     ]
-    shown = {(hand, code.number) for code in single for hand in code.hands}
-    together = [code for code in _together(posed, contest) if not any((hand, code.number) in shown for hand in code.hands)]
-    merged = _merged(single + together)
+    merged = _merged([*single, *together(posed, contest)])
     return tuple(sorted(merged, key=lambda code: (not code.on_ballot, STRENGTHS.index(code.strength), -code.confidence, code.number)))
 
 
-def _together(posed: Sequence[PosedHand], contest: Contest) -> Iterable[Code]:
-    """Yield what two hands of probably the same person show together, of the numbers on the ballot."""
+def together(posed: Sequence[PosedHand], contest: Contest) -> Iterable[Code]:
+    """Yield what two hands of probably the same person show together and neither shows by itself, of the numbers on the ballot."""
     for pair in pairs([one.hand for one in posed]):
         left, right = (posed[index] for index in pair)
         if left.state is not State.POSING or right.state is not State.POSING or left.pose is None or right.pose is None:
             continue
         confidence = left.confidence * right.confidence
-        for reading in _two_hand_readings(left.pose, right.pose, contest):
-            if reading.number in contest.numbers:
-                yield Code(reading.number, reading.strength, confidence, tuple(sorted(pair)), True)
+        alone = {reading.number for pose in (left.pose, right.pose) for reading in readings_of(pose, contest)}
+        yield from _merged(
+            Code(reading.number, reading.strength, confidence, tuple(sorted(pair)), True)
+            for reading in _two_hand_readings(left.pose, right.pose, contest)
+            if reading.number in contest.numbers and reading.number not in alone
+        )
 
 
 def _two_hand_readings(left: str, right: str, contest: Contest) -> list[Reading]:
@@ -74,15 +75,18 @@ def _two_hand_readings(left: str, right: str, contest: Contest) -> list[Reading]
     table = pose_table()
     made = [key for key, row in table.items() if sorted(row.parts) == sorted((left, right))]
     found = [reading for key in made for reading in readings_of(key, contest)]
-    if table[left].readings and table[right].readings:
-        one, other = (_digit(table[pose]) for pose in (left, right))
+    one, other = (_digit(pose, contest) for pose in (left, right))
+    if one is not None and other is not None:
         found += [Reading(int(f"{one}{other}"), "possible"), Reading(one + other, "possible")]
     return found
 
 
-def _digit(pose: PoseEntry) -> int:
-    """Return what a hand usually shows beside another."""
-    return pose.readings[0].number if pose.digit is None else pose.digit
+def _digit(pose: str, contest: Contest) -> int | None:
+    """Return what a hand usually shows beside another: what the contest says of its pose, else what the table does."""
+    row = pose_table()[pose]
+    own = [said.number for said in contest.poses if said.pose == pose]
+    usual = [] if row.digit is None else [row.digit]
+    return next(iter(own + usual + [reading.number for reading in row.readings]), None)
 
 
 def _merged(found: Iterable[Code]) -> list[Code]:

@@ -8,7 +8,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from gestures.hands.finder import Hand
+from gestures.reading.fingers import Fingers, PosedHand, State
 
 # Services that tests start keep no batches in the user's folder; a test that wants some names a folder of its own.
 os.environ["JARI_SPOOL"] = "off"
@@ -92,3 +96,33 @@ def browser(chromium):
         browser = playwright.chromium.launch(executable_path=chromium, args=args)
         yield browser
         browser.close()
+
+
+def _hand(x=100.0, y=100.0, size=60.0, side="right"):
+    """A hand with an upright palm around (x, y), as wide as high; `size` is its box in pixels, and twice the palm's length."""
+    landmarks = np.zeros((21, 3), np.float32)
+    landmarks[:, 0] = x + size * np.linspace(-0.5, 0.5, 21)
+    landmarks[:, 1] = y + size * np.tile([-0.5, -0.25, 0.25], 7)
+    landmarks[0, :2] = x, y + size / 2
+    landmarks[1, 0] = x - size / 2
+    landmarks[9, :2] = x, y
+    return Hand(landmarks, landmarks / 1000, side, presence=0.97654)
+
+
+@pytest.fixture
+def make_hand():
+    """Make hands for tests of what comes after finding them."""
+    return _hand
+
+
+@pytest.fixture
+def make_posed():
+    """Make hands for tests of what comes after reading them: their poses are given, not read."""
+
+    def make(pose, state=State.POSING, confidence=0.9, **place):
+        if pose is None and state is State.POSING:
+            state = State.REST
+        fingers = Fingers((0.04, 0.99, 0.98, 0.03, 0.02), 0.9, 0.0, 0.0, 0.9, 0.5)
+        return PosedHand(_hand(**place), fingers, state, pose, confidence, pose or "fist", confidence)
+
+    return make

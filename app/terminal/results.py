@@ -178,10 +178,8 @@ class TableWriter:
                 shown[numbers, pose, hand["why"][self._lang]] += 1
         for (numbers, pose, why), count in shown.items():
             yield numbers, _two(f"{count} × {pose}" if count > 1 else pose, why)
-        alone = [{reading["number"] for reading in hand["readings"]} for hand in result["hands"]]
-        codes = [code for code in result["codes"] if code["on_ballot"]]
-        if together := [code for code in codes if any(code["number"] not in alone[hand] for hand in code["hands"])]:
-            yield ", ".join(map(_number, together)), Text(word("two-hands", self._lang))
+        if together := dict.fromkeys(_number(reading) for hand in result["hands"] for reading in hand["together"]):
+            yield ", ".join(together), Text(word("two-hands", self._lang))
         if not shown:
             count = len(result["hands"])
             yield "", Text(word("at-rest", self._lang, count=count) if count else word("no-hand", self._lang), style="dim")

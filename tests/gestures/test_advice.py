@@ -14,7 +14,7 @@ from gestures.contest import contests, lists
 from gestures.hands.finder import Hand
 from gestures.photo import Photo
 from gestures.reading.fingers import State
-from gestures.reading.poses import pose_table
+from gestures.reading.poses import Reading, pose_table
 from gestures.words import LANGUAGES, both, joined, long_date, text
 
 
@@ -84,6 +84,8 @@ class TestLevel:
         posed = [make_posed("like", x=100, side="right"), make_posed("like", x=150, side="left"), make_posed("peace", x=2000)]
         advice = advise(posed, contest, photo(), finder="search")
         assert [hand.flagged for hand in advice.hands] == [True, True, True]
+        assert [hand.together for hand in advice.hands] == [(Reading(2, "possible"),)] * 2 + [()]  # the V beside them makes it no surer
+        assert [hand["together"] for hand in advice.to_dict()["hands"]] == [[{"number": 2, "strength": "possible"}]] * 2 + [[]]
         assert keys(advice)[:3] == ["pose-read-as-number", "two-hands-together", "hands-to-review"]
 
     def test_readings_and_lists_only_of_posing_hands(self, make_posed):

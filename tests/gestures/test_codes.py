@@ -104,6 +104,12 @@ def test_two_thumbs_as_the_contest_says(make_posed):
     assert (2, "official") in {(code.number, code.strength) for code in found}
 
 
+def test_digits_and_sums_as_the_contest_says(make_posed):
+    contest = ballot(7, 25, poses=(ContestPose("rock", 2, "official"),))  # metal horns are its 2, not the table's 3
+    found = codes(both_hands(make_posed, "rock", "palm"), contest)
+    assert {code.number for code in found if code.on_ballot} == {7, 25}
+
+
 def test_two_hands_count_beside_another_that_shows_the_number(make_posed):
     posed = [*both_hands(make_posed, "like", "like"), make_posed("peace", x=2000)]
     assert codes(posed, ballot(2)) == (Code(2, "official", 0.9, (0, 1, 2), True), Code(1, "official", 0.9, (0, 1), False))

@@ -16,11 +16,9 @@ def kind(hand: dict[str, Any]) -> Kind:
 
 def ballot_readings(hand: dict[str, Any], result: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the numbers on the ballot that a hand of a result may be read as, then those that it shows together with another."""
-    place = result["hands"].index(hand)
-    shown = {code["number"]: code["strength"] for code in result["codes"] if code["on_ballot"] and place in code["hands"]}
-    own = [reading for reading in hand["readings"] if reading["number"] in shown]
-    alone = {reading["number"] for reading in own}
-    return own + [{"number": number, "strength": strength} for number, strength in shown.items() if number not in alone]
+    ballot = {code["number"] for code in result["codes"] if code["on_ballot"]}
+    own = [reading for reading in hand["readings"] if reading["number"] in ballot]
+    return [*own, *hand["together"]]
 
 
 @dataclass(slots=True)

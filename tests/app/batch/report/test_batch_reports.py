@@ -258,17 +258,16 @@ class TestTexts:
 
 
 def test_numbers_that_two_hands_show_together_count_for_both():
-    hands = [
-        {"state": "posing", "flagged": True, "pose": "palm", "lists": [], "readings": [{"number": 5, "strength": "official"}]},
-        {"state": "posing", "flagged": True, "pose": "peace", "lists": [], "readings": [{"number": 2, "strength": "official"}]},
-    ]
-    codes = [
-        {"number": 2, "strength": "official", "hands": [1], "on_ballot": True},
-        {"number": 7, "strength": "possible", "hands": [0, 1], "on_ballot": True},
-        {"number": 5, "strength": "official", "hands": [0], "on_ballot": False},
-    ]
+    def hand(pose, number, *together):
+        readings = [{"number": number, "strength": "official"}]
+        return {"state": "posing", "flagged": True, "pose": pose, "lists": [], "readings": readings, "together": list(together)}
+
+    seven = {"number": 7, "strength": "possible"}
+    hands = [hand("palm", 5, seven), hand("peace", 2, seven)]
+    # Somebody else shows a seven by himself, which makes theirs no surer.
+    codes = [{"number": number, "strength": "official", "hands": [0, 1], "on_ballot": number != 5} for number in (2, 5, 7)]
     result = {"level": "review", "hands": hands, "codes": codes}
-    assert [[one["number"] for one in ballot_readings(hand, result)] for hand in hands] == [[7], [2, 7]]
+    assert [ballot_readings(hand, result) for hand in hands] == [[seven], [{"number": 2, "strength": "official"}, seven]]
     summary = Summary()
     summary.add(result)
     assert summary.numbers == {7: 2, 2: 1}
