@@ -1,24 +1,36 @@
 """What is on the ballot and whose advice applies: contests/*.toml and lists/*.toml, or a contest file of one's own."""
 
+import json
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, time
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from gestures.errors import InvalidContest, UnknownContest
 from gestures.reading.poses import Name, Strength, pose_table
 from gestures.reading.two_hands import HEART
 from gestures.words import both
 
+
+def _unquoted(day: object) -> object:
+    """Take a date in quotation marks as one."""
+    return date.fromisoformat(day) if isinstance(day, str) else day
+
+
 Number = Annotated[int, Field(ge=1, le=99, strict=True)]
+Day = Annotated[date, BeforeValidator(_unquoted), Field(strict=True)]  # else pydantic takes a number for seconds since 1970
 T = TypeVar("T")
+
+# Characters of a wrong value that a message shows.
+LONGEST_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +47,7 @@ class PoseList:
 
 @dataclass(frozen=True, slots=True)
 class ContestPose:
-    """A number that a pose means in this contest, beyond what poses.toml says."""
+    """A number that a pose means in this contest. For that number it replaces the reading of poses.toml, be it stronger or weaker."""
 
     pose: str
     number: Number
@@ -47,8 +59,8 @@ class Stage:
     """A stage of the election, from its first day to its last."""
 
     name: Name
-    first: date
-    last: date
+    first: Day
+    last: Day
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +79,13 @@ class Contest:
         return next((stage for stage in self.stages if stage.first <= day <= stage.last), None)
 
 
-@cache
 def lists() -> dict[str, PoseList]:
     """Return the agencies' lists that come with the library: key → list."""
+    return dict(_lists())
+
+
+@cache
+def _lists() -> dict[str, PoseList]:
     found = {}
     for file in sorted((files("gestures") / "lists").iterdir(), key=lambda file: file.name):
         if file.name.endswith(".toml"):
@@ -79,9 +95,13 @@ def lists() -> dict[str, PoseList]:
     return found
 
 
-@cache
 def contests() -> dict[str, Contest]:
     """Return the contests that come with the library: key → contest."""
+    return dict(_contests())
+
+
+@cache
+def _contests() -> dict[str, Contest]:
     folder = files("gestures") / "contests"
     names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".toml"))
     return {name.removesuffix(".toml"): _contest(name, (folder / name).read_bytes()) for name in names}
@@ -98,11 +118,11 @@ def known_contest(name: str) -> Contest:
 def load_contest(name_or_path: str | Path) -> Contest:
     """Return a known contest by name, or read a contest file by path. Raises `UnknownContest` or `InvalidContest`."""
     path = Path(name_or_path)
-    if str(name_or_path) in contests() or (path.suffix != ".toml" and not path.is_file()):
-        return known_contest(str(name_or_path))
     try:
+        if str(name_or_path) in contests() or (path.suffix != ".toml" and not path.is_file()):
+            return known_contest(str(name_or_path))
         data = path.read_bytes()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a null character in the path
         raise InvalidContest(file=str(path), problem=both("problem.unreadable")) from None
     return _contest(path.name, data)
 
@@ -160,17 +180,43 @@ def _readable(pose: str) -> bool:
 
 def _toml(file: str, data: bytes) -> dict[str, Any]:
     try:
-        raw = tomllib.loads(data.decode("utf-8-sig"))
+        written = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidContest(file=file, problem=both("problem.not-utf8")) from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InvalidContest(file=file, problem=both("problem.toml", error=error)) from None
+    try:
+        raw = tomllib.loads(written)
+    except (ValueError, RecursionError) as error:  # not TOML, a number too long for Python, too many brackets
+        raise InvalidContest(file=file, problem=_mistyped(written, str(error))) from None
     if "key" in raw:  # ours to give: the file's name
         raise _invalid(file, "key", "extra_forbidden")
     return raw
 
 
-# pydantic's kinds of error that have words of their own in the catalogues; every other is "problem.other".
+# What is often mistyped, by the word at which the parser stops and the parser's own message; all else is "problem.toml".
+_MISTYPED = {
+    r"0\d+ ": "leading-zero",
+    r"\d+[-/.]\d+[-/.]\d+ ": "toml-date",
+    r"[“”„‘’]|[^\W\d]\S* Invalid value": "quotation-marks",
+    r"(poses|stages) Cannot declare": "tables",
+    r"\S* Unclosed array": "open-list",
+    r"\S* Unclosed inline table": "open-table",
+    r"\S* (Cannot|Duplicate)": "written-twice",
+}
+
+
+def _mistyped(written: str, error: str) -> Name:
+    """Say in words what the parser says, and where it stopped."""
+    place = re.search(r"at line (\d+), column (\d+)", error)
+    line, column = map(int, place.groups()) if place else (1, 0)
+    words = re.finditer(r"[^\s,=\[\]{}\"']+", written.split("\n")[line - 1])
+    word = next((one[0] for one in words if one.start() < column <= one.end() + 1), "")
+    kind = next((kind for pattern, kind in _MISTYPED.items() if re.match(pattern, f"{word} {error}")), "toml")
+    problem = both(f"problem.{kind}", where=word)
+    return both("problem.at", line=line, column=column, problem=problem) if place else problem
+
+
+# pydantic's kinds of error that have words of their own in the catalogues, some of them in certain fields only; every other is
+# "problem.other".
 _PROBLEMS = {
     "missing": "missing",
     "unexpected_keyword_argument": "extra_forbidden",
@@ -179,26 +225,41 @@ _PROBLEMS = {
     "greater_than_equal": "whole-number",
     "less_than_equal": "whole-number",
     "string_type": "text",
+    "string_too_short": "text",
     "tuple_type": "list",
+    "lists tuple_type": "lists",
+    "poses tuple_type": "tables",
+    "stages tuple_type": "tables",
     "date_type": "date",
-    "date_from_datetime_parsing": "date",
-    "date_from_datetime_inexact": "date",
+    "value_error": "date",
     "dataclass_type": "table",
+    "poses dataclass_type": "tables",
+    "stages dataclass_type": "tables",
     "literal_error": "choice",
 }
 
 
 def _validated(kind: type[T], file: str, raw: dict[str, Any]) -> T:
     # In a dict, because a dataclass at the top takes no config from outside.
-    adapter = TypeAdapter(dict[str, kind], config=ConfigDict(extra="forbid"))  # type: ignore[valid-type]
+    config = ConfigDict(extra="forbid", str_strip_whitespace=True, str_min_length=1)
+    adapter = TypeAdapter(dict[str, kind], config=config)  # type: ignore[valid-type]
     try:
         return adapter.validate_python({file: raw})[file]
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
+        place = first["loc"][1:]
+        fields = " ".join(part for part in place if isinstance(part, str))
+        problem = _PROBLEMS.get(f"{fields} {first['type']}") or _PROBLEMS.get(first["type"], "other")
         # Places in a list are counted from 1, as people do.
-        where = ", ".join(str(part + 1) if isinstance(part, int) else part for part in first["loc"][1:])
-        problem = _PROBLEMS.get(first["type"], "other")
-        raise _invalid(file, where, problem, value=repr(first["input"]), known=first.get("ctx", {}).get("expected", "")) from None
+        where = fields if problem == "tables" else ", ".join(str(part + 1) if isinstance(part, int) else part for part in place)
+        known = ", ".join(re.findall(r"'\w+'", first.get("ctx", {}).get("expected", ""))).replace("'", '"')
+        raise _invalid(file, where, problem, value=_as_toml(first["input"]), known=known) from None
+
+
+def _as_toml(value: object) -> str:
+    """Return a value as it is written in TOML, cut short."""
+    shown = value.isoformat() if isinstance(value, date | time) else json.dumps(value, ensure_ascii=False, default=str)
+    return shown if len(shown) <= LONGEST_SHOWN else shown[:LONGEST_SHOWN] + "…"
 
 
 def _invalid(file: str, where: str, problem: str, **params: object) -> InvalidContest:

@@ -1,4 +1,5 @@
 import pickle
+import re
 from datetime import date
 
 import pytest
@@ -90,6 +91,25 @@ def test_a_file_from_a_windows_editor(tmp_path):
     assert load_contest(file).numbers == (1,)
 
 
+def test_a_date_in_quotation_marks(tmp_path):
+    file = tmp_path / "kami.toml"
+    stage = '[[stages]]\nname = { id = "a", en = "b" }\nfirst = "2024-09-25"\nlast = 2024-11-23\n'
+    file.write_text(NAME + 'numbers = [1]\nlists = "all"\n' + stage)
+    assert load_contest(file).stages[0].first == date(2024, 9, 25)
+
+
+@pytest.mark.parametrize("path", ["x" * 5000, "x" * 5000 + ".toml", "a\0b", "a\0.toml", "a.toml/", ""])
+def test_a_path_that_no_file_can_have(path):
+    with pytest.raises((UnknownContest, InvalidContest)):
+        load_contest(path)
+
+
+def test_what_is_handed_out_is_the_callers_own():
+    contests().pop("default")
+    lists().clear()
+    assert load_contest("default").lists == tuple(lists())
+
+
 def test_unknown_name():
     for ask in (load_contest, known_contest):
         with pytest.raises(UnknownContest) as caught:
@@ -121,24 +141,65 @@ WRONG = {
     "a number twice": (NAME + "numbers = [1, 2, 1]\n" + REST, "none twice"),
     "zero": (NAME + "numbers = [0, 1]\n" + REST, "“numbers, 1” must be a whole number from 1 to 99, not 0"),
     "negative": (NAME + "numbers = [1, -2]\n" + REST, "“numbers, 2” must be a whole number from 1 to 99, not -2"),
-    "number as text": (NAME + 'numbers = ["1"]\n' + REST, "“numbers, 1” must be a whole number from 1 to 99, not '1'"),
-    "true is no number": (NAME + "numbers = [true]\n" + REST, "“numbers, 1” must be a whole number"),
+    "number as text": (NAME + 'numbers = ["1"]\n' + REST, '“numbers, 1” must be a whole number from 1 to 99, not "1"'),
+    "true is no number": (NAME + "numbers = [true]\n" + REST, "“numbers, 1” must be a whole number from 1 to 99, not true"),
+    "nor is a date": (NAME + "numbers = [2024-11-27]\n" + REST, "“numbers, 1” must be a whole number from 1 to 99, not 2024-11-27"),
+    "a long number": (
+        NAME + f"numbers = [{'9' * 1000}]\n" + REST,
+        f"from 1 to 99, not {'9' * 60}….",
+    ),
+    "a number too long to read": (NAME + f"numbers = [{'9' * 5000}]\n" + REST, "this is not valid TOML."),
+    "brackets without end": ("numbers = " + "[" * 5000, "this is not valid TOML."),
+    "numbers as on the ballot": (
+        NAME + "numbers = [01, 02]\n" + REST,
+        "line 2, column 13: ballot numbers are written without a leading zero",
+    ),
+    "number of a pose as on the ballot": (NAME + "numbers = [1]\n" + REST + '[[poses]]\npose = "ok"\nnumber = 01', "such as 1, not 01"),
+    "no comma": (NAME + "numbers = [1 2]\n" + REST, "line 2, column 14: a list needs commas"),
+    "no curly bracket": ('name = { id = "a", en = "b"\nnumbers = [1]\n' + REST, "a curly bracket } at the end"),
+    "curly quotes": (
+        "name = { id = “a b”, en = “c” }\nnumbers = [1]\n" + REST,
+        "line 1, column 15: text is written between straight quotation marks",
+    ),
+    "no quotes": (NAME + "numbers = [1]\nlists = all\n", "line 3, column 9: text is written between straight quotation marks"),
+    "a name twice": (NAME * 2 + "numbers = [1]\n" + REST, "this is written twice"),
+    "no equals sign": (NAME + "numbers: [1]\n" + REST, "line 2, column 8: this is not valid TOML"),
+    "empty name": ('name = { id = "a", en = " " }\nnumbers = [1]\n' + REST, "“name, en” must be text in quotation marks, and not empty"),
     "one number": (NAME + "numbers = 3\n" + REST, "“numbers” must be a list"),
     "unknown list": (NAME + 'numbers = [1]\nlists = ["bkn"]\n', "“bkn”, which is not known; there are: "),
+    "all, as a list": (NAME + 'numbers = [1]\nlists = ["all"]\n', 'for all of them write lists = "all"'),
     "a list twice": (NAME + 'numbers = [1]\nlists = ["bkn-2023", "bkn-2023"]\n', "“lists” names “bkn-2023” twice"),
     "a reading twice": (
         NAME + "numbers = [1]\n" + REST + "poses = [" + '{ pose = "ok", number = 1, strength = "common" },' * 2 + "]",
         "“poses” names “ok = 1” twice",
     ),
-    "lists misspelt": (NAME + 'numbers = [1]\nlists = "every"\n', "“lists” must be a list"),
+    "lists misspelt": (NAME + 'numbers = [1]\nlists = "every"\n', '“lists” must be "all" for all lists, or names of lists'),
+    "single brackets": (
+        NAME + "numbers = [1]\n" + REST + '[poses]\npose = "ok"\nnumber = 1\nstrength = "common"',
+        "write [[poses]], with two",
+    ),
+    "single brackets twice": (NAME + "numbers = [1]\n" + REST + "[stages]\n[stages]", "line 5, column 8: write [[stages]], with two"),
+    "poses without fields": (NAME + "numbers = [1]\n" + REST + 'poses = ["rock"]', "write [[poses]], with two"),
     "unknown pose": (NAME + "numbers = [1]\n" + REST + 'poses = [{ pose = "piss", number = 1, strength = "common" }]', "“piss”"),
-    "strength": (NAME + "numbers = [1]\n" + REST + 'poses = [{ pose = "ok", number = 1, strength = "sure" }]', "“poses, 1, strength”"),
+    "strength": (
+        NAME + "numbers = [1]\n" + REST + 'poses = [{ pose = "ok", number = 1, strength = "sure" }]',
+        'must be one of "official", "common", "possible", not "sure"',
+    ),
     "a pose that no photo tells": (
         NAME + "numbers = [1]\n" + REST + 'poses = [{ pose = "fist", number = 1, strength = "official" }]',
         "“fist”, which cannot be read",
     ),
     "not on the ballot": (NAME + "numbers = [1]\n" + REST + 'poses = [{ pose = "ok", number = 2, strength = "common" }]', "number 2"),
     "date": (NAME + "numbers = [1]\n" + REST + 'stages = [{ name = { id = "a", en = "b" }, first = "x", last = 2024-01-01 }]', "a date"),
+    "a number is no date": (
+        NAME + "numbers = [1]\n" + REST + 'stages = [{ name = { id = "a", en = "b" }, first = 0, last = 2024-01-01 }]',
+        "“stages, 1, first” must be a date",
+    ),
+    "day first": (
+        NAME + "numbers = [1]\n" + REST + "[[stages]]\nfirst = 25-09-2024",
+        "line 5, column 11: dates are written as year-month-day",
+    ),
+    "no such day": (NAME + "numbers = [1]\n" + REST + "[[stages]]\nfirst = 2024-09-31\n", "line 5, column 9: dates are written as"),
     "dates turned round": (
         NAME + "numbers = [1]\n" + REST + 'stages = [{ name = { id = "a", en = "b" }, first = 2024-02-01, last = 2024-01-01 }]',
         "the last day comes before the first",
@@ -158,7 +219,8 @@ def test_a_wrong_file_is_told_in_one_line(written, says, tmp_path):
         assert title
         assert "kami.toml" in detail
         assert "\n" not in detail
-        assert "{" not in detail or "{ id" in detail  # no placeholder left open
+        assert not re.search(r"{\w", detail)  # no placeholder left open
+        assert not re.search(r"\bor\b|\bat line\b", error_text(caught.value, "id")[1])
     assert says in detail
     assert error_text(caught.value, "id")[1] != detail
     assert pickle.loads(pickle.dumps(caught.value)).params == caught.value.params
