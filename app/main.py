@@ -15,6 +15,8 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 
 from app import web
 from app.about import model_sha256, own_sha256, versions
@@ -86,6 +88,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     routers = [checks.router, batches.router, tables.router, privacy.router, health.router, web.router]
     for router in (*routers, metrics.router) if settings.metrics else routers:
         app.include_router(router)
+    for page in ("batch", "privacy"):
+        app.add_route(f"/{page}/", _without_slash, include_in_schema=False)
     app.mount("/static", web.static)
     add_handlers(app)
 
@@ -115,17 +119,25 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 class _Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document, with what FastAPI does not know: the media type of problems, and that a key may be asked for."""
+        """The OpenAPI document, with what FastAPI does not know: the media types of problems, and that a key may be asked for."""
         document = super().openapi()
         for path in document["paths"].values():
-            for operation in path.values():
+            for method, operation in path.items():
                 for answer in operation["responses"].values():
                     content = answer.get("content", {})
                     if MEDIA_TYPE in content and "application/json" in content:
                         content[MEDIA_TYPE]["schema"] = content.pop("application/json")["schema"]
+                        if method == "get":
+                            content["text/html"] = {"schema": {"type": "string"}}
         document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": "Where keys are set."}}
         document["security"] = [{}, {"key": []}]
         return document
+
+
+async def _without_slash(request: Request) -> Response:
+    """Lead to the page from its address with a slash at the end. Relative, since a proxy may serve it below any path."""
+    url = request.url
+    return RedirectResponse(f"../{url.path.rstrip('/').rpartition('/')[2]}{url.query and '?'}{url.query}")
 
 
 async def _warm_up(service: Service) -> None:

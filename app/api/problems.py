@@ -1,17 +1,22 @@
-"""Every error as a problem document (RFC 9457) in the caller's language."""
+"""Every error as a problem document (RFC 9457) in the caller's language, or as a page where that is wanted."""
 
 from collections.abc import Iterable
+from functools import cache
+from html import escape
+from importlib.resources import files
+from string import Template
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Match
 
-from app.api.negotiation import language
+from app.api.negotiation import language, preferred
 from app.errors import (
+    Lang,
     ProblemKind,
     QueueFull,
     RequestError,
@@ -25,8 +30,10 @@ from app.errors import (
 from app.schemas import FieldProblem, Problem
 from gestures import GesturesError, error_text
 from gestures.errors import PhotoTooLarge, PhotoTooSmall, UnknownContest
+from gestures.reading.poses import Name
 
 MEDIA_TYPE = "application/problem+json"
+FORMS = (MEDIA_TYPE, "application/json", "text/html")
 HANG_UP = ("photo-too-large", "upload-slow", "batch-too-large", "batch-too-many")  # the rest of such a body is not waited for
 
 
@@ -37,7 +44,7 @@ def problem(
     status: int | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """Answer with an error. `status` overrides that of problems.toml."""
+    """Answer with an error; where somebody opened a link, with a page. `status` overrides that of problems.toml."""
     lang = language(request)
     title, detail = describe(error, lang)
     fields = [FieldProblem(field=name, problem=kind) for name, kind in error.wrong.items()] if isinstance(error, RequestInvalid) else None
@@ -51,7 +58,28 @@ def problem(
         headers["Retry-After"] = str(error.params["seconds"])
     elif status == 503:
         headers["Retry-After"] = "5"
+    if request.method in ("GET", "HEAD"):
+        headers["Vary"] = "Accept, Accept-Language"
+        if preferred(request.headers.get("accept", ""), FORMS) == "text/html":  # as all browsers ask for what is to fill a tab
+            return HTMLResponse(_page(request, title, detail, lang), status, headers)
     return JSONResponse(body.body(), status, headers, MEDIA_TYPE)
+
+
+_START = Name(id="Kembali ke pemeriksaan foto", en="Back to checking photos")
+_NUMBER = Name(id="Nomor permintaan", en="Number of the request")
+
+
+@cache
+def _template() -> Template:
+    return Template((files("app.api") / "problem.html").read_text(encoding="utf-8"))
+
+
+def _page(request: Request, title: str, detail: str, lang: Lang) -> str:
+    words = {"title": title, "detail": detail, "start": getattr(_START, lang), "number": getattr(_NUMBER, lang)}
+    # Within a mount, such as /static, `root_path` is the mount's.
+    root = request.scope.get("app_root_path", request.scope.get("root_path", ""))
+    words |= {"lang": lang, "root": root, "request_id": request.state.request_id}
+    return _template().substitute({key: escape(value) for key, value in words.items()})
 
 
 def add_handlers(app: FastAPI) -> None:

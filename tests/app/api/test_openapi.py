@@ -33,6 +33,10 @@ class TestDocument:
                 assert (problem.type, str(problem.status)) == (kind, status)
                 assert "{" not in problem.detail
 
+    def test_where_a_link_can_lead_errors_are_pages_too(self, document):
+        answer = document["paths"]["/v1/batches/{batch}/report.{kind}"]["get"]["responses"]["404"]
+        assert set(answer["content"]) == {"application/problem+json", "text/html"}
+
     def test_the_language_is_a_parameter_of_all_that_speaks_one(self, document):
         for path, operations in document["paths"].items():
             for operation in operations.values():

@@ -1,9 +1,19 @@
+import re
+from urllib.parse import urljoin, urlsplit
+
+import httpx2
 import pytest
 from starlette.testclient import TestClient
 
+from app.keys import new_key
 from app.main import create_app
 from app.middleware import HEADERS
 from app.settings import Settings
+
+PATIENT_S = 120
+
+# What Chromium asks for where somebody opens a link.
+OPENING = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8"}
 
 
 class TestAddresses:
@@ -31,6 +41,16 @@ class TestAddresses:
         answer = client.post("/v1/checks/", follow_redirects=False)
         assert (answer.status_code, answer.json()["type"]) == (404, "not-found")
 
+    @pytest.mark.parametrize(
+        ("path", "page"), [("/batch/", "../batch"), ("/privacy/", "../privacy"), ("/batch/?lang=en&x=%20", "../batch?lang=en&x=%20")]
+    )
+    def test_a_slash_too_many_leads_to_the_page(self, client, path, page):
+        for method in ("GET", "HEAD"):
+            answer = client.request(method, path, follow_redirects=False)
+            assert (answer.status_code, answer.headers["location"]) == (307, page)
+        below = TestClient(client.app, root_path="/jari")
+        assert urlsplit(str(below.get("/jari" + path, headers=OPENING).url)).path == urlsplit("/jari" + path).path.rstrip("/")
+
     @pytest.mark.parametrize("path", ["/", "/batch", "/privacy", "/healthz", "/readyz"])
     def test_whoever_watches_may_ask_for_the_head_alone(self, client, path):
         assert client.head(path).status_code == 200
@@ -38,6 +58,83 @@ class TestAddresses:
     @pytest.mark.parametrize("path", ["/static/../index.html", "/static/%2e%2e/%2e%2e/main.py", "/static/..%2f..%2fmain.py"])
     def test_no_file_beside_the_static_ones(self, client, path):
         assert client.get(path).status_code == 404
+
+
+class TestPages:
+    """What a browser shows that was led to where nothing is."""
+
+    def test_say_it_in_the_readers_language(self, client):
+        for lang, title, start in (
+            ("id", "Alamat tidak ditemukan", "Kembali ke pemeriksaan foto"),
+            ("en", "No such address", "Back to checking photos"),
+        ):
+            answer = client.get("/laporan", headers={**OPENING, "Accept-Language": lang})
+            assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+            assert answer.headers["content-language"] == lang
+            assert f'<html lang="{lang}">' in answer.text
+            assert f"<h1>{title}</h1>" in answer.text
+            assert f'<a href="/">{start}</a>' in answer.text
+            assert answer.headers["x-request-id"] in answer.text
+            assert answer.headers["content-security-policy"] == HEADERS["Content-Security-Policy"]
+
+    @pytest.mark.parametrize("path", ["/v1/batches/x/report.html", "/v1/poses/", "/static/none.css", "/a/b/c/"])
+    def test_lead_to_the_start_below_any_path(self, client, path):
+        below = TestClient(client.app, root_path="/jari")
+        answer = below.get("/jari" + path, headers=OPENING)
+        assert answer.status_code == 404
+        addresses = set(re.findall(r'(?:href|src)="([^"]*)"', answer.text))
+        assert addresses == {"/jari/", "/jari/static/logo.svg", "/jari/static/page.css", "/jari/static/first.js"}
+        for address in addresses:
+            assert below.get(address).status_code == 200
+
+    @pytest.mark.parametrize("path", ["/nothing", "/v1/batches/x/report.html"])
+    @pytest.mark.parametrize(
+        "accept",
+        ["*/*", "", "application/json", "application/json, text/html;q=0.9", "application/problem+json, text/html;q=0.5", "image/*"],
+    )
+    def test_are_for_nobody_else(self, client, path, accept):
+        answer = client.get(path, headers={"Accept": accept})
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["vary"] == client.get(path, headers=OPENING).headers["vary"] == "Accept, Accept-Language"
+
+    def test_are_no_answers_to_what_is_sent(self, client):
+        for method in ("POST", "DELETE"):
+            answer = client.request(method, "/nothing", headers=OPENING)
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.headers["vary"] == "Accept-Language"
+
+    def test_of_a_key_that_is_missing(self):
+        _, entry = new_key("cms")
+        answer = TestClient(create_app(Settings(workers=1, api_keys=str(entry)))).get("/metrics", headers=OPENING)
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+        assert "<h1>" in answer.text
+
+    def test_echo_nothing_of_the_address(self, client):
+        assert "budi" not in client.get("/%3Cscript%3Ebudi%3C/script%3E?budi", headers=OPENING).text
+
+    def test_a_report_that_is_deleted_while_it_is_read(self, browser, serve, tmp_path, peace, shot):
+        with serve(tmp_path / "log", JARI_SPOOL=str(tmp_path / "spool"), JARI_FINDER="mediapipe") as (address, _):
+            place = urljoin(address, httpx2.post(f"{address}v1/batches", files={"photos": ("peace.jpg", peace)}).headers["location"])
+            with httpx2.stream("GET", f"{place}/events", timeout=PATIENT_S) as events:
+                assert '"state":"done"' in list(events.iter_lines())[-3]
+            context = browser.new_context(locale="en-GB", viewport={"width": 390, "height": 844})
+            page = context.new_page()
+            complaints = []
+            page.on("console", lambda message: complaints.append(message.text))
+            page.goto(f"{place}/report.html")
+            page.wait_for_selector(".tile")
+            httpx2.delete(place).raise_for_status()
+            assert page.reload().status == 404
+            assert page.text_content("h1") == "There is no such batch"
+            assert page.evaluate("() => getComputedStyle(document.querySelector('.brand')).fontWeight") == "700"  # its styles have come
+            shot(page)
+            page.click("main a")
+            page.wait_for_selector("#choose")
+            assert page.url == address
+            assert page.goto(f"{address}batch/").status == 200
+            assert page.url == f"{address}batch"
+            context.close()
+        assert [one for one in complaints if "404" not in one] == []
 
 
 class TestBugs:
@@ -60,6 +157,11 @@ class TestBugs:
         assert any("test_problems.py" in frame for frame in bug.fields["stack"])
         assert "budi" not in caplog.text
         assert bug.fields["id"] == answer.headers["x-request-id"]
+
+    def test_tell_a_reader_the_number_to_name(self, faulty):
+        answer = faulty.get("/bug", headers=OPENING)
+        assert (answer.status_code, answer.headers["content-type"]) == (500, "text/html; charset=utf-8")
+        assert answer.headers["x-request-id"] in answer.text
 
 
 class TestHeaders:
