@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from gestures.advice import Advice
 from gestures.contest import Contest, load_contest
@@ -33,13 +33,13 @@ class Checker:
         finder: HandFinder | FinderName = "search",
         contest: Contest | str | Path = "default",
         limits: Limits = Limits(),  # noqa: B008
-        model: Path | None = None,
+        model: str | Path | None = None,
         thresholds: Thresholds = Thresholds(),  # noqa: B008
         threads: int | None = None,
     ) -> None:
         """`finder`: one of ours by name, or any `HandFinder`. `model`: another copy of hand_landmarker.task. `threads`: on which the
         networks of the finder `search` run, by default one a core, at most four, which is soonest done with a photo; several at once get
-        more photos done with one thread each. Raises `GesturesError`.
+        more photos done with one thread each. Raises `GesturesError`; `ValueError` for another finder's name.
         """
         self._contest = _rules(contest)
         self._limits = limits
@@ -87,10 +87,13 @@ def _cores() -> int:
     return min(usable, 4)
 
 
-def _finder(name: FinderName, model: Path | None, threads: int) -> HandFinder:
+def _finder(name: FinderName, model: str | Path | None, threads: int) -> HandFinder:
+    if name not in get_args(FinderName):
+        raise ValueError(f"finder is {' or '.join(map(repr, get_args(FinderName)))}, or a HandFinder, not {name!r}")
+    copy = None if model is None else Path(model)
     if name == "mediapipe":
         # Only where it is asked for: MediaPipe doubles the time to start, and runs programs of the system to look for a sound library.
         from gestures.hands.landmarker import LandmarkerFinder
 
-        return LandmarkerFinder(model)
-    return SearchFinder(model, threads=threads)
+        return LandmarkerFinder(copy)
+    return SearchFinder(copy, threads=threads)

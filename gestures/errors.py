@@ -30,10 +30,13 @@ class GesturesError(Exception):
         self.params = params
 
     def __str__(self) -> str:
-        """English title and detail, for logs and tracebacks."""
+        """English title and detail, for logs and tracebacks; type and params where those lack what the words need."""
         from gestures.advice import error_text
 
-        title, detail = error_text(self, "en")
+        try:
+            title, detail = error_text(self, "en")
+        except KeyError:
+            return f"{self.type} {self.params}"
         return f"{title}: {detail}"
 
     def __reduce__(self) -> tuple[object, ...]:

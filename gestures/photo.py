@@ -12,7 +12,7 @@ import numpy as np
 import simplejpeg  # type: ignore[import-untyped]  # ships no types
 from numpy.typing import NDArray
 from pi_heif import register_heif_opener  # type: ignore[import-untyped]  # ships no types
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 
 from gestures.errors import DamagedPhoto, EmptyPhoto, PhotoError, PhotoTooLarge, PhotoTooSmall, UnsupportedPhoto
 
@@ -44,6 +44,11 @@ COARSE = 25
 # Rows converted at a time. Pillow keeps four bytes a pixel, and whole copies beside that made a photo of 50 megapixels take 800 MB.
 _STRIP = 256
 
+# A profile that moves none of these colours, all through RGB, by more than rounding does is that of sRGB, whatever it is called.
+_COLOURS = (17 * np.indices((16, 16, 16), np.uint8)).T.reshape(64, 64, 3)
+_ROUNDING = 2
+_SRGB = ImageCms.createProfile("sRGB")
+
 # Pillow opens no photo of more pixels, whatever the limit.
 MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
 
@@ -62,7 +67,7 @@ class Limits:
 class Photo:
     """An upright photo.
 
-    pixels: (height, width, 3) uint8, RGB, EXIF orientation applied; where that turns or mirrors the picture, a view of it as it was stored.
+    pixels: (height, width, 3) uint8, sRGB, EXIF orientation applied; where that turns or mirrors the picture, a view of it as stored.
     taken_at: the camera's local time from EXIF, without a zone, or None.
     coarse: whether it was stored as a JPEG of low quality, so that the edges in it have echoes.
     """
@@ -90,9 +95,11 @@ class Photo:
 def open_photo(data: bytes, limits: Limits = Limits()) -> Photo:
     """Decode a photo: JPEG, PNG, WebP, AVIF, HEIC/HEIF, MPO, BMP, or the first frame of an animation.
 
-    Raises a `PhotoError` for anything else, and whatever the decoders make of it. `MemoryError` passes through. Silences Python
-    warnings while it runs, which is process-wide: not for two threads at once.
+    Raises a `PhotoError` for other bytes, and whatever the decoders make of them, `TypeError` for what is not bytes. `MemoryError` passes
+    through. Silences Python warnings while it runs, which is process-wide: not for two threads at once.
     """
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise TypeError(f"data are a photo's bytes, as of Path(…).read_bytes(), not {type(data).__name__}; pixels: check_photo(Photo(…))")
     if not data:
         raise EmptyPhoto
     if len(data) > limits.bytes:
@@ -104,9 +111,10 @@ def open_photo(data: bytes, limits: Limits = Limits()) -> Photo:
                 _check_size(image, limits)
                 pixels = _jpeg(data, image)
                 if pixels is None:
-                    image.load()
+                    box = _load(image)
                     _check_size(image, limits)  # a HEIC may turn out another size than its header said
-                    pixels = _pixels(image)
+                    pixels = _pixels(image, box or (0, 0, *image.size))
+                _to_srgb(pixels, image.info.get("icc_profile"))
                 orientation, taken_at = _exif(image)
                 coarse = _is_coarse(image)
         except (PhotoError, MemoryError):
@@ -115,7 +123,7 @@ def open_photo(data: bytes, limits: Limits = Limits()) -> Photo:
             # Pillow refuses such a size while opening, before we can ask for it.
             raise PhotoTooLarge(what="pixels", size=MOST_PIXELS, limit=min(limits.pixels, MOST_PIXELS)) from None
         except Exception as error:  # decoders raise every kind: OSError, SyntaxError, ValueError, struct.error, zlib.error, …
-            raise (DamagedPhoto if _is_known(data) else UnsupportedPhoto) from error
+            raise (DamagedPhoto if _is_known(data, error) else UnsupportedPhoto) from error
     if orientation in _UPRIGHT:
         pixels = _UPRIGHT[orientation](pixels)
     return Photo(pixels=pixels, taken_at=taken_at, coarse=coarse)
@@ -131,8 +139,12 @@ def _check_size(image: Image.Image, limits: Limits) -> None:
         raise PhotoTooSmall(width=width, height=height, limit=limits.least_side)
 
 
-def _is_known(data: bytes) -> bool:
-    """Whether the first bytes are those of a format that we read."""
+def _is_known(data: bytes, error: Exception) -> bool:
+    """Whether the first bytes are those of a format that we read, and the file of a kind that its decoder knows."""
+    if isinstance(error, UnidentifiedImageError):
+        with suppress(ValueError):
+            simplejpeg.decode_jpeg_header(data)
+            return False  # a JPEG of twelve bits a colour, as scanners make: its header is whole, but nothing here decodes it
     Image.init()
     return any(accept is not None and accept(data[:16]) for _, accept in (Image.OPEN[name] for name in FORMATS))
 
@@ -184,14 +196,51 @@ def _jpeg(data: bytes, image: Image.Image) -> NDArray[np.uint8] | None:
     return pixels if pixels.shape[:2] == image.size[::-1] else None
 
 
-def _pixels(image: Image.Image) -> NDArray[np.uint8]:
-    """The picture as (height, width, 3) uint8, converted strip by strip."""
-    width, height = image.size
-    pixels = np.empty((height, width, 3), np.uint8)
-    for top in range(0, height, _STRIP):
-        bottom = min(top + _STRIP, height)
-        pixels[top:bottom] = np.asarray(_rgb(image.crop((0, top, width, bottom))))
+def _load(image: Image.Image) -> tuple[int, int, int, int] | None:
+    """Decode what a browser shows first. Returns left, top, right and bottom of it, or None where it is the whole picture."""
+    box = None
+    # By True itself: a text of that name in the file is no sign.
+    if isinstance(image, PngImagePlugin.PngImageFile) and image.default_image is True:
+        # The first picture is for programs that know no animated PNG; the animation begins on nothing, not on that one.
+        image.seek(1)
+        image.blend_op = PngImagePlugin.Blend.OP_SOURCE
+        box = image.info["bbox"]
+    image.load()
+    if image.format == "BMP" and image.mode == "RGBA" and image.getchannel("A").getbbox() is None:
+        image.putalpha(255)  # a program that knows no transparency left it empty
+    return box
+
+
+def _pixels(image: Image.Image, box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    """What is in the box of a picture, on white, as (height, width, 3) uint8, converted strip by strip."""
+    pixels = np.full((image.height, image.width, 3), 255, np.uint8)
+    left, first, right, last = box
+    for top in range(first, last, _STRIP):
+        bottom = min(top + _STRIP, last)
+        pixels[top:bottom, left:right] = np.asarray(_rgb(image.crop((left, top, right, bottom))))
     return pixels
+
+
+def _to_srgb(pixels: NDArray[np.uint8], profile: bytes | None) -> None:
+    """Convert colours in place, strip by strip, from those of a profile, such as a phone's Display P3, to sRGB.
+
+    A profile that is broken, or not of RGB, changes nothing: of CMYK and greys the pixels have become RGB without it.
+    """
+    if not isinstance(profile, bytes):  # in a PNG it may be a text of that name
+        return
+    try:
+        transform = ImageCms.buildTransform(ImageCms.getOpenProfile(BytesIO(profile)), _SRGB, "RGB", "RGB")
+    except ImageCms.PyCMSError:
+        return
+    if np.allclose(_converted(_COLOURS, transform), _COLOURS, rtol=0, atol=_ROUNDING):
+        return
+    for top in range(0, len(pixels), _STRIP):
+        strip = pixels[top : top + _STRIP]
+        strip[:] = _converted(strip, transform)
+
+
+def _converted(pixels: NDArray[np.uint8], transform: ImageCms.ImageCmsTransform) -> NDArray[np.uint8]:
+    return np.asarray(transform.apply(Image.fromarray(pixels)))
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -24,6 +24,11 @@ class Thresholds:
     unclear: float = 0.28
     least_size: float = 14
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for what is no score: no hand comes up to NaN, and every photo would be called clear."""
+        if not (0 <= self.review <= 1 and 0 <= self.unclear <= 1):
+            raise ValueError(f"review and unclear are scores from 0 to 1, not {self.review} and {self.unclear}")
+
 
 def read_hands(hands: list[Hand], thresholds: Thresholds = Thresholds()) -> list[PosedHand]:
     """Read every hand of one photo."""

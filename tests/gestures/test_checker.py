@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from gestures import Checker, FinderError, ModelError, Photo, Thresholds, open_photo
+
+
+@pytest.fixture(scope="module")
+def checker():
+    with Checker() as one:
+        yield one
+
+
+@pytest.mark.parametrize("name", ["MediaPipe", "Search", "", "searching"])
+def test_no_finder_but_the_one_that_was_asked_for(name):
+    with pytest.raises(ValueError, match=f"'search' or 'mediapipe', or a HandFinder, not '{name}'"):
+        Checker(finder=name)
+
+
+def test_a_path_as_text():
+    with pytest.raises(ModelError, match=r"/x/hand_landmarker\.task"):
+        Checker(model="/x/hand_landmarker.task")
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), -0.1, 1.1, 35])
+@pytest.mark.parametrize("threshold", ["review", "unclear"])
+def test_a_threshold_that_no_hand_would_come_up_to_is_refused(threshold, score):
+    with pytest.raises(ValueError, match="scores from 0 to 1"):
+        Thresholds(**{threshold: score})
+
+
+@pytest.mark.parametrize("wrong", [str, lambda path: path, lambda path: open_photo(path.read_bytes()).pixels, lambda path: None])
+def test_what_is_no_photo_is_told_what_is_wanted(checker, samples, wrong):
+    with pytest.raises(TypeError, match=r"a photo's bytes, as of Path\(…\)\.read_bytes\(\)"):
+        checker.check(wrong(samples / "peace.jpg"))
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_bytes_of_every_kind(checker, samples, kind):
+    assert checker.check(kind((samples / "peace.jpg").read_bytes())).codes[0].number == 2
+
+
+def test_a_finder_of_ones_own_may_say_nothing_of_its_failure():
+    class Broken:
+        name = "broken"
+
+        def find(self, photo):
+            raise FinderError
+
+        def close(self):
+            pass
+
+    with pytest.raises(FinderError) as caught, Checker(finder=Broken()) as checker:
+        checker.check_photo(Photo(np.zeros((64, 64, 3), np.uint8)))
+    assert str(caught.value) == "finder-error {}"
