@@ -312,20 +312,20 @@ def _number_messages(hands: Sequence[AdvisedHand], found: Sequence[Code]) -> Ite
 
 
 def _list_messages(hands: Sequence[AdvisedHand]) -> Iterable[Message]:
-    """Yield which lists carry the poses that most hands make, and where agencies disagree on a pose."""
+    """Yield which lists carry the poses that most hands make, where agencies disagree on a pose, and where they but call it safe."""
     stances = {hand.posed.pose: hand.lists for hand in hands if hand.posed.pose and hand.lists}
     often = Counter(hand.posed.pose for hand in hands if hand.flagged and hand.posed.pose in stances)
     for place, (pose, _) in enumerate(often.most_common()):
         assert pose is not None  # noqa: S101  # filtered above; for the type checker
         avoid = [stance for stance in stances[pose] if stance.stance == "avoid"]
         safe = [stance for stance in stances[pose] if stance.stance == "safe"]
-        if not avoid:
-            continue
         name = pose_table()[pose].name
-        if place < POSES_NAMED:
+        if avoid and place < POSES_NAMED:
             shown = [stance.name for stance in avoid[:LISTS_NAMED]]
             if more := len(avoid) - len(shown):
                 shown.append(both("lists-more", count=more))
             yield Message("pose-on-list", both("pose-on-list", count=len(avoid), pose=name, lists=joined(shown)))
-        if safe:
+        if safe and avoid:
             yield Message("lists-disagree", both("lists-disagree", pose=name, avoid=len(avoid), safe=len(safe)))
+        elif safe:
+            yield Message("lists-safe", both("lists-safe", pose=name, count=len(safe)))

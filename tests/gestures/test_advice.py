@@ -153,6 +153,16 @@ class TestMessages:
         assert keys(advice_on(group)).count("lists-disagree") == 1
         assert keys(advice_on(group)).count("pose-on-list") == 3
 
+    def test_lists_that_but_call_a_pose_safe(self, make_posed):
+        contest = replace(contests()["default"], numbers=(5,), lists=("pj-gubernur-jateng",))
+        advice = advise([make_posed("palm")], contest, photo(), finder="search")
+        assert keys(advice)[:3] == ["pose-read-as-number", "lists-safe", "consider-another"]
+        assert f"menganggap pose “{pose_table()['palm'].name.id}” aman, tetapi" in advice.messages[1].text.id
+        assert "One agency list calls the pose" in advice.messages[1].text.en
+        assert "lists-safe" not in keys(advice_on([make_posed("palm")]))
+        # Where its number is not on the ballot there is nothing to review.
+        assert keys(advise([make_posed("palm")], replace(contest, numbers=(1, 2)), photo(), finder="search")) == ["nothing-found"]
+
     def test_many_poses_name_only_the_most_frequent(self, make_posed):
         shown = ["ok", "ok", "one", "one", "peace", "peace", "call", "like"]
         advice = advice_on([make_posed(pose, x=900 * place) for place, pose in enumerate(shown)])
