@@ -207,7 +207,7 @@ def _load(image: Image.Image) -> tuple[int, int, int, int] | None:
         box = image.info["bbox"]
     image.load()
     if image.format == "BMP" and image.mode == "RGBA" and image.getchannel("A").getbbox() is None:
-        image.putalpha(255)  # a program that knows no transparency left it empty
+        image.putalpha(255)  # left empty by a program that knows no transparency, and many a viewer ignores it
     return box
 
 

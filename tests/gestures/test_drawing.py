@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageCms
 
 from gestures import drawing
 from gestures.advice import advise
@@ -222,6 +222,22 @@ def test_copies_carry_no_metadata(make_posed, format):
             assert image.size == (640, 480)
             assert not image.getexif()
             assert not {"exif", "icc_profile", "xmp", "comment", "photoshop"} & set(image.info)
+
+
+def test_a_copy_of_a_wide_gamut_photo_keeps_its_colours(make_posed, samples, shared):
+    with Image.open(shared / "badimages" / "pillow-heif" / "heif_other" / "pug.heic") as phone, Image.open(samples / "group.jpg") as image:
+        display_p3 = phone.info["icc_profile"]
+        seen = image.convert("RGB")
+    stored = ImageCms.profileToProfile(seen, ImageCms.createProfile("sRGB"), ImageCms.ImageCmsProfile(io.BytesIO(display_p3)))
+    file = io.BytesIO()
+    stored.save(file, "JPEG", quality=95, icc_profile=display_p3)
+    photo = open_photo(file.getvalue())
+    copy = encode(redact(photo, advice_on(photo, [make_posed("peace", x=300, y=250, size=60)])))
+    with Image.open(io.BytesIO(copy)) as image:
+        drawn = np.asarray(image).astype(int)
+    differs = np.abs(drawn - seen)[400:].mean(axis=(0, 1))
+    assert (differs < 2).all()
+    assert (np.abs(np.asarray(stored).astype(int) - seen)[400:].mean(axis=(0, 1)) > 2).any()  # the photo has such colours
 
 
 def test_quality_makes_the_file_larger():
