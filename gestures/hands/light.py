@@ -41,6 +41,11 @@ DIM = (112, 48)
 PLACE, PLACE_LIT, MOST_LIT = 0.04, 140, 10
 WORTH, WORTH_SHARE = 1.5, 0.1
 
+# What was painted into a photo, a frame, a strip with words, a logo, has one colour to the last bit, and stood in no light: colours that so
+# large a share of the pixels has tell nothing of it, as long as others are left. (A white frame of a fiftieth of the pixels was the light
+# before, and 12 of 13 hands in green light were missed.) Of 870 photos without any, five come out differently by this, and hardly.
+PAINTED, LEFT = 0.01, 0.1
+
 # Pixels of which no channel exceeds this tell nothing of the light, nor those of which one exceeds that of colours.
 BLACK, WHITE = 12, 245
 
@@ -50,7 +55,8 @@ def daylight(photo: NDArray[np.uint8]) -> NDArray[np.float64] | None:
 
     photo: (height, width, 3) uint8 RGB; some thousand pixels of it are enough.
     """
-    pixels = np.ascontiguousarray(photo.reshape(-1, 3).T, np.float64)  # a row a channel: they are compared in a tenth of the time
+    taken = photo.reshape(-1, 3)[~_is_painted(photo)]
+    pixels = np.ascontiguousarray(taken.T, np.float64)  # a row a channel: they are compared in a tenth of the time
     pixels = pixels[:, pixels.max(axis=0) > BLACK]
     if not pixels.size:
         return None
@@ -91,6 +97,14 @@ def dark_places_lit(photo: NDArray[np.uint8]) -> NDArray[np.float32] | None:
 def tint(light: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the (3, 3) matrix that shows how bright a photo is in this light, (3,), in the tint of skin."""
     return np.outer(SKIN, light / (light @ light))
+
+
+def _is_painted(photo: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Tell, for each pixel, whether it has a colour that many have; for none, where hardly any would be left. (n,) for n pixels."""
+    colours = photo.reshape(-1, 3) @ np.array([1 << 16, 1 << 8, 1])
+    _, kinds, counts = np.unique(colours, return_inverse=True, return_counts=True)
+    painted = counts[kinds] > PAINTED * len(colours)
+    return np.asarray(painted & (painted.mean() < 1 - LEFT))
 
 
 def _is_colourless(pixels: NDArray[np.float64]) -> bool:

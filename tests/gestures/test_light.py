@@ -73,6 +73,18 @@ def at_night(*surroundings: int) -> Callable[[Pixels], Pixels]:
     return lit
 
 
+def framed(*colour: int) -> Callable[[Pixels], Pixels]:
+    """As photos are posted: a strip for words below, a frame around, a logo in a corner."""
+
+    def painted(pixels: Pixels) -> Pixels:
+        side = max(4, max(pixels.shape) // 30)
+        sheet = cv2.copyMakeBorder(pixels, side, 3 * side, side, side, cv2.BORDER_CONSTANT, value=colour).astype(np.uint8)
+        sheet[2 * side : 6 * side, 2 * side : 8 * side] = colour
+        return sheet
+
+    return painted
+
+
 NIGHT = {"black night": at_night(0, 0, 0), "dark night": at_night(8, 8, 8)}
 WALLS = {"red wall": before_a_wall(200, 20, 30), "blue wall": before_a_wall(20, 60, 200), "green wall": before_a_wall(30, 180, 60)}
 AGAINST = {"window": before_a_window}
@@ -90,6 +102,9 @@ ODD = {
 }
 
 
+FRAMED = {"green, framed": lambda pixels: framed(255, 255, 255)(ODD["green"](pixels))}
+
+
 @pytest.fixture(scope="module")
 def people(shared: Path) -> list[tuple[Photo, set[int]]]:
     """Close-ups of people who pose, and the numbers that each may be read as."""
@@ -105,11 +120,11 @@ def checker():
         yield checker
 
 
-@pytest.mark.parametrize("light", [*(light for light in ODD if light != "only blue"), *WALLS, *NIGHT, *AGAINST])
+@pytest.mark.parametrize("light", [*(light for light in ODD if light != "only blue"), *WALLS, *NIGHT, *AGAINST, *FRAMED])
 def test_poses_are_read_in_odd_light(light: str, people: list[tuple[Photo, set[int]]], checker: Checker) -> None:
     read = []
     for photo, numbers in people:
-        advice = checker.check_photo(Photo((ODD | WALLS | NIGHT | AGAINST)[light](photo.pixels)))
+        advice = checker.check_photo(Photo((ODD | WALLS | NIGHT | AGAINST | FRAMED)[light](photo.pixels)))
         read.append(bool(numbers & {code.number for code in advice.codes}))
     assert len(read) > 30
     assert np.mean(read) >= 0.88
@@ -132,6 +147,16 @@ def test_daylight_is_daylight(light: str, samples: Path) -> None:
     small = daylight(np.ascontiguousarray(pixels[::5, ::5]))
     assert small is not None
     np.testing.assert_allclose(small, matrix, rtol=0.1, atol=0.02)
+
+
+@pytest.mark.parametrize("colour", [(255, 255, 255), (240, 240, 240), (20, 60, 200), (0, 0, 0)])
+@pytest.mark.parametrize("light", ODD)
+def test_what_is_painted_into_a_photo_is_no_light(light: str, colour: tuple[int, int, int], samples: Path) -> None:
+    pixels = ODD[light](open_photo((samples / "group.jpg").read_bytes()).pixels)
+    plain, painted = daylight(pixels), daylight(framed(*colour)(pixels))
+    assert plain is not None
+    assert painted is not None
+    np.testing.assert_allclose(painted, plain, rtol=0.1, atol=0.05)
 
 
 def test_dark_places_are_lit_up_only_where_few_hands_are_proposed(search: SearchFinder, samples: Path) -> None:
