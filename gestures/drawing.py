@@ -43,7 +43,8 @@ def annotate(photo: Photo, advice: Advice, lang: str = "id") -> Pixels:
     Hands at rest get a thin box and no label.
     """
     pixels = photo.pixels.copy()
-    unit = max(photo.width, photo.height) / 1000  # so that marks stay visible when the picture is shown on a phone
+    # Marks stay visible when the picture is shown on a phone; a panorama or a long screenshot is scrolled along, not shrunk to it.
+    unit = min(max(photo.width, photo.height), 2 * min(photo.width, photo.height)) / 1000
     # Flagged hands come last and so lie on top.
     for hand in sorted(advice.hands, key=lambda hand: (hand.flagged, hand.posed.state is not State.REST)):
         _draw_hand(pixels, hand, _colour(hand), unit)
@@ -149,6 +150,7 @@ def _placed(hand: AdvisedHand, boxes: list[Place], index: int, taken: list[Place
     labelled = [other for other, one in enumerate(advice.hands) if one.posed.state is not State.REST]
     if len(labelled) > CROWD and _font(small).getlength(full) > 4 * size:
         tries = tries[2:]  # in a crowd, a name much wider than its hand would hide faces and the hands of others
+    tries = [(words, points) for words, points in tries if _extent(words, _font(points))[0] <= advice.width] or tries[-1:]
     others = [boxes[other] for other in labelled if other != index]
     best: tuple[float, _Label] | None = None
     for words, points in tries:
@@ -183,14 +185,22 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return font
 
 
+def _pad(font: ImageFont.FreeTypeFont) -> int:
+    return round(font.size * 0.35)
+
+
+def _extent(words: str, font: ImageFont.FreeTypeFont) -> tuple[int, int]:
+    """Return width and height of a label."""
+    pad = _pad(font)
+    return round(font.getlength(words)) + 2 * pad, round(font.size * 1.3) + pad // 2
+
+
 def _places(words: str, font: ImageFont.FreeTypeFont, box: Place, advice: Advice) -> list[Place]:
     """Return where a label may stand, best first: above its hand, below, right, left, inside; moved into the picture."""
-    pad = round(font.size * 0.35)
-    width = min(round(font.getlength(words)) + 2 * pad, advice.width)
-    height = min(round(font.size * 1.3) + pad // 2, advice.height)
+    width, height = (min(*both) for both in zip(_extent(words, font), (advice.width, advice.height), strict=True))
     left, top = box[:2]
     right, bottom = left + box[2], top + box[3]
-    gap = max(1, pad // 3)
+    gap = max(1, _pad(font) // 3)
     corners = [
         (left, top - gap - height),
         (left, bottom + gap),

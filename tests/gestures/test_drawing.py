@@ -7,9 +7,10 @@ import pytest
 from PIL import ExifTags, Image, ImageCms
 
 from gestures import drawing
-from gestures.advice import advise
+from gestures.advice import advise, clipped_box
 from gestures.contest import contests
 from gestures.drawing import FINE, FLAGGED, INK, UNCLEAR, WEBP_SIDE, annotate, encode, redact
+from gestures.hands.finder import shared_area
 from gestures.hands.landmarker import LandmarkerFinder
 from gestures.photo import Photo, open_photo
 from gestures.reading.fingers import State
@@ -102,10 +103,43 @@ def test_a_label_names_no_number_that_is_not_on_the_ballot(make_posed):
     assert drawing._words(hand, {1, 2}, "en") == ("five fingers (open palm)", "five fingers (open palm)")
 
 
-def test_sixty_hands_keep_their_labels_apart(make_posed, monkeypatch):
-    placed = []
+@pytest.fixture
+def placed(monkeypatch):
+    """The labels that are drawn."""
+    labels = []
     real = drawing._placed
-    monkeypatch.setattr(drawing, "_placed", lambda *args: placed.append(real(*args)) or placed[-1])
+    monkeypatch.setattr(drawing, "_placed", lambda *args: labels.append(real(*args)) or labels[-1])
+    return labels
+
+
+def test_labels_of_a_panorama_hide_no_hand(make_posed, placed):
+    # As a phone makes them: twelve thousand pixels across, people standing side by side.
+    photo = plain(90, 12_000, 1600)
+    poses = ["peace", "one", "three_mrp", "palm"] * 11
+    posed = [make_posed(pose, x=150 + 260 * place, y=500 + 300 * (place % 2), size=130) for place, pose in enumerate(poses)]
+    annotate(photo, advice_on(photo, posed))
+    boxes = [clipped_box(one.hand, photo.width, photo.height) for one in posed]
+    assert len(placed) == len(posed)
+    for label in placed:
+        assert label.place[3] < 130
+        assert not any(shared_area(label.place, box) for box in boxes)
+
+
+@pytest.mark.parametrize("lang", ["id", "en"])
+@pytest.mark.parametrize("size", [(1080, 8000), (300, 4000), (64, 92), (40, 58)])
+def test_no_number_is_cut_off_a_narrow_photo(make_posed, placed, size, lang):
+    photo = plain(90, *size)
+    poses = ["three_gun", "peace", "ily_metal"]
+    hand = min(size) / 2
+    posed = [make_posed(pose, x=size[0] / 2, y=(1 + place) * size[1] / 4, size=hand) for place, pose in enumerate(poses)]
+    annotate(photo, advice_on(photo, posed), lang)
+    assert len(placed) == len(poses)
+    for label in placed:
+        assert label.words[-1] in "23"
+        assert label.font.getlength(label.words) <= label.place[2]
+
+
+def test_sixty_hands_keep_their_labels_apart(make_posed, placed):
     rng = np.random.default_rng(1)
     photo = plain(90, 4000, 3000)
     poses = [str(pose) for pose in rng.choice(["peace", "one", "three_mrp", "palm", "ok", "hand_heart"], 60)]
