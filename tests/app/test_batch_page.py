@@ -137,6 +137,7 @@ def test_from_the_choice_to_the_deletion(open_page, photos, complaints, size):
     assert "1 berkas lain" in page.locator("#chosen-skipped").inner_text()
     assert page.evaluate("() => document.activeElement.id") == "begin"
     fits(page)
+    assert page.locator("#crops").evaluate("(box) => [box.offsetWidth, box.offsetHeight]") == [20, 20]
     page.keyboard.press("Enter")
     page.wait_for_selector("#progress:text-matches('^[1-9][0-9]* dari 16 foto')", state="attached")  # on a quick machine it is over by now
     assert page.locator("#bar").get_attribute("value")
@@ -149,6 +150,7 @@ def test_from_the_choice_to_the_deletion(open_page, photos, complaints, size):
     for one in (page, other):
         view(one, "done")
         assert one.get_by_role("heading", level=1).inner_text() == "16 foto selesai diperiksa"
+        assert one.title() == "Selesai · Periksa banyak foto: Jari Netral"
         assert sum(int(count) for count in one.locator("#done .tallies strong").all_inner_texts()) == 16
     assert "dihapus otomatis pada" in page.locator("#deleted-at").inner_text()
     fits(page)
@@ -227,6 +229,73 @@ def test_a_part_of_the_page_is_no_batch(open_page, address, complaints):
     assert complaints == []
 
 
+class TestChoosing:
+    def test_a_second_choice_is_added_to_the_first(self, open_page, photos, tmp_path):
+        page = open_page()
+        for photo in photos[:3]:
+            (tmp_path / photo["name"]).write_bytes(photo["buffer"])
+        first, second, third = sorted(tmp_path.iterdir())
+        count = page.locator("#chosen-count")
+        page.set_input_files("#files", [first, second])
+        page.set_input_files("#files", [second, third])  # one of them is the same
+        assert count.inner_text().startswith("3 berkas dipilih")
+        page.set_input_files("#files", {"name": "catatan.txt", "mimeType": "text/plain", "buffer": b"x"})
+        assert count.inner_text().startswith("3 berkas dipilih")
+        assert "1 berkas lain" in page.locator("#chosen-skipped").inner_text()
+        page.get_by_role("button", name="Kosongkan pilihan").click()
+        assert page.locator("#chosen").is_hidden()
+        assert page.evaluate("() => document.activeElement.id") == "choose"
+
+    def test_what_is_no_photo(self, open_page, shot):
+        page = open_page()
+        page.set_input_files("#files", {"name": "catatan.txt", "mimeType": "text/plain", "buffer": b"x"})
+        assert page.locator("#chosen-count").inner_text() == "Tidak ada foto atau ZIP di antara berkas yang dipilih."
+        assert page.get_by_role("button", name="Mulai pemeriksaan").is_hidden()
+        page.get_by_role("button", name="English").click()
+        assert page.locator("#chosen-count").inner_text() == "There is no photo or ZIP among the files chosen."
+        shot(page)
+
+    def test_pasting(self, open_page):
+        page = open_page()
+        paste = """async (name) => {
+            const data = new DataTransfer();
+            if (name) data.items.add(new File([await (await fetch("static/samples/peace.jpg")).blob()], name, { type: "image/jpeg" }));
+            else data.setData("text/plain", "foto");
+            document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+        }"""
+        page.evaluate(paste, "")
+        assert page.locator("#note").inner_text().startswith("Yang ditempel bukan foto.")
+        for name in ("a.jpg", "b.jpg"):
+            page.evaluate(paste, name)
+        assert page.locator("#chosen-count").inner_text().startswith("2 berkas dipilih")
+        assert page.locator("#note").inner_text() == ""
+
+    def test_the_contest_is_kept_for_both_pages(self, open_page, address):
+        page = open_page()
+        page.set_input_files("#files", {"name": "foto.jpg", "mimeType": "image/jpeg", "buffer": b"x"})
+        page.get_by_label("Kontestasi").select_option("pilpres-2024")
+        page.goto(address.removesuffix("batch"))
+        page.wait_for_selector("#contest option", state="attached")
+        assert page.get_by_label("Kontestasi").input_value() == "pilpres-2024"
+
+    def test_the_way_here_from_several_photos(self, open_page, address, shot):
+        page = open_page()
+        page.goto(address.removesuffix("batch"))
+        page.wait_for_selector("#contest option", state="attached")
+        page.evaluate(
+            """() => {
+                const data = new DataTransfer();
+                for (const name of ["a.jpg", "b.jpg"]) data.items.add(new File(["x"], name, { type: "image/jpeg" }));
+                document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+            }"""
+        )
+        view(page, "problem")
+        shot(page)
+        page.get_by_role("link", name="Banyak foto sekaligus").click()
+        page.wait_for_selector("body[data-ready]")
+        assert page.locator(".batch #start").is_visible()
+
+
 @pytest.mark.parametrize("lost", ["limits", "contests"])
 def test_without_limits_and_contests(open_page, photos, address, complaints, lost):
     page = open_page()
@@ -252,6 +321,24 @@ class TestConnection:
         page.evaluate("(status) => events.tell(status)", RUNNING | {"done": 21})
         assert page.locator("#rate").inner_text() == "10,6 foto per detik"
         assert page.locator("#remaining").inner_text() == "sekitar 3 detik lagi"
+
+    def test_the_tab_tells_how_far_it_is(self, open_told):
+        page = open_told(RUNNING)
+        assert page.title() == "40% · Periksa banyak foto: Jari Netral"
+        page.evaluate("(status) => events.tell(status)", RUNNING | {"done": 21})
+        assert page.title() == "42% · Periksa banyak foto: Jari Netral"
+        page.get_by_role("button", name="English").click()
+        assert page.title() == "42% · Check many photos: Jari Netral"
+
+    @pytest.mark.parametrize("size", SIZES)
+    def test_its_address_is_copied(self, open_told, size, shot):
+        page = open_told(RUNNING, size)
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.get_by_role("button", name="Salin alamat").click()
+        page.wait_for_selector("#status:text-is('Alamat sudah disalin')", state="attached")
+        assert page.evaluate("() => navigator.clipboard.readText()") == page.url
+        fits(page)
+        shot(page)
 
     def test_no_time_is_told_as_none(self, open_told):
         page = open_told(RUNNING | {"remaining_s": 0})
@@ -338,6 +425,35 @@ class TestProblems:
         page.get_by_role("button", name="Coba lagi").click()
         view(page, "done")
 
+    def test_a_file_that_is_gone_is_named_and_the_others_are_sent(self, open_page, photos, tmp_path, shot):
+        page = open_page()
+        for photo in photos[:3]:
+            (tmp_path / photo["name"]).write_bytes(photo["buffer"])
+        files = sorted(tmp_path.iterdir())
+        page.set_input_files("#files", files)
+        files[1].unlink()
+        page.get_by_role("button", name="Mulai pemeriksaan").click()
+        view(page, "problem")
+        assert page.get_by_role("heading", level=1).inner_text() == "Sebagian berkas tidak dapat dibaca lagi"
+        assert page.locator("#problem-detail").inner_text().endswith(f"setelah dipilih: {files[1].name}.")
+        shot(page)
+        page.get_by_role("button", name="Kirim sisanya").click()
+        view(page, "done")
+        assert page.get_by_role("heading", level=1).inner_text() == "2 foto selesai diperiksa"
+
+    def test_of_many_files_that_are_gone_a_few_are_named(self, open_page, photos, tmp_path):
+        page = open_page()
+        for photo in photos[:8]:
+            (tmp_path / photo["name"]).write_bytes(photo["buffer"])
+        files = sorted(tmp_path.iterdir())
+        page.set_input_files("#files", files)
+        for file in files:
+            file.unlink()
+        page.get_by_role("button", name="Mulai pemeriksaan").click()
+        view(page, "problem")
+        assert page.locator("#problem-detail").inner_text().endswith(f"{files[4].name}, dan 3 lainnya.")
+        assert page.get_by_role("button", name="Kirim sisanya").is_hidden()
+
     def test_a_deletion_that_fails_is_tried_again(self, open_page, photos, shot):
         page = open_page()
         checked(page, photos[:1])
@@ -375,14 +491,18 @@ class TestProblems:
         assert focused(page) == "start"
         assert complaints == []
 
-    def test_a_deletion_elsewhere_is_noticed_when_the_page_is_looked_at_again(self, open_page, photos):
+    @pytest.mark.parametrize("by", ["looking", "Unduh Excel (XLSX)", "Unduh CSV", "Buka laporan"])
+    def test_a_deletion_elsewhere_is_noticed_when_the_page_is_used_again(self, open_page, photos, by):
         page = open_page()
         checked(page, photos[:1])
         other = open_page(at=page.url)
         other.get_by_role("button", name="Hapus sekarang").click()
         other.get_by_role("button", name="Ya, hapus").click()
         view(other, "start")
-        page.evaluate("() => document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))")  # as on the way back to a tab
+        if by == "looking":
+            page.evaluate("() => document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))")  # as on the way back to a tab
+        else:
+            page.get_by_role("link", name=by).click()
         view(page, "problem")
         assert page.get_by_role("heading", level=1).inner_text() == "Kumpulan foto ini tidak ada lagi"
 
@@ -391,5 +511,6 @@ def test_the_size_of_little(open_page, photos):
     page = open_page()
     page.set_input_files("#files", [photos[0] | {"buffer": b"x" * 34_000}])
     assert page.locator("#chosen-count").inner_text() == "1 berkas dipilih, 34 KB"
+    page.get_by_role("button", name="Kosongkan pilihan").click()
     page.set_input_files("#files", [photos[0] | {"buffer": b"x" * 340_000}])
     assert page.locator("#chosen-count").inner_text() == "1 berkas dipilih, 0,3 MB"

@@ -1,6 +1,7 @@
 """The page in a real browser, at phone and desk size: Chromium, driven by Playwright."""
 
 import json
+import os
 import re
 from io import BytesIO
 from urllib.parse import urlsplit
@@ -59,6 +60,27 @@ def result(page):
     page.wait_for_selector("#result:not([hidden])")
 
 
+def drop(context, page, paths):
+    """Drop files and folders of this machine on the page."""
+    session = context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 200, "y": 300, "data": data})
+
+
+def pixels(page, points):
+    """The colours of the picture that is shown, without its marks."""
+    return page.locator(".sheet img").evaluate(
+        """(image, points) => {
+            const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
+            const context = canvas.getContext("2d", { willReadFrequently: true });
+            context.drawImage(image, 0, 0);
+            return points.map(([x, y]) => [...context.getImageData(x, y, 1, 1).data].slice(0, 3));
+        }""",
+        points,
+    )
+
+
 def fits(page):
     """Nothing sticks out to the side, and everything to touch is large enough."""
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
@@ -85,8 +107,12 @@ class TestDoors:
         assert "Dua jari terbuka" in card.inner_text()
         assert "nomor 2" in card.inner_text()
         assert page.locator("#chips .chip", has_text="2").count() == 1
+        assert page.title() == "Ada pose yang perlu ditinjau · Jari Netral"
         fits(page)
         shot(page, "-result")
+        page.go_back()
+        page.wait_for_selector("#start:not([hidden])")
+        assert page.title() == "Jari Netral: periksa pose jari sebelum foto diunggah"
 
     def test_a_camera(self, page, peace):
         touch = page.evaluate("() => matchMedia('(pointer: coarse)').matches")
@@ -164,11 +190,42 @@ class TestDoors:
         assert page.get_by_role("heading", level=1).inner_text() == "Lebih dari satu foto"
         assert not page.get_by_role("button", name="Coba lagi").is_visible()
 
+    def test_a_folder_is_not_taken_for_a_photo(self, page, context, tmp_path):
+        drop(context, page, [tmp_path])
+        page.wait_for_selector("#problem:not([hidden])")
+        assert page.get_by_role("heading", level=1).inner_text() == "Ini folder, bukan foto"
+        assert not page.get_by_role("button", name="Coba lagi").is_visible()
+
+    def test_pasting_what_is_no_photo(self, page, peace, shot):
+        page.evaluate(
+            """() => {
+                const data = new DataTransfer();
+                data.setData("text/plain", "foto.jpg");
+                document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+            }"""
+        )
+        note = page.locator("#note")
+        assert note.inner_text().startswith("Yang ditempel bukan foto.")
+        assert note.get_attribute("role") == "status"
+        shot(page)
+        page.get_by_role("button", name="English").click()
+        assert note.inner_text().startswith("What was pasted is not a photo.")
+        choose(page, peace)
+        result(page)
+        assert note.inner_text() == ""
+
     def test_the_contest_that_was_chosen(self, page, peace):
         page.get_by_label("Kontestasi").select_option("pilpres-2024")
         with page.expect_response("**/v1/checks") as answer:
             choose(page, peace)
         assert answer.value.json()["contest"] == "pilpres-2024"
+        result(page)
+        assert page.locator("#used").inner_text() == "Kontestasi: Pemilihan Presiden 2024"
+        page.reload()
+        alive(page)
+        assert page.get_by_label("Kontestasi").input_value() == "pilpres-2024"
+        page.get_by_label("Kontestasi").select_option("default")  # which may be another at the next election
+        assert page.evaluate("() => localStorage.length") == 0
 
     def test_the_files_name_stays_in_the_browser(self, page, peace):
         with page.expect_request("**/v1/checks") as asked:
@@ -195,6 +252,22 @@ class TestPhotos:
         centre = (box["x"] + box["width"] / 2 - shown["x"]) / shown["width"], (box["y"] + box["height"] / 2 - shown["y"]) / shown["height"]
         assert centre == pytest.approx((x + width / 2, y + height / 2), abs=0.02)
 
+    @pytest.mark.parametrize("orientation", [3, 6])
+    def test_a_turned_webp_is_shown_upright(self, page, pictures, orientation):
+        """Its shape may tell nothing of it."""
+        image = Image.open(pictures / "peace.jpg").resize((384, 384))
+        image.paste("red", (0, 0, 60, 60))
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        file = BytesIO()
+        image.transpose({3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90}[orientation]).save(
+            file, "WEBP", exif=exif, quality=92
+        )
+        choose(page, file.getvalue(), "foto.webp")
+        result(page)
+        red, green, blue = pixels(page, [(20, 20)])[0]
+        assert red > 200 > 100 > max(green, blue)
+
     def test_a_mark_stays_within_the_picture_where_the_edge_cuts_the_hand_off(self, page, pictures):
         file = BytesIO()
         Image.open(pictures / "like.jpg").crop((220, 0, 768, 768)).save(file, "JPEG", quality=92)
@@ -206,11 +279,18 @@ class TestPhotos:
     def test_a_photo_that_the_browser_cannot_show(self, page, pictures):
         pillow_heif = pytest.importorskip("pillow_heif")
         file = BytesIO()
-        pillow_heif.from_pillow(Image.open(pictures / "peace.jpg")).save(file, quality=90)
-        choose(page, file.getvalue(), "foto.heic")
+        original = Image.open(pictures / "peace.jpg")
+        pillow_heif.from_pillow(original).save(file, quality=90)
+        with page.expect_response("**/v1/checks") as answer:
+            choose(page, file.getvalue(), "foto.heic")
         result(page)
         assert page.locator(".sheet img").evaluate("(image) => image.naturalWidth") == 768
         assert "Dua jari terbuka" in page.locator(".card").first.inner_text()
+        # Nothing is drawn into it: the page draws the marks, which can be hidden.
+        x, y, width, _ = answer.value.json()["hands"][0]["box"]
+        edge = [(x + step, y) for step in range(0, width, 4)]
+        shown, there = pixels(page, edge), [original.getpixel(point) for point in edge]
+        assert sum(abs(a - b) for one, other in zip(shown, there, strict=True) for a, b in zip(one, other, strict=True)) / len(edge) < 40
 
     def test_each_card_has_a_crop_of_its_hand(self, page, peace):
         choose(page, peace)
@@ -236,6 +316,10 @@ class TestPhotos:
         assert page.locator("#messages > .initial-advice").is_visible()
         folded = page.locator(".folded summary")
         assert folded.inner_text() == f"{page.locator(notes).count() - 2} catatan lain tentang daftar imbauan"
+        # On paper no hand can be picked for its number to show.
+        page.emulate_media(media="print")
+        sync_api.expect(page.locator(".sheet .badge").first).to_have_css("opacity", "1")
+        page.emulate_media(media="screen")
         folded.focus()
         page.keyboard.press("Enter")
         page.wait_for_selector(".folded details[open]")
@@ -252,6 +336,96 @@ class TestPhotos:
                 return top >= 0 && bottom <= innerHeight;
             }"""
         )
+
+
+class TestResult:
+    def test_what_to_do_comes_first(self, page, pictures, shot):
+        page.set_viewport_size({"width": 360, "height": 640})
+        file = BytesIO()
+        Image.open(pictures / "peace.jpg").crop((96, 0, 672, 768)).save(file, "JPEG", quality=92)
+        choose(page, file.getvalue())
+        result(page)
+        assert page.locator("#messages > li").first.get_attribute("class") == "consider-another"
+        assert page.locator(".pose-read-as-number, .pose-possibly-read, .safe-poses").count() == 0  # by the chips and as pictures
+        assert page.locator(".picture").bounding_box()["height"] <= 0.44 * 640 + 1
+        assert page.locator("#messages").bounding_box()["y"] < 1.2 * 640
+        assert page.locator(".actions .primary").locator("visible=true").all_inner_texts() == ["Unduh salinan yang disamarkan"]
+        button, hint = page.locator("[data-copy=redacted]").bounding_box(), page.locator("#redacted-hint").bounding_box()
+        assert 0 < hint["y"] - button["y"] - button["height"] < 20
+        shot(page)
+
+    def test_where_nothing_is_blurred_another_photo_comes_first(self, page):
+        page.get_by_role("button", name="Kepalan tangan").click()
+        result(page)
+        assert page.locator(".actions .primary").locator("visible=true").all_inner_texts() == ["Periksa foto lain"]
+
+    def test_it_is_read_in_the_order_in_which_it_is_seen(self, page, peace):
+        choose(page, peace)
+        result(page)
+        wide = page.viewport_size["width"] > 960  # the picture then stands beside the words
+        parts = ".verdict, .advice, .actions, .instead, .hands" + ("" if wide else ", .stage")
+        tops = page.evaluate("(parts) => [...document.querySelectorAll(parts)].map((one) => one.getBoundingClientRect().top)", parts)
+        assert len(tops) == 6 - wide
+        assert tops == sorted(tops)
+        headings = page.get_by_role("heading", level=2).all_inner_texts()
+        assert headings == ["Saran", "Sebagai gantinya", "Tangan dalam foto"]
+
+    def test_the_picture_is_called_marked_where_it_is(self, page, peace):
+        choose(page, peace)
+        result(page)
+        assert page.get_by_alt_text("Foto yang diperiksa, dengan tangan bertanda").count() == 1
+        file = BytesIO()
+        Image.new("RGB", (384, 384), "grey").save(file, "JPEG")
+        with page.expect_response("**/v1/checks"):
+            choose(page, file.getvalue())
+        result(page)
+        assert page.locator("#rest").inner_text() == "Tidak ada tangan yang ditemukan di foto ini."
+        assert page.get_by_alt_text("Foto yang diperiksa", exact=True).count() == 1
+
+    @pytest.mark.parametrize("theme", ["light", "dark"])
+    def test_on_paper(self, page, peace, theme, shot):
+        page.emulate_media(color_scheme=theme)
+        page.get_by_role("button", name="Ganti tampilan").dblclick()  # the same, now because it was chosen
+        choose(page, peace)
+        result(page)
+        page.emulate_media(media="print", color_scheme=theme)
+        for part in (".bar-tools", ".actions", ".check"):
+            assert page.locator(part).locator("visible=true").count() == 0
+        for part in (".verdict", ".chip", ".card .badge"):
+            assert page.locator(part).first.evaluate("(one) => getComputedStyle(one).printColorAdjust") == "exact"
+        assert page.evaluate("() => getComputedStyle(document.documentElement).colorScheme") == "light"
+        shot(page)
+
+
+class TestNarrow:
+    """Large text and small screens: whoever needs either never has to scroll to the side."""
+
+    def test_small_screens(self, page, server, peace, shot):
+        page.set_viewport_size({"width": 240, "height": 640})
+        self.fits_everywhere(page, server, peace, shot)
+
+    def test_large_text(self, context, page, server, peace, shot):
+        page.set_viewport_size({"width": 360, "height": 640})
+        session = context.new_cdp_session(page)
+
+        def enlarge():
+            session.send("Page.setFontSizes", {"fontSizes": {"standard": 32, "fixed": 26}})  # as the browser's settings do
+            page.wait_for_function("() => getComputedStyle(document.documentElement).fontSize === '32px'")
+
+        self.fits_everywhere(page, server, peace, shot, enlarge)
+
+    def fits_everywhere(self, page, server, peace, shot, enlarge=lambda: None):
+        fits = "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+        for path in ("privacy", "batch", ""):
+            page.goto(server + path)
+            page.wait_for_selector("#late", state="detached")
+            enlarge()
+            assert page.evaluate(fits), path
+        alive(page)
+        choose(page, peace)
+        result(page)
+        assert page.evaluate(fits)
+        shot(page)
 
 
 class TestHighlighting:
@@ -298,6 +472,16 @@ class TestCopies:
         page.get_by_role("button", name="Unduh salinan bertanda").click()
         sync_api.expect(page.locator("#copy-problem")).to_contain_text("Layanan tidak terjangkau. Salinan belum dibuat. Periksa sambungan")
 
+    def test_of_a_file_that_is_gone(self, page, peace, tmp_path):
+        page.expected = ["ERR_FILE_NOT_FOUND", "ERR_UPLOAD_FILE_CHANGED"]
+        file = tmp_path / "foto.jpg"
+        file.write_bytes(peace)
+        page.set_input_files("#file", file)
+        result(page)
+        file.unlink()
+        page.get_by_role("button", name="Unduh salinan bertanda").click()
+        sync_api.expect(page.locator("#copy-problem")).to_contain_text("Berkas tidak dapat dibaca lagi. Salinan belum dibuat.")
+
 
 class TestProblems:
     def test_not_a_photo(self, page, shot):
@@ -333,6 +517,22 @@ class TestProblems:
         page.get_by_role("button", name="Coba lagi").click()
         result(page)
 
+    def test_a_file_that_is_changed_is_to_be_chosen_again(self, page, context, peace, tmp_path):
+        page.expected = ["ERR_INTERNET_DISCONNECTED", "ERR_FILE_NOT_FOUND", "ERR_UPLOAD_FILE_CHANGED"]
+        file = tmp_path / "foto.jpg"
+        file.write_bytes(peace)
+        context.set_offline(True)
+        page.set_input_files("#file", file)
+        page.wait_for_selector("#problem:not([hidden])")
+        assert page.get_by_role("heading", level=1).inner_text() == "Layanan tidak terjangkau"
+        file.write_bytes(peace + b"\0")
+        os.utime(file, (0, 0))  # browsers go by whole seconds
+        context.set_offline(False)
+        page.get_by_role("button", name="Coba lagi").click()
+        page.wait_for_selector("#problem-title:text-is('Berkas tidak dapat dibaca lagi')")
+        assert page.locator("#problem-detail").inner_text().startswith("Foto ini belum diperiksa.")
+        assert not page.get_by_role("button", name="Coba lagi").is_visible()
+
     def test_cancelling(self, page, peace):
         page.route("**/v1/checks", lambda route: None)  # a check that is never done
         choose(page, peace)
@@ -347,6 +547,33 @@ class TestProblems:
         result(page)
         page.go_back()
         page.wait_for_selector("#start:not([hidden])")
+
+
+class TestWorking:
+    def test_it_can_be_cancelled_without_scrolling(self, page, pictures, shot):
+        page.set_viewport_size({"width": 360, "height": 640})
+        page.route("**/v1/checks", lambda route: None)  # a check that is never done
+        file = BytesIO()
+        Image.open(pictures / "peace.jpg").crop((96, 0, 672, 768)).save(file, "JPEG", quality=92)
+        choose(page, file.getvalue())
+        page.wait_for_selector("#preview img")
+        cancel = page.get_by_role("button", name="Batalkan").bounding_box()
+        assert cancel["y"] + cancel["height"] <= 640
+        shot(page)
+
+    def test_each_step_is_announced_once(self, page, peace):
+        page.evaluate(
+            """() => {
+                window.heard = [];
+                const line = document.getElementById("status");
+                new MutationObserver((changes) => heard.push(...changes.map(() => line.textContent))).observe(line, { childList: true });
+            }"""
+        )
+        choose(page, peace)
+        result(page)
+        heard = [one for one in page.evaluate("() => heard") if one]
+        assert "Mencari tangan dan membaca pose" in heard
+        assert len(heard) == len(set(heard))
 
 
 class TestLanguage:
@@ -515,6 +742,17 @@ class TestKeyboard:
                 assert stops > 12
                 assert covered == []
 
+    @pytest.mark.parametrize("path", ["", "batch", "privacy"])
+    def test_what_is_read_on_a_button_is_part_of_its_name(self, page, server, path):
+        """Whoever speaks to the browser says what is written there."""
+        page.goto(server + path)
+        page.wait_for_selector("#late", state="detached")
+        misnamed = page.evaluate(
+            """() => [...document.querySelectorAll("[aria-label]")].filter((one) => one.matches("button, a"))
+                .filter((one) => !one.ariaLabel.includes(one.innerText.trim())).map((one) => one.outerHTML)"""
+        )
+        assert misnamed == []
+
     def test_everything_to_press_has_a_name(self, page, peace):
         choose(page, peace)
         result(page)
@@ -540,6 +778,14 @@ class TestTheme:
         assert page.evaluate(dark) == (scheme == "light")
         page.reload()
         assert page.evaluate(dark) == (scheme == "light")
+
+    @pytest.mark.parametrize("path", ["", "batch", "privacy"])
+    def test_every_page_can_be_turned_and_says_what_its_advice_is(self, page, server, path):
+        page.goto(server + path)
+        page.wait_for_selector("#late", state="detached")
+        page.get_by_role("button", name="Ganti tampilan").click()
+        assert page.locator("html").get_attribute("data-theme") == "dark"
+        assert "memberi saran, bukan keputusan" in page.locator("footer").inner_text()
 
     def test_forced_colours_leave_states_told_apart(self, page, peace, shot):
         def drawn(selector):

@@ -3,8 +3,9 @@
 
 import "./theme.js";
 import { alive } from "./alive.js";
+import { offer } from "./contests.js";
 import { Problem, batch, batchAddress, deleteBatch, sendBatch, tables } from "./service.js";
-import { choose, duration, language, number, problemWords, speak, text } from "./words.js";
+import { choose, duration, language, note, number, problemWords, speak, text } from "./words.js";
 
 const MB = 2 ** 20;
 const LEVELS = ["review", "unclear", "clear", "failed"];
@@ -16,13 +17,12 @@ const $ = (id) => document.getElementById(id);
 
 let known = null; // limits and contests, once the service has told them
 let chosen = []; // [name, file] of what is to be sent
-let skipped = 0;
+let skipped = []; // and of what was chosen with it, but is no photo
 let state = null; // the batch as the service told it last
 let share = null; // how much of it was sent, while it is
 let lost = false; // whether the connection to its progress is
 let trouble = null;
 let doing = "open"; // what went wrong, and is done again: a key of AGAIN
-let noted = ""; // key of what is said of a batch that is no more
 let running = null; // AbortController of the upload
 let sending = null; // the promise of the batch that it becomes
 let condemned = null; // id of the batch that was last asked to be deleted
@@ -42,27 +42,37 @@ function tell() {
     const kept = limits ? text("batch.kept", { time: duration(limits.kept_s) }) : "";
     $("limit").textContent = limits ? text("batch.limit", { files: number(limits.files), size: number(limits.bytes / MB) }) : "";
     $("kept").textContent = $("kept-working").textContent = kept;
-    const contest = $("contest").value || known.default;
-    $("contest").replaceChildren(...known.contests.map((one) => new Option(one.name[language], one.key, false, one.key === contest)));
+    offer(known);
   }
-  $("chosen").hidden = !chosen.length;
-  $("chosen-count").textContent = text("batch.chosen", { count: number(chosen.length), size: weight(size()) });
-  $("chosen-skipped").textContent = skipped ? text("batch.skipped", { count: number(skipped) }) : "";
+  const { length } = chosen;
+  $("chosen").hidden = !length && !skipped.length;
+  $("chosen-count").textContent = length ? text("batch.chosen", { count: number(length), size: weight(size()) }) : text("batch.nothing");
+  $("chosen-skipped").textContent = length && skipped.length ? text("batch.skipped", { count: number(skipped.length) }) : "";
+  $("begin").hidden = $("clear").hidden = !length;
   if (state || share !== null) tellProgress();
   if (trouble) {
     const { title, detail, lang } = problemWords(trouble, doing);
     Object.assign($("problem-title"), { textContent: title, lang });
     Object.assign($("problem-detail"), { textContent: detail, lang });
     $("retry").hidden = !trouble.again;
+    $("retry").querySelector("span").textContent = text(trouble.lost ? "batch.rest" : "problem.retry");
   }
-  if (noted) note(noted);
+  entitle();
 }
 
-/** Show and announce what became of a batch that is no more. */
-function note(key) {
-  noted = key;
-  $("note").textContent = key && text(key);
-  $("note").classList.toggle("unseen", !key);
+/** Title the tab: how far the batch is, and what the page is for. */
+function entitle() {
+  const part = state?.state === "running" ? state.done / state.photos : share;
+  let now = [];
+  if (trouble) now = [$("problem-title").textContent];
+  else if (state?.state === "done") now = [text("batch.finished")];
+  else if (state?.state === "waiting") now = [text("batch.waiting")];
+  else if (part !== null) now = [percent(part)];
+  document.title = [...now, text("batch.page")].join(" · ");
+}
+
+function percent(part) {
+  return text("working.percent", { percent: Math.floor(part * 100) });
 }
 
 function tellProgress() {
@@ -72,10 +82,11 @@ function tellProgress() {
   else if (share !== null && share < 1) $("bar").value = share;
   else $("bar").removeAttribute("value"); // something goes on, nobody knows how far
   $("leave").hidden = !state;
+  $("copy-address").hidden = !state || !navigator.clipboard; // which browsers offer to pages from this machine or by HTTPS
   $("stay").hidden = Boolean(state);
   for (const part of ["title", "detail", "yes", "no"]) $(`sure-${part}`).textContent = text(`batch.${state ? "delete" : "stop"}.${part}`);
   if (!state) {
-    $("progress").textContent = text("working.percent", { percent: Math.floor(share * 100) });
+    $("progress").textContent = percent(share);
     $("rate").textContent = $("remaining").textContent = "";
   } else {
     $("progress").textContent = waiting && state.ahead ? text("batch.ahead", { count: state.ahead }) : progress();
@@ -88,6 +99,7 @@ function tellProgress() {
       $("deleted-at").textContent = text("batch.deleted-at", { time });
     }
   }
+  entitle();
   for (const tallies of document.querySelectorAll("[data-tallies]")) tallies.replaceChildren(...(state ? LEVELS.map(tally) : []));
 }
 
@@ -116,20 +128,27 @@ function weight(bytes) {
   return bytes < MB / 10 ? `${number(Math.ceil(bytes / 1024))} KB` : `${number(bytes / MB, 1)} MB`;
 }
 
-/** Take [name, file] pairs; what is no photo is left out. */
+/** Take [name, file] pairs beside those that are chosen; what is no photo is left out. */
 function take(pairs) {
-  const wanted = pairs.filter(([name, file]) => PICTURES.test(name) || file.type.startsWith("image/"));
-  skipped = pairs.length - wanted.length;
-  chosen = wanted;
+  const isPhoto = ([name, file]) => PICTURES.test(name) || file.type.startsWith("image/");
+  chosen = joined(chosen, pairs.filter(isPhoto));
+  skipped = joined(skipped, pairs.filter((pair) => !isPhoto(pair)));
   note("");
   tell();
-  if (!chosen.length) {
-    $("status").textContent = text("batch.nothing");
-    $("chosen").hidden = false;
-    $("chosen-count").textContent = text("batch.nothing");
-  }
-  $("begin").hidden = !chosen.length;
   if (chosen.length) $("begin").focus();
+  else $("status").textContent = text("batch.nothing");
+}
+
+/** Both, without what is the same file once more. */
+function joined(pairs, more) {
+  const same = ([name, file]) => JSON.stringify([name, file.size, file.lastModified]);
+  return [...new Map([...pairs, ...more].map((pair) => [same(pair), pair])).values()];
+}
+
+function clear() {
+  chosen = skipped = [];
+  tell();
+  $("choose").focus();
 }
 
 async function begin() {
@@ -151,17 +170,25 @@ async function begin() {
     sending = sendBatch(chosen, { contest: $("contest").value, language, crops: $("crops").checked, signal, sent });
     const made = await sending;
     share = null;
-    chosen = [];
+    chosen = skipped = [];
     history.pushState(null, "", `#${made.id}`);
     takeUp(made, language);
     watch(made.id);
   } catch (error) {
     if (signal.aborted) return;
     share = null;
-    complain(error instanceof Problem ? error : new Problem({ local: "unexpected", again: true }), "send");
+    complain(error instanceof Problem ? withoutLost(error) : new Problem({ local: "unexpected", again: true }), "send");
   } finally {
     removeEventListener("beforeunload", hold);
   }
+}
+
+/** Take from the choice what cannot be read, and name it in the problem; the others can be sent. */
+function withoutLost(problem) {
+  if (!problem.lost) return problem;
+  const names = problem.lost.map((place) => chosen[place][0]);
+  chosen = chosen.filter((_, place) => !problem.lost.includes(place));
+  return new Problem({ local: "unreadable-some", params: { names }, lost: problem.lost, again: chosen.length > 0 });
 }
 
 /** Let the browser ask before the page is left. */
@@ -280,6 +307,14 @@ async function remove() {
   }
 }
 
+/** Notice when a batch that is done was deleted: nothing is heard of it any more. */
+async function lookAgain() {
+  if (state?.state !== "done") return;
+  const { id } = state;
+  const now = await batch(id, language).catch(() => undefined);
+  if (now === null && state?.id === id) complain(new Problem({ local: "gone" }));
+}
+
 function unanswered(error) {
   return error instanceof Problem ? error : new Problem({ local: "offline", again: true });
 }
@@ -308,6 +343,12 @@ addEventListener("drop", async (event) => {
   take(entries.length ? (await Promise.all(entries.map(within))).flat() : files);
 });
 
+addEventListener("paste", ({ clipboardData: { files } }) => {
+  if (document.body.dataset.view !== "start") return;
+  if (files.length) take([...files].map((file) => [file.name, file]));
+  else note("paste.nothing");
+});
+
 /** [name, file] of a dropped file, or of all files in a dropped folder. */
 async function within(entry) {
   if (entry.isFile) {
@@ -323,6 +364,12 @@ async function within(entry) {
 }
 
 $("begin").onclick = begin;
+$("clear").onclick = clear;
+$("copy-address").onclick = async ({ target }) => {
+  await navigator.clipboard.writeText(location.href);
+  $("status").textContent = target.textContent = text("batch.copied");
+  target.onblur = () => (target.textContent = text("batch.copy"));
+};
 $("retry").onclick = () => AGAIN[doing]();
 for (const button of document.querySelectorAll("[data-delete]")) button.onclick = ask;
 $("sure-no").onclick = () => $("sure").close();
@@ -334,13 +381,11 @@ for (const link of document.querySelectorAll("[data-again]"))
     home();
   };
 addEventListener("popstate", home);
-// Nothing is heard any more of a batch that is done, and another page may delete it.
-document.addEventListener("visibilitychange", async () => {
-  if (document.hidden || state?.state !== "done") return;
-  const { id } = state;
-  const now = await batch(id, language).catch(() => undefined);
-  if (now === null && state?.id === id) complain(new Problem({ local: "gone" }));
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) lookAgain();
 });
+// A download of what is gone does nothing that could be seen.
+for (const id of ["report", "xlsx", "csv"]) $(id).onclick = () => void lookAgain(); // without keeping the link from its work
 
 for (const button of document.querySelectorAll("[data-language]"))
   button.onclick = () => {

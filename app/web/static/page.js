@@ -2,12 +2,14 @@
 
 import "./theme.js";
 import { alive } from "./alive.js";
-import { Stage, crop, decode, release } from "./picture.js";
+import { offer } from "./contests.js";
+import { Stage, crop, decode, mayLie, release } from "./picture.js";
 import { describe, highlight, numbered } from "./result.js";
 import { Problem, check, copy, tables } from "./service.js";
-import { choose, language, number, problemWords, speak, text } from "./words.js";
+import { choose, language, note, number, problemWords, speak, text } from "./words.js";
 
 const MB = 2 ** 20;
+const SEVERAL = ["several", "folder"]; // problems to which the page for many photos is the answer
 
 const $ = (id) => document.getElementById(id);
 
@@ -32,6 +34,14 @@ function show(view) {
     document.querySelector(`#${view} h1`).focus({ preventScroll: true });
   }
   scrollTo({ top: 0 });
+  note("");
+  entitle();
+}
+
+/** Title the tab: what the page is for, or what it says of a photo. */
+function entitle() {
+  const { view } = document.body.dataset;
+  document.title = view === "start" ? text("page.title") : `${document.querySelector(`#${view} h1`).textContent} · Jari Netral`;
 }
 
 function home() {
@@ -73,9 +83,9 @@ async function begin(file) {
     const decoding = image ? Promise.resolve(image) : decode(photo).then((one) => preview(one, signal));
     const checking = check(photo, { contest: $("contest").value, language, signal, sent });
     checking.catch(() => {}); // awaited below; the preview may throw first
-    await decoding;
+    const [lying] = await Promise.all([mayLie(photo).catch(() => false), decoding]); // of a file that cannot be read the upload tells
     result = await checking;
-    if (!image || !sameShape(image, result)) await serversPicture(signal);
+    if (!image || lying || !sameShape(image, result)) await serversPicture(signal);
     signal.throwIfAborted();
     present();
   } catch (error) {
@@ -110,6 +120,7 @@ function prepare() {
 }
 
 function enter(name) {
+  if (document.querySelector(`[data-step=${name}]`).className === "now") return;
   for (const step of $("steps").children) {
     if (step.dataset.step === name) step.className = "now";
     else if (step.className === "now") step.className = "done";
@@ -139,9 +150,9 @@ function preview(decoded, signal) {
 async function serversPicture(signal) {
   document.querySelector("[data-step=picture]").hidden = false;
   enter("picture");
-  const drawn = await decode(await copy("annotated", photo, { contest: result.contest, language, signal }));
+  const upright = await decode(await copy("upright", photo, { language, signal }));
   release(image);
-  image = drawn;
+  image = upright;
 }
 
 function sameShape(one, { width, height }) {
@@ -155,12 +166,18 @@ function tooLarge(what, size, limit) {
 function present() {
   const shown = numbered(result);
   selected = null;
-  image.alt = text("picture.alt");
   stage = new Stage($("picture"), image, result, shown, select);
-  describe(result, shown, select);
+  word(shown);
   say("");
   show("result");
   crops(shown);
+}
+
+/** Put the result and what stands beside it into words. */
+function word(shown) {
+  describe(result, shown, select);
+  image.alt = text(shown.length ? "picture.alt.marked" : "picture.alt");
+  tellContest();
 }
 
 /** Highlight a hand in the picture and among the cards; null, or the same hand again, for none. */
@@ -223,14 +240,21 @@ function wordProblem() {
   $("problem-reference").textContent = trouble.reference ? text("problem.reference", { id: trouble.reference }) : "";
   $("retry").hidden = !trouble.again;
   $("retry").querySelector("span").textContent = text("problem.retry");
+  $("to-batch").hidden = !(known?.limits.batches && SEVERAL.includes(trouble.local));
 }
 
 function tell() {
   if (!known) return;
   $("many").hidden = !known.limits.batches;
   $("formats").textContent = text("start.formats.limit", { limit: number(known.limits.bytes / MB, 1) });
-  const chosen = $("contest").value || known.default;
-  $("contest").replaceChildren(...known.contests.map((one) => new Option(one.name[language], one.key, one.key === known.default, one.key === chosen)));
+  offer(known);
+  if (result) tellContest();
+}
+
+/** Say which contest the photo was checked for, where its name is known. */
+function tellContest() {
+  const used = known?.contests.find((one) => one.key === result.contest);
+  $("used").textContent = used ? text("result.contest", { name: used.name[language] }) : "";
 }
 
 function switchLanguage(next) {
@@ -238,12 +262,12 @@ function switchLanguage(next) {
   tell();
   if (result && document.body.dataset.view === "result") {
     const shown = numbered(result);
-    describe(result, shown, select);
+    word(shown);
     highlight(selected);
-    image.alt = text("picture.alt");
     crops(shown);
   }
   if (trouble) wordProblem();
+  entitle();
 }
 
 function sample(name) {
@@ -259,11 +283,15 @@ function sample(name) {
 }
 
 /** Check the photo that was chosen, pasted or dropped. Of several none: one that was not looked at must not pass for one that was. */
-function receive(files) {
-  if (files.length === 1) begin(files[0]);
-  if (files.length < 2) return;
+function receive(files, items = []) {
+  if (files.length > 1) refuse("several");
+  else if ([...items].some((item) => item.webkitGetAsEntry?.()?.isDirectory)) refuse("folder");
+  else if (files.length) begin(files[0]);
+}
+
+function refuse(local) {
   running?.abort();
-  trouble = new Problem({ local: "several" });
+  trouble = new Problem({ local });
   complain();
 }
 
@@ -278,8 +306,9 @@ for (const id of ["file", "camera"])
 
 for (const button of document.querySelectorAll("[data-sample]")) button.onclick = () => begin(sample(button.dataset.sample));
 
-addEventListener("paste", (event) => {
-  receive(event.clipboardData.files);
+addEventListener("paste", ({ clipboardData: { files, items } }) => {
+  if (files.length) receive(files, items);
+  else note("paste.nothing");
 });
 addEventListener("dragover", (event) => {
   event.preventDefault();
@@ -291,7 +320,7 @@ addEventListener("dragleave", (event) => {
 addEventListener("drop", (event) => {
   event.preventDefault();
   document.body.classList.remove("dragging");
-  receive(event.dataTransfer.files);
+  receive(event.dataTransfer.files, event.dataTransfer.items);
 });
 
 $("cancel").onclick = () => {
@@ -311,8 +340,9 @@ addEventListener("popstate", leave);
 for (const button of document.querySelectorAll("[data-language]")) button.onclick = () => switchLanguage(button.dataset.language);
 
 if (history.state) history.replaceState(null, "");
-speak(language);
-alive();
 document.body.dataset.view = "start";
+speak(language);
+entitle();
+alive();
 known = await tables();
 tell();

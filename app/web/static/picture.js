@@ -23,6 +23,12 @@ export async function decode(blob) {
   }
 }
 
+/** Whether a photo may say of itself that it is turned, where browsers do not listen: WebP with EXIF, whose orientation Chromium leaves aside. */
+export async function mayLie(blob) {
+  const head = new Uint8Array(await blob.slice(0, 21).arrayBuffer());
+  return /^RIFF.{4}WEBPVP8X/s.test(String.fromCharCode(...head)) && (head[20] & 8) !== 0;
+}
+
 export function release(image) {
   if (image) URL.revokeObjectURL(image.src);
 }

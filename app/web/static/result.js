@@ -5,6 +5,8 @@ import { either, language, text } from "./words.js";
 
 const STRENGTHS = ["official", "common", "possible"];
 const KINDS = ["flagged", "unclear", "fine"];
+const SHOWN = ["pose-read-as-number", "pose-possibly-read", "safe-poses"]; // by the chips and as pictures
+const FIRST = "consider-another"; // what to do comes before why
 const OF_LISTS = ["pose-on-list", "lists-disagree"]; // said of each pose, and a photo of many hands has many
 const FEW = 2; // of those are shown, and what goes beyond is folded
 
@@ -28,15 +30,17 @@ export function describe(result, shown, picked) {
   const strengths = STRENGTHS.map((strength) => [strength, codes.filter((code) => code.strength === strength)]);
   $("chips").replaceChildren(...strengths.filter(([, some]) => some.length).map(([strength, some]) => chips(strength, some)));
 
-  const said = result.messages.filter((message) => message.key !== "safe-poses"); // those are shown as pictures
+  const said = result.messages.filter(({ key }) => !SHOWN.includes(key));
+  said.sort((one, other) => (other.key === FIRST) - (one.key === FIRST));
   $("messages").replaceChildren(...messages(said));
-  $("instead").hidden = said.length === result.messages.length;
+  $("instead").hidden = !result.messages.some(({ key }) => key === "safe-poses");
 
   const kinds = new Set(shown.map(([hand]) => kind(hand)));
   for (const one of KINDS) document.querySelector(`.legend .${one}`).hidden = !kinds.has(one);
   document.querySelector("#result figcaption").hidden = !shown.length;
   document.querySelector("[data-copy=annotated]").hidden = !shown.length;
   for (const one of document.querySelectorAll("[data-copy=redacted], #redacted-hint")) one.hidden = !kinds.has("flagged");
+  $("again").classList.toggle("primary", !kinds.has("flagged")); // else the blurred copy is
   $("copy-problem").textContent = "";
 
   const showing = (hand) => codes.filter((code) => code.hands.includes(result.hands.indexOf(hand)));
@@ -115,10 +119,9 @@ function card(hand, place, codes, picked) {
   return item;
 }
 
-/** What a hand may be read as. codes: the numbers on the ballot that it shows, alone or together with another. */
+/** What a hand may be read as, alone or together with another. codes: the numbers on the ballot that it shows. */
 function reads(hand, codes) {
-  const alone = hand.readings.filter((reading) => codes.some((code) => code.number === reading.number));
-  const onBallot = [...alone, ...codes.filter((code) => !alone.some((reading) => reading.number === code.number))];
+  const onBallot = [...hand.readings.filter((reading) => codes.some((code) => code.number === reading.number)), ...hand.together];
   return ["hand.reads", "hand.possibly-reads"].flatMap((key) => {
     const possible = key === "hand.possibly-reads";
     const numbers = onBallot.filter((reading) => (reading.strength === "possible") === possible).map((reading) => reading.number);

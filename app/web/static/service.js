@@ -2,11 +2,14 @@
 
 const BATCHES = "v1/batches";
 
-/** An error to show: the service's own problem document, or one that the page makes (`local`: keys of texts.*.json). */
+/**
+ * An error to show: the service's own problem document, or one that the page makes (`local`: keys of texts.*.json). `lost`: the places, among
+ * the files that were to be sent, of those that cannot be read.
+ */
 export class Problem extends Error {
-  constructor({ title, detail, lang, reference, local, params, retryAfter, again = false }) {
+  constructor({ title, detail, lang, reference, local, params, retryAfter, lost, again = false }) {
     super(title ?? local);
-    Object.assign(this, { title, detail, lang, reference, local, params, retryAfter, again });
+    Object.assign(this, { title, detail, lang, reference, local, params, retryAfter, lost, again });
   }
 }
 
@@ -31,7 +34,7 @@ export async function check(photo, options) {
   return JSON.parse(await (await post("v1/checks", photo, options)).text());
 }
 
-/** A copy of the photo as a Blob: "annotated" or "redacted". */
+/** A copy of the photo as a Blob: "annotated", "redacted" or "upright". */
 export function copy(kind, photo, options) {
   return post(`v1/checks/${kind}`, photo, options);
 }
@@ -79,13 +82,21 @@ function upload(path, form, { signal, sent = () => {} }) {
     request.upload.onprogress = (event) => sent(event.total ? event.loaded / event.total : 0);
     request.upload.onload = () => sent(1);
     request.onload = async () => (request.status < 300 ? resolve(request.response) : reject(await problem(request)));
-    request.onerror = () => reject(new Problem({ local: "offline", again: true }));
+    request.onerror = async () => reject(await unsent(form));
     signal?.addEventListener("abort", () => {
       request.abort();
       reject(signal.reason);
     });
     request.send(form);
   });
+}
+
+// Browsers tell a file that is no longer as it was chosen and a lost connection apart only when the file is read.
+async function unsent(form) {
+  const files = [...form.values()].filter((value) => value instanceof Blob);
+  const read = await Promise.allSettled(files.map((file) => file.slice(0, 1).arrayBuffer()));
+  const lost = [...read.keys()].filter((place) => read[place].status === "rejected");
+  return new Problem(lost.length ? { local: "unreadable", lost } : { local: "offline", again: true });
 }
 
 async function problem(request) {

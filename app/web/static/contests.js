@@ -1,0 +1,15 @@
+// The choice of a contest on the pages, and what the browser keeps of it.
+
+import { erase, keep, recalled } from "./memory.js";
+import { language } from "./words.js";
+
+const select = document.getElementById("contest");
+
+/** Offer the contests that the service knows, in the current language. The one chosen, here or on an earlier visit, stays chosen if it is known. */
+export function offer({ contests, default: usual }) {
+  const keys = contests.map((one) => one.key);
+  const chosen = [select.value, recalled("contest"), usual].find((key) => keys.includes(key));
+  select.replaceChildren(...contests.map((one) => new Option(one.name[language], one.key, one.key === usual, one.key === chosen)));
+  // The usual one is kept by keeping none: another may be the usual one at the next election.
+  select.onchange = () => (select.value === usual ? erase("contest") : keep("contest", select.value));
+}
