@@ -33,7 +33,7 @@ def test_sample(name: str, checker: Checker) -> None:
     numbers = [int(number) for number in row["numbers"].split(";") if number]
     assert read[:1] == numbers[:1] or name == "group.jpg"
     assert set(numbers) <= set(read)
-    if row["level"] == "clear":
+    if row["level"] != "review":
         assert not read
         return
     poses = Counter(hand["pose"] for hand in advice["hands"] if hand["pose"])

@@ -46,6 +46,8 @@ SAMPLES = {  # file -> pose, person, side, view (yaw, pitch, roll), cloth, room
     "ily_metal": ("ily_metal", "c", "R", (-6, 0, -4), "navy", "shelves"),
     "rock": ("rock", "e", "R", (8, 0, 5), "grey", "window"),
     "four": ("four", "c", "L", (4, 0, 3), "red", "shelves"),
+    "four2": ("TIMR", "b", "R", (4, 0, 3), "white", "bare"),
+    "unread": ("TIMP", "a", "R", (4, 0, 3), "navy", "window"),
     "palm": ("palm", "a", "R", (-4, 0, 5), "white", "shelves"),
     "stop": ("stop", "b", "R", (4, 0, 3), "khaki", "bare"),
     "fist": ("fist", "d", "L", (-10, 0, 0), "white", "shelves"),

@@ -18,6 +18,7 @@ COUNTED = {
     "four",
     "palm",
     "stop",
+    "four2",
 }
 
 

@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,14 @@ from gestures.reading.features import context, finger_features, geometry
 from gestures.reading.fingers import LETTERS, Fingers, State
 from gestures.reading.head import PARTS, evidence, load_head
 from gestures.reading.poses import best_pose
-from gestures.reading.reader import Thresholds, read_hands
+from gestures.reading.reader import UNREAD, Thresholds, read_hands
 
 SINGLE = [key for key, row in pose_table().items() if row.extended is not None and row.hands == 1]
 
 
 @pytest.fixture(scope="module")
 def found(samples: Path) -> dict[str, list[Hand]]:
-    names = ["peace", "ok", "fist", "ily_metal", "like", "at_rest"]
+    names = ["peace", "ok", "fist", "ily_metal", "like", "at_rest", "unread"]
     with SearchFinder(settings=tiles_at(0.667, 1)) as finder:
         return {name: finder.find(open_photo((samples / f"{name}.jpg").read_bytes())) for name in names}
 
@@ -148,6 +149,20 @@ class TestHead:
         assert state(1, score + 0.001) is State.REST
         assert state(score - 0.01, 0, least=10_000) is State.UNCLEAR
         assert state(score - 0.01, score + 0.001, least=10_000) is State.UNCLEAR  # whichever threshold is the lower
+
+    def test_a_hand_that_poses_as_no_row_of_the_table_is_unclear(self, found: dict[str, list[Hand]]) -> None:
+        (unread,) = read_hands(found["unread"])
+        assert [round(value) for value in unread.fingers.extended] == [1, 1, 1, 0, 1]
+        assert (unread.state, unread.pose) == (State.UNCLEAR, None)
+        (far,) = read_hands(found["unread"], Thresholds(least_size=10_000))
+        assert far.state is State.REST
+        assert {hand.state for name in ("fist", "at_rest") for hand in read_hands(found[name])} == {State.REST}
+
+    @pytest.mark.parametrize("shown", ["".join(some) for count in range(6) for some in combinations(LETTERS, count)])
+    def test_fingers_that_are_sure_are_a_row_of_the_table_or_unread(self, shown: str) -> None:
+        fingers = Fingers(tuple(0.97 if letter in shown else 0.03 for letter in LETTERS), 0.99, 0.01, 0.01, 0.5, 0.9)
+        pose, fit = best_pose(fingers)
+        assert pose_table()[pose].extended == shown or fingers.posing * (1 - fit) >= UNREAD
 
 
 class TestFigures:
