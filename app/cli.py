@@ -219,7 +219,7 @@ def batch(
     from app.batch.run import Run
     from app.batch.sources import Sources
     from app.terminal.batch import counts, watch
-    from app.terminal.words import TerminalError, word
+    from app.terminal.words import word
     from app.workers import CheckerSetup
     from gestures import load_contest
 
@@ -227,8 +227,7 @@ def batch(
     rules = load_contest(contest or settings.contest)
     setup = CheckerSetup(settings.finder, settings.model, rules, settings.limits, settings.thresholds)
     photos = Sources(sources)
-    if missing := photos.missing():
-        raise TerminalError("sources-missing", path=missing)
+    photos.check()
     check_free(out)
     with Ledger(out, setup, rules, pictures=not no_crops) as ledger, _workers(setup, settings, cluster) as workers:
         run = Run(photos, ledger, workers, most_bytes=settings.limits.bytes, recheck=recheck)

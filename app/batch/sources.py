@@ -2,28 +2,29 @@
 
 import glob
 import os
+import re
 import stat
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any, Literal, NamedTuple, Protocol
 
 from app.errors import ArchiveRefused, ServiceError
 from app.terminal.sources import SUFFIXES
 from app.terminal.words import TerminalError
 
-if TYPE_CHECKING:
-    from fsspec import AbstractFileSystem
-
 # Bytes that one entry takes in an archive's table of contents, at most and by far for usual names.
 ENTRY = 256
 
-# Endings of archives, which are not looked into where they lie in another.
-ARCHIVES = frozenset({".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"})
-PACKED = frozenset({".gz", ".bz2", ".xz", ".zst"})  # of a single file, where no ".tar" stands before it
+# Endings of archives that are told, not opened; and of what is one where the ending before says so: foto.tar.gz, foto.jpg.gz.
+ARCHIVES = frozenset({".7z", ".rar", ".tar", ".tgz"})
+PACKED = frozenset({".gz", ".bz2", ".xz", ".zst"})
+
+# How what is in a ZIP may be packed. The others take memory as the archive says, up to gigabytes, before they give a byte.
+METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,52 +62,48 @@ class Sources:
     """The photos behind folders, files, patterns with * and ?, ZIP archives, and URLs that fsspec knows.
 
     In a folder or an archive, at any depth, the files with a picture's ending are taken; what is named outright is always tried. ZIP
-    archives in a folder of this machine are looked into; other archives, and those in archives, are told. Links to folders are not
-    followed. Photos of a single folder or archive are named relative to it, those of several begin with its name as given. Where there
-    is no photo, or something cannot be read, stands a source that says so. Every iteration looks anew, and the order
-    is that of the file system.
+    archives in a folder are looked into; other archives, and those in archives, are told. Links to folders are not
+    followed. Photos of a single folder or archive are named relative to it, those of several begin with its name as given, without what a
+    URL lets somebody in with. Where there is no photo, or something cannot be read, stands a source that says so. Every iteration looks
+    anew, and the order is that of the file system.
     """
 
     given: Sequence[str]
     limits: ArchiveLimits = ArchiveLimits()
 
     def __iter__(self) -> Iterator[Source]:
-        if len(self.given) == 1 and not glob.has_magic(self.given[0]):
-            yield from self._given()  # of names that are not kept, there may be any number
-            return
-        seen: set[str] = set()
-        for source in self._given():
-            if source.name not in seen:  # a folder may be named twice, and a file beside its folder
-                seen.add(source.name)
-                yield source
-
-    def missing(self) -> str | None:
-        """Return the first place that was given, where none of all exists on this machine."""
-        return None if any(map(_is_there, self.given)) else next(iter(self.given), None)
-
-    def _given(self) -> Iterator[Source]:
         given = list(dict.fromkeys(self.given))
+        alone = len(given) == 1
+        keeps = not alone or glob.has_magic(given[0])  # otherwise nothing comes twice, and there may be any number
+        seen: set[str] = set()
+        names: dict[str, int] = {}
         for place in given:
-            relative = len(given) == 1
-            if "://" in place:
-                yield from _remote(place, relative, self.limits)
-            elif not os.path.lexists(place) and glob.has_magic(place):
-                yield from self._matching(place)
-            else:
-                yield from _local(place, relative, self.limits)
+            for source in _at(place, alone, self.limits):
+                name = _public(source.name, place)
+                if keeps:
+                    if source.name in seen:  # a folder may be named twice, and a file beside its folder
+                        continue
+                    seen.add(source.name)
+                    name = unique(name, names)
+                yield Source(name, source.read)
 
-    def _matching(self, pattern: str) -> Iterator[Source]:
-        found = False
-        for place in glob.iglob(pattern, recursive=True):  # noqa: PTH207 - unlike Path.glob, it takes a whole pattern as given
-            found = True
-            yield from _local(place, False, self.limits)
-        if not found:
-            yield _trouble(pattern, TerminalError("file-missing"))
+    def check(self) -> None:
+        """Raise `TerminalError` where none of all the places is there and can be reached, with what is wrong with the first."""
+        first = None
+        for place in self.given:
+            error = _wrong(place)
+            if error is None:
+                return
+            first = first or error
+        if first:
+            raise first
 
 
-def _is_there(place: str) -> bool:
-    """Whether there is a file, a folder or a match; of places elsewhere it is not known."""
-    return "://" in place or os.path.lexists(place) or any(glob.iglob(place, recursive=True))  # noqa: PTH207 - as `Sources._matching`
+def _public(name: str, place: str) -> str:
+    """A name without the user and password that stand in a place's URL: reports are passed on."""
+    for secret in re.findall("://[^/]*@", place):
+        name = name.replace(secret, "://")
+    return name
 
 
 def shown(name: str) -> str:
@@ -127,7 +124,7 @@ def unique(name: str, names: dict[str, int]) -> str:
 def archive(file: IO[bytes], prefix: str = "", limits: ArchiveLimits = ArchiveLimits()) -> Iterator[Source]:
     """Yield the photos of a ZIP archive, each to be read before the next is asked for.
 
-    Nothing is unpacked to a disk. An entry that is itself an archive or is encrypted gives a source that says so. Raises
+    Nothing is unpacked to a disk. An entry that is itself an archive, is encrypted or packed oddly gives a source that says so. Raises
     `ArchiveRefused` before the first photo where the archive as a whole cannot be trusted or read.
     """
     guarded = _Guarded(file, limits.directory)  # zipfile reads the whole table of contents before it can be counted
@@ -144,18 +141,18 @@ def archive(file: IO[bytes], prefix: str = "", limits: ArchiveLimits = ArchiveLi
         names: dict[str, int] = {}
         found = False
         for entry in entries:
-            path = PurePosixPath(entry.filename)
-            if entry.is_dir() or "__MACOSX" in path.parts:  # where macOS keeps its own notes on each file, named like the file
-                continue
-            suffix = path.suffix.lower()
-            if suffix not in SUFFIXES | ARCHIVES:
+            path = _path(entry)
+            kind = None if entry.is_dir() else _kind(path)
+            if kind is None:
                 continue
             found = True
-            name = unique(prefix + entry.filename, names)
-            if suffix in ARCHIVES:
+            name = unique(prefix + path, names)
+            if kind != "photo":
                 yield _trouble(name, ArchiveRefused("archive-nested"))
             elif entry.flag_bits & 1:
                 yield _trouble(name, ArchiveRefused("archive-encrypted"))
+            elif entry.compress_type not in METHODS:
+                yield _trouble(name, ArchiveRefused("archive-unsupported"))
             else:
                 yield Source(name, partial(_read_entry, contents, entry))
         if not found:
@@ -192,7 +189,8 @@ def _check_archive(entries: Sequence[zipfile.ZipInfo], file: IO[bytes], limits: 
         raise ArchiveRefused("archive-too-many", most=limits.entries)
     for entry in entries:
         name = entry.orig_filename.replace("\\", "/")
-        if name.startswith("/") or ".." in name.split("/") or name[1:2] == ":":
+        # A drive alone ("a:n Bupati") is how macOS writes the slash in a folder's name.
+        if name.startswith("/") or ".." in name.split("/") or re.match("[A-Za-z]:/", name):
             raise ArchiveRefused("archive-climbs")
     own = file.seek(0, os.SEEK_END)
     if sum(entry.file_size for entry in entries) > max(limits.free, limits.ratio * own):
@@ -209,69 +207,79 @@ def _read_entry(contents: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) ->
         raise ArchiveRefused("archive-damaged") from None
 
 
-def _local(place: str, relative: bool, limits: ArchiveLimits) -> Iterator[Source]:
-    if os.path.isdir(place):  # noqa: PTH112 - unlike Path.is_dir, it never raises
-        yield from _folder(place, "" if relative else f"{place.rstrip('/')}/", limits)
-    elif place.lower().endswith(".zip"):
-        yield from _zip(place, place, "" if relative else f"{place}/", limits)
-    else:
-        yield Source(place, partial(_read_file, place))
+def _path(entry: zipfile.ZipInfo) -> str:
+    """An entry's path. Where the archive does not say that it is UTF-8 it may be all the same, and zipfile takes it for IBM's code page."""
+    if not entry.flag_bits & 0x800:
+        try:
+            return entry.filename.encode("cp437").decode("utf-8")
+        except UnicodeError:
+            pass
+    return entry.filename
 
 
-def _zip(path: str, name: str, prefix: str, limits: ArchiveLimits, *, photos_due: bool = True) -> Iterator[Source]:
-    """Yield a ZIP archive's photos. photos_due: one without any is told."""
-    try:
-        with _opened(path) as file:
-            yield from archive(file, prefix, limits)
-    except OSError as error:
-        yield _trouble(name, _unreadable(error))
-    except (ArchiveRefused, TerminalError) as refused:
-        if photos_due or refused.type != "archive-empty":
-            yield _trouble(name, refused)
+class _Entry(NamedTuple):
+    """What is at a path: a folder, a file, or what cannot be looked into, with the reason."""
+
+    path: str
+    is_folder: bool = False
+    trouble: TerminalError | None = None
 
 
-def _folder(folder: str, prefix: str, limits: ArchiveLimits) -> Iterator[Source]:
-    unreadable: list[OSError] = []
-    found = False
-    for parent, _, names in os.walk(folder, onerror=unreadable.append):
-        within = "" if parent == folder else f"{os.path.relpath(parent, folder)}/"
-        for name in names:
-            path, named = os.path.join(parent, name), f"{prefix}{within}{name}"  # noqa: PTH118 - it keeps odd bytes
-            suffix = PurePosixPath(name).suffix.lower()
-            if name.startswith("._"):  # where macOS keeps its own notes on a file, named like the file
-                continue
-            if suffix in SUFFIXES:
-                some: Iterable[Source] = [Source(named, partial(_read_file, path))]
-            elif suffix == ".zip":
-                some = _zip(path, named, f"{named}/", limits, photos_due=False)
-            elif suffix in ARCHIVES and (suffix not in PACKED or PurePosixPath(name).stem.lower().endswith(".tar")):
-                some = [_trouble(named, ArchiveRefused("archive-unsupported"))]
-            else:
-                continue
-            for source in some:
-                found = True
-                yield source
-    for error in unreadable:
-        name = prefix + os.path.relpath(error.filename, folder)
-        yield _trouble(name, TerminalError("folder-unreadable", reason=error.strerror))
-    if not found and not unreadable:
-        yield _trouble(folder, TerminalError("folder-empty"))
+class _Files(Protocol):
+    """Files of this machine or of another. What cannot be read or listed is told by a `TerminalError`."""
+
+    def find(self, path: str) -> _Entry | None:
+        """What is at a path; None where there is nothing."""
+        ...
+
+    def matching(self, pattern: str) -> Iterator[_Entry]:
+        """What matches a pattern, and folders that cannot be looked into for it."""
+        ...
+
+    def walk(self, folder: str) -> Iterator[_Entry]:
+        """The files below a folder at any depth, and folders that cannot be looked into. Their paths begin with the folder's."""
+        ...
+
+    def open(self, path: str) -> AbstractContextManager[IO[bytes]]:
+        """Open a file."""
+        ...
+
+    def name(self, path: str) -> str:
+        """How a path is written by those who give it."""
+        ...
 
 
-def _read_file(path: str, most: int) -> bytes:
-    try:
-        with _opened(path) as file:
-            return file.read(most)
-    except OSError as error:
-        raise _unreadable(error) from None
+class _Here:
+    """Files of this machine. Unlike those of pathlib, what is called here takes names in any bytes, and never raises for what is there."""
 
+    def find(self, path: str) -> _Entry | None:
+        return _Entry(path, os.path.isdir(path)) if os.path.lexists(path) else None  # noqa: PTH112
 
-@contextmanager
-def _opened(path: str) -> Iterator[IO[bytes]]:
-    with open(path, "rb", opener=_open_at_once) as file:  # a Path takes no opener
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise TerminalError("file-odd")
-        yield file
+    def matching(self, pattern: str) -> Iterator[_Entry]:
+        return (_Entry(path, os.path.isdir(path)) for path in glob.iglob(pattern, recursive=True))  # noqa: PTH112, PTH207
+
+    def walk(self, folder: str) -> Iterator[_Entry]:
+        unreadable: list[OSError] = []
+        for parent, _, names in os.walk(folder, onerror=unreadable.append):
+            for name in names:
+                yield _Entry(os.path.join(parent, name))  # noqa: PTH118
+        for error in unreadable:
+            yield _Entry(error.filename, trouble=TerminalError("folder-unreadable", reason=error.strerror))
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[IO[bytes]]:
+        try:
+            with open(path, "rb", opener=_open_at_once) as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise TerminalError("file-odd")
+                yield file
+        except FileNotFoundError:
+            raise TerminalError("file-missing") from None
+        except OSError as error:
+            raise TerminalError("file-unreadable", reason=error.strerror or type(error).__name__) from None
+
+    def name(self, path: str) -> str:
+        return path
 
 
 def _open_at_once(path: str, flags: int) -> int:
@@ -279,58 +287,196 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _remote(url: str, relative: bool, limits: ArchiveLimits) -> Iterator[Source]:
+class _Elsewhere:
+    """Files of a place that fsspec knows. Every kind of place raises errors of its own."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            from fsspec.core import url_to_fs
+
+            self._system: Any
+            self._system, self.path = url_to_fs(url)
+        except ImportError as error:  # fsspec itself, or the library for this kind of place
+            raise TerminalError("remote-missing", library=error.name or error) from None
+        except Exception as error:
+            raise _out_of_reach(error) from None
+        whole = url.rstrip("/")
+        self._head = whole.removesuffix(self.path) if whole.endswith(self.path) else None
+
+    def find(self, path: str) -> _Entry | None:
+        try:
+            info = self._system.info(path)  # as `isdir` and `exists` call nothing there what could not be asked for
+            return _Entry(path, info["type"] == "directory" or self._system.isdir(path))
+        except FileNotFoundError:
+            return None
+        except Exception as error:
+            return None if glob.has_magic(path) else _Entry(path, trouble=_out_of_reach(error))
+
+    def matching(self, pattern: str) -> Iterator[_Entry]:
+        from fsspec.utils import glob_translate
+
+        try:
+            matches = re.compile(glob_translate(pattern)).match
+        except ValueError as error:
+            yield _Entry(pattern, trouble=_out_of_reach(error))
+            return
+        root = re.split(r"[*?[]", pattern)[0].rpartition("/")[0]
+        depth = None if "**" in pattern else pattern.removeprefix(root).strip("/").count("/") + 1
+        for entry in self._below(root, depth):
+            if entry.trouble or matches(entry.path):
+                yield entry
+
+    def walk(self, folder: str) -> Iterator[_Entry]:
+        return (entry for entry in self._below(folder) if not entry.is_folder)
+
+    def _below(self, root: str, depth: int | None = None) -> Iterator[_Entry]:
+        """All that is below a folder, so many levels deep. fsspec's own `walk` and `glob` pass over folders that cannot be listed."""
+        folders = [(root, 1)]
+        for folder, level in folders:
+            try:
+                listed = self._system.ls(folder, detail=True)
+            except Exception as error:
+                yield _Entry(folder, trouble=_out_of_reach(error))
+                continue
+            for one in listed:
+                path, is_folder = one["name"].rstrip("/"), one["type"] == "directory"
+                if path == folder.rstrip("/"):  # some list a folder among what it holds
+                    continue
+                if is_folder and level != depth and not one.get("islink"):
+                    folders.append((path, level + 1))
+                yield _Entry(path, is_folder)
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[IO[bytes]]:
+        try:
+            with self._system.open(path, "rb") as file:
+                yield file
+        except (TerminalError, ServiceError, MemoryError):
+            raise
+        except Exception as error:
+            raise _out_of_reach(error) from None
+
+    def name(self, path: str) -> str:
+        return self._system.unstrip_protocol(path) if self._head is None else self._head + path
+
+
+def _out_of_reach(error: Exception) -> TerminalError:
+    if isinstance(error, FileNotFoundError):
+        return TerminalError("file-missing")
+    return TerminalError("remote-unreadable", reason=getattr(error, "strerror", None) or type(error).__name__)
+
+
+def _reached(place: str) -> tuple[_Files, str]:
+    """Return where a place's files are, and its path there. Raises `TerminalError`."""
+    if "://" not in place:
+        return _Here(), place
+    files = _Elsewhere(place)
+    return files, files.path
+
+
+def _entries(files: _Files, path: str) -> Iterator[_Entry]:
+    """What a path stands for that was given: what has this very name or, where nothing has, what matches it."""
+    if entry := files.find(path):
+        yield entry
+    elif glob.has_magic(path):
+        yield from (entry for entry in files.matching(path) if not _is_note(entry.path))
+
+
+def _wrong(place: str) -> TerminalError | None:
+    """Why nothing can be got from a place; None where something can."""
     try:
-        from fsspec.core import url_to_fs
-    except ImportError:
-        raise TerminalError("remote-missing", library="fsspec") from None
+        entry = next(_entries(*_reached(place)), None)
+        error = entry.trouble if entry else TerminalError("file-missing")
+    except TerminalError as trouble:
+        error = trouble
+    if error and error.type == "file-missing":
+        return TerminalError("sources-missing", path=_public(place, place))
+    if error and error.type == "remote-unreadable":
+        return TerminalError("sources-unreachable", path=_public(place, place), **error.params)
+    return error
+
+
+def _at(place: str, alone: bool, limits: ArchiveLimits) -> Iterator[Source]:
+    """Yield the photos of a place. alone: they are named relative to it, unless it is a pattern."""
     try:
-        system, root = url_to_fs(url)
-    except ImportError as error:  # the library for this kind of place
-        raise TerminalError("remote-missing", library=error) from None
-    except Exception as error:
-        yield _trouble(url, _unreadable(error))
+        files, path = _reached(place)
+    except TerminalError as error:
+        yield _trouble(place, error)
         return
-    try:
-        if glob.has_magic(root):
-            paths: Iterable[str] = system.glob(root)
-        elif system.isdir(root):
-            paths = _walked(system, root)
-        elif root.lower().endswith(".zip"):
-            with system.open(root, "rb") as file:
-                yield from archive(file, "" if relative else f"{url}/", limits)
-            return
+    found = False
+    for entry in _entries(files, path):
+        found = True
+        name = files.name(entry.path)
+        prefix = "" if alone and entry.path == path else f"{name.rstrip('/')}/"
+        if entry.trouble:
+            yield _trouble(name, entry.trouble)
+        elif entry.is_folder:
+            yield from _folder(files, entry.path, name, prefix, limits)
+        elif entry.path.lower().endswith(".zip"):
+            yield from _zip(files, entry.path, name, prefix, limits)
         else:
-            yield Source(url, partial(_read_remote, system, root))
-            return
-        found = False
-        above, prefix = f"{root.rstrip('/')}/", "" if relative else f"{url.rstrip('/')}/"
-        for path in paths:
+            yield Source(name, partial(_read, files, entry.path))
+    if not found:
+        yield _trouble(place, TerminalError("file-missing"))
+
+
+def _folder(files: _Files, folder: str, name: str, prefix: str, limits: ArchiveLimits) -> Iterator[Source]:
+    found = False
+    folder = folder.rstrip("/") or folder
+    for entry in files.walk(folder):
+        named = name if entry.path == folder else prefix + entry.path.removeprefix(f"{folder.rstrip('/')}/")
+        for source in _found(files, entry, named, limits):
             found = True
-            # Of a pattern, everything stands as it was found.
-            name = prefix + path.removeprefix(above) if path.startswith(above) else system.unstrip_protocol(path)
-            yield Source(name, partial(_read_remote, system, path))
-        if not found:
-            yield _trouble(url, TerminalError("folder-empty"))
-    except ServiceError as refused:
-        yield _trouble(url, refused)
-    except Exception as error:  # every kind of place raises its own
-        yield _trouble(url, _unreadable(error))
+            yield source
+    if not found:
+        yield _trouble(name, TerminalError("folder-empty"))
 
 
-def _walked(system: "AbstractFileSystem", root: str) -> Iterator[str]:
-    for parent, _, names in system.walk(root, on_error="raise"):
-        for name in names:
-            if PurePosixPath(name).suffix.lower() in SUFFIXES:
-                yield f"{parent.rstrip('/')}/{name}"
+def _found(files: _Files, entry: _Entry, name: str, limits: ArchiveLimits) -> Iterator[Source]:
+    """Yield what is to be told of something in a folder."""
+    kind = _kind(entry.path)
+    if entry.trouble:
+        yield _trouble(name, entry.trouble)
+    elif kind == "photo":
+        yield Source(name, partial(_read, files, entry.path))
+    elif kind == "zip":
+        yield from _zip(files, entry.path, name, f"{name}/", limits, photos_due=False)
+    elif kind == "archive":
+        yield _trouble(name, ArchiveRefused("archive-unsupported"))
 
 
-def _read_remote(system: Any, path: str, most: int) -> bytes:  # noqa: ANN401 - fsspec ships no types
+def _kind(path: str) -> Literal["photo", "zip", "archive"] | None:
+    """What a file is by its name, where it was found in a folder or an archive; None is passed over."""
+    name = PurePosixPath(path)
+    suffix = name.suffix.lower()
+    if _is_note(path):
+        return None
+    if suffix in SUFFIXES:
+        return "photo"
+    if suffix == ".zip":
+        return "zip"
+    packed = suffix in PACKED and PurePosixPath(name.stem).suffix.lower() in SUFFIXES | {".tar"}
+    return "archive" if packed or suffix in ARCHIVES else None
+
+
+def _is_note(path: str) -> bool:
+    """Whether macOS keeps its own notes on a file there, named like the file."""
+    return PurePosixPath(path).name.startswith("._")
+
+
+def _zip(files: _Files, path: str, name: str, prefix: str, limits: ArchiveLimits, *, photos_due: bool = True) -> Iterator[Source]:
+    """Yield a ZIP archive's photos. photos_due: one without any is told."""
     try:
-        with system.open(path, "rb") as file:
-            return bytes(file.read(most))
-    except Exception as error:
-        raise _unreadable(error) from None
+        with files.open(path) as file:
+            yield from archive(file, prefix, limits)
+    except (ArchiveRefused, TerminalError) as refused:
+        if photos_due or refused.type != "archive-empty":
+            yield _trouble(name, refused)
+
+
+def _read(files: _Files, path: str, most: int) -> bytes:
+    with files.open(path) as file:
+        return file.read(most)
 
 
 def _trouble(name: str, error: TerminalError | ServiceError) -> Source:
@@ -338,9 +484,3 @@ def _trouble(name: str, error: TerminalError | ServiceError) -> Source:
         raise error
 
     return Source(name, read)
-
-
-def _unreadable(error: Exception) -> TerminalError:
-    if isinstance(error, FileNotFoundError):
-        return TerminalError("file-missing")
-    return TerminalError("file-unreadable", reason=getattr(error, "strerror", None) or type(error).__name__)

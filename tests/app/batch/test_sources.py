@@ -1,8 +1,10 @@
 import io
 import os
+import re
 import socket
 import struct
 import sys
+import threading
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -35,6 +37,14 @@ def listed(*given, **options):
     return found
 
 
+def wrong(*given):
+    """What stands in the way of all places, and which of them it is said of."""
+    try:
+        Sources([str(one) for one in given]).check()
+    except TerminalError as error:
+        return error.type, error.params.get("path")
+
+
 def zipped(path, entries, compression=zipfile.ZIP_STORED):
     with zipfile.ZipFile(path, "w", compression) as out:
         for name, data in entries:
@@ -62,7 +72,7 @@ class TestFolders:
         assert found == [f"{tmp_path}/a.jpg"]
 
     def test_archives_in_it_are_looked_into_or_told(self, tmp_path):
-        files(tmp_path, "a.jpg", "hari 2/lama.rar", "hari 2/catatan.txt", "log.gz", "._surat.zip", "foto.tar.gz")
+        files(tmp_path, "a.jpg", "hari 2/lama.rar", "hari 2/catatan.txt", "log.gz", "._surat.zip", "foto.tar.gz", "b.JPG.gz")
         zipped(tmp_path / "hari 2" / "acara.zip", [("b.jpg", b"B"), ("dalam.zip", b"-")])
         zipped(tmp_path / "surat.zip", [("undangan.pdf", b"-")])
         (tmp_path / "rusak.zip").write_bytes(b"PK")
@@ -70,6 +80,7 @@ class TestFolders:
             "a.jpg": b"a.jpg",
             "hari 2/lama.rar": "archive-unsupported",
             "foto.tar.gz": "archive-unsupported",
+            "b.JPG.gz": "archive-unsupported",
             "hari 2/acara.zip/b.jpg": b"B",
             "hari 2/acara.zip/dalam.zip": "archive-nested",
             "rusak.zip": "archive-damaged",
@@ -84,10 +95,10 @@ class TestFolders:
     def test_places_that_are_not_there(self, tmp_path):
         files(tmp_path, "a.jpg")
         nowhere = str(tmp_path / "b")
-        for other in (nowhere + "c", str(tmp_path / "*.png")):
-            assert Sources([nowhere, other]).missing() == nowhere
-        for other in (str(tmp_path / "a.jpg"), str(tmp_path / "*.jpg"), "memory://folder"):
-            assert Sources([nowhere, other]).missing() is None
+        for other in (nowhere + "c", str(tmp_path / "*.png"), "nonsense://x"):
+            assert wrong(nowhere, other) == ("sources-missing", nowhere)
+        for other in (str(tmp_path / "a.jpg"), str(tmp_path / "*.jpg")):
+            assert wrong(nowhere, other) is None
 
     def test_a_pattern(self, tmp_path):
         files(tmp_path, "a/1.jpg", "b/2.jpg", "b/3.txt")
@@ -151,7 +162,29 @@ class TestArchives:
             path = zipped(tmp_path / "x.zip", [("a.jpg", b"1"), ("a.jpg", b"2"), ("a.jpg (2).jpg", b"-"), ("a.jpg", b"3")])
         assert listed(path) == {"a.jpg": b"1", "a.jpg (2)": b"2", "a.jpg (2).jpg": b"-", "a.jpg (3)": b"3"}
 
-    @pytest.mark.parametrize("name", ["../a.jpg", "b/../../a.jpg", "/etc/a.jpg", "..\\a.jpg", "C:\\a.jpg", "c:a.jpg"])
+    def test_notes_of_macos_are_no_photos(self, tmp_path):
+        path = zipped(tmp_path / "x.zip", [("a.jpg", b"A"), ("._a.jpg", b"-"), ("b/._c.jpg", b"-"), ("b/._d.zip", b"-")])
+        assert listed(path) == {"a.jpg": b"A"}
+
+    def test_a_slash_in_a_folder_s_name_as_macos_writes_it(self, tmp_path):
+        names = ("1:6 Hari Pancasila/a.jpg", "a:n Bupati/b.jpg")
+        assert list(listed(zipped(tmp_path / "x.zip", [(name, b"-") for name in names]))) == list(names)
+
+    def test_names_in_utf8_that_do_not_say_so(self, tmp_path):
+        path = zipped(tmp_path / "x.zip", [("Café 😀.jpg", b"1"), ("Caf\ufffd.jpg", b"2"), ("lain.jpg", b"3")])
+        data = bytearray(path.read_bytes().replace("\ufffd".encode(), b"\xff\xfe\xfd"))  # in no encoding
+        for header, flags in ((b"PK\x03\x04", 7), (b"PK\x01\x02", 9)):
+            for found in re.finditer(re.escape(header), data):
+                data[found.start() + flags] = 0
+        path.write_bytes(data)
+        assert listed(path) == {"Café 😀.jpg": b"1", b"Caf\xff\xfe\xfd.jpg".decode("cp437"): b"2", "lain.jpg": b"3"}
+
+    @pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+    def test_what_may_take_any_memory_to_unpack_says_so(self, tmp_path, method):
+        path = zipped(tmp_path / "x.zip", [("a.jpg", b"A"), ("b.jpg", b"B")], method)
+        assert listed(path) == {"a.jpg": "archive-unsupported", "b.jpg": "archive-unsupported"}
+
+    @pytest.mark.parametrize("name", ["../a.jpg", "b/../../a.jpg", "/etc/a.jpg", "..\\a.jpg", "C:\\a.jpg", "c:/a.jpg"])
     def test_paths_that_lead_out_are_refused(self, tmp_path, name):
         path = zipped(tmp_path / "x.zip", [("fine.jpg", b"-"), (name, b"-")])
         assert listed(path) == {str(path): "archive-climbs"}
@@ -222,27 +255,94 @@ class TestRemote:
         yield system
         system.rm("/bucket", recursive=True)
 
+    @pytest.fixture
+    def locked(self):
+        """An FTP server that takes no password, and where it is."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            thread = threading.Thread(target=refuse, args=(server,), daemon=True)
+            thread.start()
+            yield f"127.0.0.1:{server.getsockname()[1]}"
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
     def test_a_folder(self, memory):
         assert listed("memory://bucket") == {"a.jpg": b"a.jpg", "deep/b.png": b"deep/b.png"}
 
     def test_a_file_and_a_pattern(self, memory):
         assert listed("memory://bucket/a.jpg") == {"memory://bucket/a.jpg": b"a.jpg"}
-        assert list(listed("memory://bucket/deep/*.png").values()) == [b"deep/b.png"]
+        assert listed("memory://bucket/deep/*.png") == {"memory://bucket/deep/b.png": b"deep/b.png"}
+        assert set(listed("memory://bucket/*")) == {f"memory://bucket/{name}" for name in ("a.jpg", "notes.txt", "deep/b.png")}
+        assert list(listed("memory://bucket/**/*.*g", "memory://bucket")) == ["memory://bucket/a.jpg", "memory://bucket/deep/b.png"]
 
     def test_an_archive(self, memory, tmp_path):
         memory.pipe("/bucket/x.zip", zipped(tmp_path / "x.zip", [("c.jpg", b"C")]).read_bytes())
         assert listed("memory://bucket/x.zip") == {"c.jpg": b"C"}
 
+    def test_a_folder_is_as_one_of_this_machine(self, memory, tmp_path):
+        files(tmp_path, "a.jpg", "notes.txt", "._a.jpg", "deep/b.png", "deep/lain.rar", "log.gz", "foto.tar.gz")
+        zipped(tmp_path / "acara.zip", [("c.jpg", b"C"), ("dalam.zip", b"-")])
+        zipped(tmp_path / "surat.zip", [("undangan.pdf", b"-")])
+        memory.put(f"{tmp_path}/", "/bucket/", recursive=True)
+        found = listed(tmp_path)
+        assert len(found) == 6
+        assert listed("memory://bucket") == listed(f"file://{tmp_path}") == found
+        memory.rm("/bucket", recursive=True)
+        memory.pipe("/bucket/surat.zip", (tmp_path / "surat.zip").read_bytes())
+        assert listed("memory://bucket") == {"memory://bucket": "folder-empty"}
+
+    def test_a_name_with_a_bracket_is_a_name_first(self, memory):
+        memory.pipe("/bucket/Foto [2024]/c.jpg", b"C")
+        assert listed("memory://bucket/Foto [2024]") == {"c.jpg": b"C"}
+        assert list(listed("memory://bucket/Foto [[]2024]/*")) == ["memory://bucket/Foto [2024]/c.jpg"]
+
     def test_a_place_of_another_kind(self, memory, tmp_path):
         assert listed(f"file://{files(tmp_path, 'a.jpg')}") == {"a.jpg": b"a.jpg"}
 
+    def test_a_folder_that_cannot_be_listed_says_so(self, tmp_path):
+        if os.geteuid() == 0:
+            pytest.skip("the superuser may read everything")
+        pytest.importorskip("fsspec", reason="needs fsspec")
+        files(tmp_path, "a.jpg", "closed/b.jpg")
+        (tmp_path / "closed").chmod(0)
+        try:
+            assert listed(f"file://{tmp_path}") == {"a.jpg": b"a.jpg", "closed": "remote-unreadable"}
+            assert listed(f"file://{tmp_path}/*/*.jpg") == {f"file://{tmp_path}/closed": "remote-unreadable"}
+        finally:
+            (tmp_path / "closed").chmod(0o700)
+
     def test_what_is_not_there_says_so(self, memory):
         assert listed("memory://bucket/none.jpg") == {"memory://bucket/none.jpg": "file-missing"}
-        assert listed("memory://bucket/*.gif") == {"memory://bucket/*.gif": "folder-empty"}
-        assert listed("nonsense://x") == {"nonsense://x": "file-unreadable"}
+        assert listed("memory://bucket/*.gif") == {"memory://bucket/*.gif": "file-missing"}
+        assert listed("nonsense://x") == {"nonsense://x": "remote-unreadable"}
+        for none in ("memory://none", "memory://bucket/*.gif", "memory://none/*.gif"):
+            assert wrong(none) == ("sources-missing", none)
+        assert wrong("memory://none", "memory://bucket") is wrong("memory://bucket/*.jpg") is None
+
+    def test_a_place_that_cannot_be_reached_says_so_and_tells_no_password(self, memory, locked):
+        url, told = f"ftp://humas:Rahasia123@{locked}/foto", f"ftp://{locked}/foto"
+        assert wrong(url) == ("sources-unreachable", told)
+        assert listed(url) == {told: "remote-unreadable"}
+        assert listed(url, f"ftp://lain:Rahasia456@{locked}/foto", "memory://bucket/a.jpg") == {
+            told: "remote-unreadable",
+            f"{told} (2)": "remote-unreadable",
+            "memory://bucket/a.jpg": b"a.jpg",
+        }
 
     def test_a_library_that_is_missing_is_named(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "s3fs", None)
-        with pytest.raises(TerminalError) as missing:
-            list(Sources(["s3://bucket/folder"]))
-        assert missing.value.type == "remote-missing"
+        assert wrong("s3://bucket/folder") == ("remote-missing", None)
+        assert listed("s3://bucket/folder") == {"s3://bucket/folder": "remote-missing"}
+
+
+def refuse(server):
+    """Speak FTP (RFC 959) to one after another, until the socket is shut, and take no password."""
+    while True:
+        try:
+            caller, _ = server.accept()
+        except OSError:
+            return
+        with caller, caller.makefile("rw", newline="\r\n") as line:
+            for answer in ("220 hi", "331 password", "530 no"):
+                print(answer, file=line, flush=True)
+                if not answer.startswith("530"):
+                    line.readline()
