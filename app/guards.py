@@ -1,6 +1,12 @@
-"""Who may call: no page of another origin, and where there are keys, nobody without one. Both ask before any of a body is read."""
+"""Who may call: by no name but our own, no page of another origin, and where there are keys, nobody without one.
 
+All ask before any of a body is read.
+"""
+
+import re
 from collections.abc import Collection
+from contextlib import suppress
+from ipaddress import ip_address
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -13,6 +19,37 @@ from app.keys import KeyRing
 # What may be read without a key: nothing of anybody is in it, and the page needs it to say why a check was refused. All else is guarded.
 OPEN = frozenset({"/", "/batch", "/healthz", "/readyz", "/privacy", "/openapi.json", "/v1/contests", "/v1/poses", "/v1/limits"})
 OPEN_FOLDER = "/static/"
+
+
+class OwnNames:
+    """Refuses, where there are no keys, what was sent to a name that is not ours.
+
+    Whoever owns a name can let it lead to this machine, and a page of theirs that is open in a browser here is then of our origin
+    (DNS rebinding). An address, and localhost, lead nowhere else. Who names no host is no browser. The page's files are for the page that
+    says why.
+    """
+
+    def __init__(self, app: ASGIApp, ring: KeyRing, names: Collection[str]) -> None:
+        """`names`: by which people reach the service, in small letters."""
+        self.app = app
+        self.ring = ring
+        self.names = names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] == "http" and not (self.ring.keys or _is_file(scope) or self._is_ours(Headers(scope=scope).get("host", ""))):
+            await problem(Request(scope), RequestError("host-unknown"))(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    def _is_ours(self, host: str) -> bool:
+        name = re.sub(r"\.?(:\d*)?$", "", host.lower(), count=1)
+        if not name or name in self.names or name.split(".")[-1] == "localhost":
+            return True
+        with suppress(ValueError):
+            ip_address(name.removeprefix("[").removesuffix("]"))
+            return True
+        return False
 
 
 class SameOrigin:
@@ -70,5 +107,12 @@ class KeyHolders:
 
 
 def _is_open(scope: Scope) -> bool:
-    path = scope["path"].removeprefix(scope.get("root_path", ""))
-    return scope["method"] in ("GET", "HEAD") and (path in OPEN or path.startswith(OPEN_FOLDER))
+    return _is_file(scope) or (scope["method"] in ("GET", "HEAD") and _path(scope) in OPEN)
+
+
+def _is_file(scope: Scope) -> bool:
+    return scope["method"] in ("GET", "HEAD") and _path(scope).startswith(OPEN_FOLDER)
+
+
+def _path(scope: Scope) -> str:
+    return str(scope["path"]).removeprefix(scope.get("root_path", ""))

@@ -22,11 +22,11 @@ from app import web
 from app.about import model_sha256, own_sha256, versions
 from app.api import batches, checks, health, metrics, privacy, tables
 from app.api.forms import MOST_FIELD_BYTES, MOST_FIELDS
-from app.api.problems import MEDIA_TYPE, add_handlers
+from app.api.problems import MEDIA_TYPE, add_handlers, responses
 from app.api.service import Service
 from app.connections import patient_protocol
 from app.errors import NotReady
-from app.guards import KeyHolders, SameOrigin
+from app.guards import KeyHolders, OwnNames, SameOrigin
 from app.middleware import JsonLines, Surround, Uploads
 from app.settings import Settings
 from app.tracing import Traced
@@ -79,6 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # FastAPI's pages for these load scripts from other hosts
         redoc_url=None,
+        responses=responses("host-unknown"),
         redirect_slashes=False,  # behind a proxy the redirect would lead elsewhere, and take the photo along
         # Its own traces would carry addresses of callers, and an environment variable could send them away.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False},
@@ -111,6 +112,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["Authorization", "Last-Event-ID"],
             expose_headers=["Location", "Retry-After", "X-Request-ID"],
         )
+    app.add_middleware(OwnNames, ring=service.keys, names={*settings.hosts, settings.host.lower()})
     app.add_middleware(Surround, metrics=service.metrics)  # added after the others, so around them
     if settings.traces_endpoint:
         app.add_middleware(Traced, traces=service.traces)

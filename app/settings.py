@@ -104,6 +104,11 @@ class Settings(BaseSettings):
     unclear_threshold: float = Field(
         default=Thresholds().unclear, ge=0, le=1, description="Score from which a hand that is not read counts as unclear."
     )
+    hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Names, separated by commas, by which a service without keys is reached, such as a proxy's. "
+        "Default: only addresses, `localhost` and `JARI_HOST`.",
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Origins, separated by commas, whose pages may call the service. Default: none."
     )
@@ -114,6 +119,18 @@ class Settings(BaseSettings):
         description="Address that OpenTelemetry traces go to; needs the extra `otel`. Default: none, and nothing is sent.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level that is logged.")
+
+    @field_validator("hosts", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        return tuple(part.strip().rstrip(".").lower() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("hosts")
+    @classmethod
+    def _bare(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not re.fullmatch(r"[a-z0-9_.-]+", one) for one in value):
+            raise PydanticCustomError("host", "must be like jari.dinas.example, without scheme, port or path")
+        return value
 
     @field_validator("cors_origins", mode="before")
     @classmethod

@@ -1,6 +1,7 @@
 """Pages of other origins, in a real browser, can't have photos checked; and the page on privacy."""
 
 import re
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ from urllib.request import urlopen
 import pytest
 from starlette.testclient import TestClient
 
+from app.keys import new_key
 from app.main import create_app
 from app.settings import Settings
 
@@ -102,7 +104,8 @@ def test_no_inline_script_runs_on_ours(page, server):
 
 @pytest.fixture(scope="module")
 def jari() -> TestClient:
-    return TestClient(create_app(Settings(workers=1, cors_origins="https://intranet.example")), base_url="http://jari.example:8080")
+    settings = Settings(workers=1, hosts="Jari.example", cors_origins="https://intranet.example")
+    return TestClient(create_app(settings), base_url="http://jari.example:8080")
 
 
 class TestWithoutABrowser:
@@ -129,6 +132,74 @@ class TestWithoutABrowser:
     def test_who_may(self, jari, headers, passes):
         answer = jari.post("/v1/checks", headers={name.replace("_", "-"): value for name, value in headers.items()})
         assert answer.json()["type"] == ("media-type-unsupported" if passes else "origin-refused")
+
+
+class TestNames:
+    """A page whose name was made to lead to this machine is of the service's own origin, as far as a browser can tell."""
+
+    @pytest.fixture
+    def misled(self, browser, chromium):
+        """A browser that finds the service by a name that somebody else owns."""
+        args = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP evil.example 127.0.0.1"]
+        with browser.browser_type.launch(executable_path=chromium, args=args) as misled:
+            yield misled
+
+    def test_of_others_read_nothing_and_send_nothing(self, misled, server, shot):
+        page = misled.new_page(locale="id-ID", viewport={"width": 390, "height": 844})
+        assert page.goto(f"http://evil.example:{urlsplit(server).port}/").status == 421
+        assert page.inner_text("h1") == "Nama di alamat ini tidak dikenal"
+        shot(page)
+        got = page.evaluate(
+            """async () => {
+                const form = new FormData();
+                form.append("photos", new Blob(["x"]), "x.jpg");
+                const answers = [await fetch("/metrics"), await fetch("/v1/batches", { method: "POST", body: form })];
+                return Promise.all(answers.map(async (one) => [one.status, (await one.json()).type]));
+            }"""
+        )
+        assert got == [[421, "host-unknown"]] * 2
+
+    @pytest.mark.parametrize(
+        ("host", "passes"),
+        [
+            ("127.0.0.1:8080", True),
+            ("127.0.0.1.", True),
+            ("192.168.1.20", True),
+            ("[::1]:8080", True),
+            ("[fe80::1]", True),
+            ("localhost", True),
+            ("LocalHost.:8080", True),
+            ("jari.localhost:8080", True),
+            ("jari.example", True),  # by setting
+            ("JARI.example.:8080", True),
+            ("www.jari.example", False),
+            ("intranet.example", False),  # whose pages may call, which does not make its name ours
+            ("127.0.0.1.evil.example", False),
+            ("localhost.evil.example:8080", False),
+            ("evil-localhost", False),
+            ("evil.example:127", False),
+            ("[evil.example]", False),
+        ],
+    )
+    def test_that_are_ours(self, jari, host, passes):
+        for method, path in (("GET", "/v1/limits"), ("OPTIONS", "/v1/checks"), ("POST", "/v1/checks")):
+            answer = jari.request(method, path, headers={"Host": host})
+            assert (answer.status_code == 421) is not passes
+
+    def test_who_gives_none_is_no_browser(self, server):
+        with socket.create_connection((urlsplit(server).hostname, urlsplit(server).port), timeout=60) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+
+    def test_do_not_matter_where_there_are_keys(self):
+        secret, entry = new_key("cms")
+        client = TestClient(create_app(Settings(workers=1, api_keys=str(entry))), base_url="http://evil.example")
+        assert client.get("/metrics").status_code == 401
+        assert client.get("/metrics", headers={"Authorization": f"Bearer {secret}"}).status_code == 200
+
+    def test_that_it_listens_on_are_ours(self):
+        client = TestClient(create_app(Settings(workers=1, host="Jari.kantor")), base_url="http://jari.kantor:8080")
+        assert client.get("/v1/limits").status_code == 200
 
 
 class TestPrivacyPage:

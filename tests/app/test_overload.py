@@ -22,7 +22,7 @@ from app.settings import Settings
 
 PATIENT_S = 120
 PATIENCE_S = 1
-HEAD = b"POST /v1/checks HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: %d\r\n\r\n"
+HEAD = b"POST /v1/checks HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: %d\r\n\r\n"
 PART = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="x"\r\n\r\n'
 
 
@@ -117,7 +117,7 @@ class TestSlowCallers:
 
     def test_a_second_head_that_never_ends(self, hurried):
         with connect(hurried) as connection:
-            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert connection.recv(65536).startswith(b"HTTP/1.1 200")
             assert drip(connection, b"GET / HTTP/1.1\r\nX-Slow: " + b"x" * 10_000) < PATIENCE_S + 5
 
@@ -157,7 +157,7 @@ class TestSlowCallers:
             with socket.create_server(("127.0.0.1", 0)) as listener:
                 await server.startup(sockets=[listener])
                 _, writer = await asyncio.open_connection(*listener.getsockname(), limit=1)
-                writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 while not server.server_state.connections:
                     await asyncio.sleep(0.01)
                 began = time.monotonic()

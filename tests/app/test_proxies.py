@@ -11,13 +11,16 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
 
 from app.keys import new_key
 
+NAME = "jari.dinas.example"
 STAFF = {"Authorization": "Basic " + base64.b64encode(b"staf:rahasia").decode()}
 
 
@@ -29,9 +32,15 @@ def keys() -> dict[str, tuple[str, str]]:
 @pytest.fixture(scope="module")
 def service(keys, tmp_path_factory):
     """The service's host and port."""
+    entries = ",".join(entry for _, entry in keys.values())
+    with serving(JARI_API_KEYS=entries, JARI_SPOOL=str(tmp_path_factory.mktemp("spool"))) as service:
+        yield service
+
+
+@contextmanager
+def serving(**settings: str) -> Iterator[str]:
     command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--workers", "1"]
-    spool = str(tmp_path_factory.mktemp("spool"))
-    environment = os.environ | {"JARI_API_KEYS": ",".join(entry for _, entry in keys.values()), "JARI_SPOOL": spool}
+    environment = os.environ | settings
     process = subprocess.Popen(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
@@ -51,9 +60,9 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def nginx(root, folder, port, service, key) -> list[str]:
+def nginx(root, folder, port, service, key="") -> list[str]:
     (folder / "passwords").write_text("staf:{PLAIN}rahasia\n")
-    (folder / "key.conf").write_text(block(root, "nginx", 1).replace("jari_…", key))
+    (folder / "key.conf").write_text(with_key(block(root, "nginx", 1), "jari_…", key))
     server = block(root, "nginx").replace("listen 443 ssl", f"listen 127.0.0.1:{port}").replace("127.0.0.1:8080", service)
     server = re.sub(r" *ssl_certificate.*\n", "", server)
     files = {"/etc/nginx/jari.htpasswd": "passwords", "/etc/nginx/jari-key.conf": "key.conf", "/var/log/nginx/error.log": "log"}
@@ -65,23 +74,35 @@ def nginx(root, folder, port, service, key) -> list[str]:
     return ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")]
 
 
-def caddy(root, folder, port, service, key) -> list[str]:
+def caddy(root, folder, port, service, key="") -> list[str]:
     hashed = subprocess.run(["caddy", "hash-password", "--plaintext", "rahasia"], capture_output=True, text=True, check=True).stdout.strip()
-    site = block(root, "caddy").replace("jari.dinas.example", f"http://127.0.0.1:{port}").replace("127.0.0.1:8080", service)
-    site = site.replace("$2a$14$…", hashed).replace("{$JARI_PAGE_KEY}", key)
-    (folder / "Caddyfile").write_text(f"{{\n\tadmin off\n}}\n{site}")
+    names = f"http://127.0.0.1:{port}, http://{NAME}:{port}"
+    site = with_key(block(root, "caddy"), "{$JARI_PAGE_KEY}", key).replace("127.0.0.1:8080", service)
+    site = site.replace(NAME, names).replace("$2a$14$…", hashed)
+    (folder / "Caddyfile").write_text(f"{{\n\tadmin off\n\tdefault_bind 127.0.0.1\n}}\n{site}")
     return ["caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
+
+
+def with_key(configuration: str, place: str, key: str) -> str:
+    """A configuration with the page's key; without one, what the document says to leave out."""
+    return configuration.replace(place, key) if key else re.sub(r".*Authorization.*\n", "", configuration)
 
 
 @pytest.fixture(scope="module", params=[nginx, caddy], ids=["nginx", "caddy"])
 def running(request, root, service, keys, tmp_path_factory):
     """The proxy's address, and the folder of all that it writes."""
-    name = request.param.__name__
+    with proxying(request.param, root, tmp_path_factory, service, keys["page"][0]) as running:
+        yield running
+
+
+@contextmanager
+def proxying(proxy, root, tmp_path_factory, *service: str) -> Iterator[tuple[str, Path]]:
+    name = proxy.__name__
     if not shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin"):
         pytest.skip(f"needs {name}")
     folder, port = tmp_path_factory.mktemp(name), free_port()
     folder.chmod(0o755)
-    command = request.param(root, folder, port, service, keys["page"][0])
+    command = proxy(root, folder, port, *service)
     log = folder / "log"
     with log.open("w") as stream:
         environment = os.environ | {"PATH": f"{os.environ['PATH']}:/usr/sbin", "HOME": str(folder)}
@@ -138,6 +159,16 @@ def test_programs_have_keys_of_their_own(proxy, keys):
 
 def test_figures_are_not_for_people(proxy):
     assert ask(f"{proxy}/metrics", STAFF)[0] == 404
+
+
+@pytest.mark.parametrize("proxy", [nginx, caddy])
+def test_without_keys_the_service_has_to_know_its_name(root, tmp_path_factory, proxy):
+    with serving(JARI_HOSTS=NAME) as service, proxying(proxy, root, tmp_path_factory, service) as (address, _):
+        for headers in ({"Host": NAME}, {"Host": NAME, "Origin": f"https://{NAME}"}):
+            assert kind(ask(f"{address}/v1/checks", STAFF | headers, b"x")) == "media-type-unsupported"
+        assert ask(f"{address}/v1/poses", STAFF | {"Host": NAME})[0] == 200
+    with serving(JARI_HOSTS="") as service, proxying(proxy, root, tmp_path_factory, service) as (address, _):
+        assert kind(ask(f"{address}/v1/poses", STAFF | {"Host": NAME})) == "host-unknown"
 
 
 def test_an_upload_is_not_too_large_for_the_proxy(proxy):

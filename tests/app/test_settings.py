@@ -23,6 +23,7 @@ class TestSettings:
             ("MAX_BYTES", "1000", "max_bytes", 1000),
             ("CORS_ORIGINS", "https://a.example, https://b.example", "cors_origins", ("https://a.example", "https://b.example")),
             ("CORS_ORIGINS", "https://A.example:443/,http://b:8080", "cors_origins", ("https://a.example", "http://b:8080")),
+            ("HOSTS", "Jari.dinas.example., jari", "hosts", ("jari.dinas.example", "jari")),
             ("SPOOL", "OFF", "spool", None),
             ("FINDER", "mediapipe", "finder", "mediapipe"),
             ("ROOT_PATH", "jari/", "root_path", "/jari"),
@@ -46,6 +47,8 @@ class TestSettings:
             ("MAX_WAIT_S", "inf"),
             ("CORS_ORIGINS", "https://intranet.example/jari"),
             ("CORS_ORIGINS", "intranet.example"),
+            ("HOSTS", "https://jari.dinas.example"),
+            ("HOSTS", "jari.dinas.example:8080"),
             ("SPOOL", "none"),
         ],
     )

@@ -20,7 +20,7 @@ class TestDocument:
     @pytest.mark.parametrize("path", ["/v1/checks", "/v1/checks/annotated", "/v1/checks/redacted", "/v1/checks/upright"])
     def test_every_error_has_examples(self, document, path):
         answers = document["paths"][path]["post"]["responses"]
-        assert set(answers) == {"200", "400", "401", "403", "408", "413", "415", "422", "429", "500", "503"}
+        assert set(answers) == {"200", "400", "401", "403", "408", "413", "415", "421", "422", "429", "500", "503"}
         for status, answer in answers.items():
             if status == "200":
                 continue
