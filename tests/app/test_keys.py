@@ -12,12 +12,15 @@ from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner
+from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from app import keys as keys_module
 from app.cli import cli
+from app.guards import KeyHolders
 from app.keys import KeyRing, new_key, parse_keys, read_keys
 from app.main import create_app
+from app.middleware import Surround
 from app.settings import Settings
 from app.terminal.listening import listening
 from app.terminal.words import TerminalError
@@ -34,8 +37,8 @@ class TestEntries:
 
     def test_several_with_comments_and_rates(self):
         digest = "a" * 64
-        keys = parse_keys(f"# who may\ncms:{digest}, web:{digest}:600  # the page's proxy\n\n")
-        assert [(key.name, key.per_minute) for key in keys] == [("cms", None), ("web", 600)]
+        keys = parse_keys(f"# who may\ncms:{digest}, web:{digest}:6000  # the page's proxy\n\n")
+        assert [(key.name, key.per_minute) for key in keys] == [("cms", None), ("web", 6000)]
 
     @pytest.mark.parametrize(
         "text",
@@ -47,6 +50,8 @@ class TestEntries:
             f"a:{'A' * 64}",
             f"a:{'a' * 64}:0",
             f"a:{'a' * 64}:fast",
+            f"a:{'a' * 64}:12345678",
+            f"{'a' * 33}:{'a' * 64}",
             f"a:{'a' * 64},a:{'b' * 64}",
         ],
     )
@@ -67,6 +72,8 @@ class TestEntries:
         one, two = new_key("one")[1], new_key("two")[1]
         (tmp_path / "keys").write_text(f"{two}\n")
         assert read_keys((one,), tmp_path / "keys") == (one, two)
+        with pytest.raises(ValueError, match="same name"):
+            read_keys((new_key("two")[1],), tmp_path / "keys")
         (tmp_path / "keys").write_text(f"{two}\n", encoding="utf-8-sig")  # as some editors write it
         assert read_keys((one,), tmp_path / "keys") == (one, two)
 
@@ -131,10 +138,12 @@ def bearer(secret: str) -> dict[str, str]:
 
 class TestGuard:
     @pytest.mark.parametrize(
-        "path", ["/", "/healthz", "/privacy", "/openapi.json", "/v1/contests", "/v1/poses", "/v1/limits", "/static/page.js"]
+        "path",
+        ["/", "/batch", "/healthz", "/readyz", "/privacy", "/openapi.json", "/v1/contests", "/v1/poses", "/v1/limits", "/static/page.js"],
     )
     def test_what_holds_nothing_of_anybody_is_open(self, guarded, path):
         assert guarded.get(path).status_code == 200
+        assert guarded.head(path).status_code in (200, 405)  # where it is answered at all, it is open
 
     @pytest.mark.parametrize(
         ("method", "path"),
@@ -171,6 +180,20 @@ class TestGuard:
         assert answers[-1].json()["type"] == "too-many-requests"
         assert 1 <= int(answers[-1].headers["retry-after"]) <= 30
         assert guarded.get("/metrics", headers=bearer(secrets["cms"])).status_code == 200
+
+    def test_what_is_refused_is_not_done(self, secrets, guarded):
+        asked = []
+
+        async def app(scope, receive, send):
+            asked.append(scope["path"])
+            await PlainTextResponse("done")(scope, receive, send)
+
+        secret, entry = new_key("rare")
+        surrounded = Surround(KeyHolders(app, KeyRing((entry,), per_minute=2)), guarded.app.state.service.metrics)
+        client = TestClient(surrounded)
+        assert [client.post("/v1/checks", headers=bearer(secret)).status_code for _ in range(3)] == [200, 200, 429]
+        assert client.post("/v1/checks").status_code == 401
+        assert asked == ["/v1/checks"] * 2
 
     def test_the_keys_name_is_logged_and_counted_and_the_key_is_not(self, guarded, secrets, caplog):
         caplog.set_level("INFO", logger="app.requests")

@@ -16,6 +16,8 @@ from PIL import Image
 
 from app.errors import CheckTimeout, OutOfMemory, QueueFull, WorkerLost
 from app.workers import CheckerPool, CheckerSetup, Job, check_here, close_here
+from gestures import Checker, open_photo
+from gestures.drawing import annotate, encode, redact
 from gestures.errors import DamagedPhoto, ModelError, UnsupportedPhoto
 
 PATIENT_S = 120
@@ -88,6 +90,13 @@ class TestChecking:
         picture = Image.open(BytesIO(pool.submit(Job(peace, copy=copy, format=format)).result().picture))
         assert picture.format == format.upper()
         assert picture.size == Image.open(BytesIO(peace)).size
+
+    def test_the_copy_is_the_one_that_was_asked_for(self, pool, peace):
+        photo = open_photo(peace)
+        with Checker(threads=1) as checker:
+            advice = checker.check_photo(photo)
+        marked, blurred = (pool.submit(Job(peace, copy=copy, lang="en")).result().picture for copy in ("annotated", "redacted"))
+        assert (marked, blurred) == (encode(annotate(photo, advice, "en")), encode(redact(photo, advice)))
 
     def test_a_contest_a_photo(self, pool, peace):
         assert pool.submit(Job(peace, contest="pilpres-2024")).result().advice["contest"] == "pilpres-2024"

@@ -131,6 +131,8 @@ class TestMessages:
     def test_a_middle_finger_has_a_note(self, make_posed):
         (note,) = [message.text.id for message in advice_on([make_posed("middle_finger")]).messages if message.key == "pose-note"]
         assert "tidak sopan" in note
+        twice = [make_posed("middle_finger"), make_posed("middle_finger", x=2000)]
+        assert keys(advice_on(twice)).count("pose-note") == 1
         assert "pose-note" not in keys(advice_on([make_posed("middle_finger", state=State.UNCLEAR), make_posed("peace", x=2000)]))
 
     def test_two_hands(self, make_posed):
@@ -169,6 +171,29 @@ class TestMessages:
         named = [message.text.en for message in advice.messages if message.key == "pose-on-list"]
         assert len(named) == 3
         assert not any("call me" in sentence for sentence in named)
+
+    def test_hands_are_counted_by_what_is_to_be_done(self, make_posed):
+        shown = [("peace", State.POSING), ("one", State.POSING), (None, State.UNCLEAR), (None, State.UNCLEAR), (None, State.REST)]
+        advice = advice_on([make_posed(pose, state=state, x=900 * place) for place, (pose, state) in enumerate(shown)])
+        said = {message.key: message.text.en for message in advice.messages}
+        assert said["hands-to-review"].startswith("2 hands are marked")
+        assert said["hand-unclear"].startswith("2 hands, in the marked areas,")
+
+    def test_lists_are_counted_and_the_first_few_named(self, make_posed):
+        said = {message.key: message.text.en for message in advice_on([make_posed("palm")]).messages}
+        first = [lists()[key].name.en for key in contests()["default"].lists if "palm" in lists()[key].avoid][:3]
+        assert said["pose-on-list"].startswith("7 agency lists advise against")
+        assert said["pose-on-list"].endswith(f": {', '.join(first)} and 4 more.")
+        assert "(lists that advise against it: 7; lists that call it safe: 1)" in said["lists-disagree"]
+
+    def test_poses_that_are_safe_take_no_place_of_those_that_are_named(self, make_posed):
+        shown = ["hand_heart", "hand_heart", "ok", "one", "peace"]
+        advice = advice_on([make_posed(pose, x=900 * place) for place, pose in enumerate(shown)])
+        assert keys(advice).count("pose-on-list") == 3
+
+    def test_only_numbers_that_are_named_make_the_plural(self, make_posed):
+        advice = advice_on([make_posed("peace"), make_posed("ok", x=2000)], "pilkada-contoh")
+        assert advice.messages[0].text.en == "A hand pose in this photo may be read as the ballot number 2."
 
     def test_unclear(self, make_posed):
         advice = advice_on([make_posed(None, state=State.UNCLEAR)])
@@ -270,6 +295,24 @@ class TestJson:
         assert (rest["pose"], rest["pose_name"], rest["readings"], rest["lists"], rest["flagged"]) == (None, None, [], [], False)
         assert set(result["messages"][0]) == {"key", "text"}
         assert set(result["messages"][0]["text"]) == {"id", "en"}
+
+    def test_a_hand_is_flagged_by_what_it_may_mean_here_not_by_having_a_reading(self, make_posed):
+        def flagged(pose, contest):
+            return advice_on([make_posed(pose)], contest).to_dict()["hands"][0]["flagged"]
+
+        assert flagged("c_shape", "default")  # reads as no number, but stands on a list
+        assert not flagged("stop", "pilkada-contoh")  # reads as five, which is not on the ballot
+
+    def test_hands_of_one_person_share_a_number(self, make_posed):
+        places = [("peace", 0, "right"), (None, 50, "left"), ("one", 400, "right"), ("one", 450, "left"), ("peace", 9000, "left")]
+        hands = advice_on([make_posed(pose, x=x, side=side) for pose, x, side in places]).to_dict()["hands"]
+        assert [hand["person"] for hand in hands] == [0, 0, 1, 1, None]
+        assert [hand["side"] for hand in hands] == [side for _, _, side in places]
+
+    def test_a_hand_at_rest_tells_what_it_comes_nearest_to(self, make_posed):
+        rest = replace(make_posed(None, confidence=0.79), best_pose="peace", score=0.21)
+        (hand,) = advice_on([rest]).to_dict()["hands"]
+        assert (hand["pose"], hand["best_pose"], hand["pose_confidence"], hand["score"]) == (None, "peace", 0.79, 0.21)
 
     @pytest.mark.parametrize(
         ("x", "y", "box"),

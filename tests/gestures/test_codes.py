@@ -36,6 +36,10 @@ def test_seven_where_a_pair_has_it():
     assert readings_of("thumb_index", ballot(1, 2, 7)) == (Reading(2, "official"), Reading(7, "possible"))
 
 
+def test_a_number_on_the_ballot_comes_before_a_better_established_one_that_is_not():
+    assert readings_of("rock", ballot(1, 2)) == (Reading(2, "possible"), Reading(3, "common"))
+
+
 def test_what_the_contest_says_replaces_the_table():
     contest = ballot(1, 2, 3, poses=(ContestPose("rock", 2, "official"),))
     assert readings_of("rock", contest) == (Reading(2, "official"), Reading(3, "common"))

@@ -110,6 +110,21 @@ def test_what_is_handed_out_is_the_callers_own():
     assert load_contest("default").lists == tuple(lists())
 
 
+def test_a_file_of_another_ending_and_one_named_as_a_contest(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("kota-kami", "default"):
+        (tmp_path / name).write_text(NAME + 'numbers = [99]\nlists = "all"\n')
+    assert load_contest("kota-kami").numbers == load_contest(tmp_path / "default").numbers == (99,)
+    assert load_contest("default") == contests()["default"]  # what a name means does not change with the folder
+
+
+@pytest.mark.parametrize("pose", ["two_thumbs", "hand_heart"])
+def test_a_contest_may_give_a_number_to_what_two_hands_make(tmp_path, pose):
+    file = tmp_path / "kami.toml"
+    file.write_text(NAME + f'numbers = [1]\nlists = "all"\nposes = [{{ pose = "{pose}", number = 1, strength = "official" }}]\n')
+    assert load_contest(file).poses[0].pose == pose
+
+
 def test_unknown_name():
     for ask in (load_contest, known_contest):
         with pytest.raises(UnknownContest) as caught:
@@ -141,6 +156,7 @@ WRONG = {
     "a number twice": (NAME + "numbers = [1, 2, 1]\n" + REST, "none twice"),
     "zero": (NAME + "numbers = [0, 1]\n" + REST, "“numbers, 1” must be a whole number from 1 to 99, not 0"),
     "negative": (NAME + "numbers = [1, -2]\n" + REST, "“numbers, 2” must be a whole number from 1 to 99, not -2"),
+    "three digits": (NAME + "numbers = [1, 100]\n" + REST, "“numbers, 2” must be a whole number from 1 to 99, not 100"),
     "number as text": (NAME + 'numbers = ["1"]\n' + REST, '“numbers, 1” must be a whole number from 1 to 99, not "1"'),
     "true is no number": (NAME + "numbers = [true]\n" + REST, "“numbers, 1” must be a whole number from 1 to 99, not true"),
     "nor is a date": (NAME + "numbers = [2024-11-27]\n" + REST, "“numbers, 1” must be a whole number from 1 to 99, not 2024-11-27"),

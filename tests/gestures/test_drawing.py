@@ -112,6 +112,23 @@ def placed(monkeypatch):
     return labels
 
 
+@pytest.mark.parametrize(("contest", "words"), [("default", "OK sign · 3"), ("pilkada-contoh", "OK sign")])
+def test_the_label_that_is_drawn_names_a_number_on_the_ballot_only(make_posed, placed, contest, words):
+    photo = plain()
+    advice = advise([make_posed("ok", x=300, y=250, size=120)], contests()[contest], photo, finder="search")
+    assert [code.number for code in advice.codes] == [3]
+    annotate(photo, advice, "en")
+    assert [label.words for label in placed] == [words]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_flagged_hand_lies_on_top(make_posed, order):
+    photo = plain()
+    posed = [make_posed("peace", x=300, y=250, size=120), make_posed("hand_heart", x=300, y=250, size=120)]
+    marked = annotate(photo, advice_on(photo, posed[::order]))
+    assert marked[309, 270].tolist() == list(FLAGGED)  # the lower edge of both boxes
+
+
 def test_labels_of_a_panorama_hide_no_hand(make_posed, placed):
     # As a phone makes them: twelve thousand pixels across, people standing side by side.
     photo = plain(90, 12_000, 1600)
@@ -199,6 +216,16 @@ def test_only_flagged_hands_are_blurred(make_posed):
     assert blurred[75:125, 75:125].mean() > 0.95
     blurred[50:150, 50:150] = False  # the box and its margin
     assert not blurred.any()
+
+
+def test_what_is_blurred_is_what_is_flagged_whether_it_reads_as_a_number_or_not(make_posed):
+    photo = noisy()
+    posed = [make_posed("c_shape", x=100, y=100, size=50), make_posed("stop", x=500, y=300, size=50)]
+    for contest, flagged in (("default", [True, True]), ("pilkada-contoh", [False, False])):
+        advice = advise(posed, contests()[contest], photo, finder="search")
+        assert [hand.flagged for hand in advice.hands] == flagged
+        blurred = changed(redact(photo, advice), photo.pixels)
+        assert [bool(blurred[100, 100]), bool(blurred[300, 500])] == flagged
 
 
 def test_only_sixteen_mean_colours_remain(make_posed):

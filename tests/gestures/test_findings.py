@@ -19,6 +19,7 @@ def findings(samples):
 def test_kept_as_json_they_are_advised_on_as_before(findings, contest):
     kept = Findings.from_dict(json.loads(json.dumps(findings.to_dict())))
     assert kept.advise(contest, "rapat.jpg").to_dict() == findings.advise(contest, "rapat.jpg").to_dict()
+    assert kept.advise(contest).elapsed_ms == findings.elapsed_ms > 0
     assert len(kept.hands) >= 2
 
 

@@ -59,6 +59,42 @@ def test_crossed_elbows_are_two_people(side_by_side):
     assert pairs([tilted(left, 30), tilted(right, -30)]) == ()
 
 
+def test_slanted_forearms_cross_further_down(side_by_side):
+    left, right = side_by_side(60)
+    assert pairs([tilted(left, 20), tilted(right, -20)]) == ()  # the wrists are still side by side
+
+
+@pytest.mark.parametrize(
+    ("within", "beyond"),
+    [
+        ({"apart": 11}, {"apart": 10}),
+        ({"apart": 149}, {"apart": 151}),
+        ({"apart": 60, "size": 93}, {"apart": 60, "size": 99}),
+        ({"apart": 60, "presence": 0.66}, {"apart": 60, "presence": 0.64}),
+        ({"apart": 59, "third": {"x": 9000}}, {"apart": 61, "third": {"x": 9000}}),  # others are there
+        ({"apart": 120, "third": {"x": 9000, "size": 28}}, {"apart": 120, "third": {"x": 9000, "size": 32}}),
+        ({"apart": 120, "size": 90, "third": {"x": 9000, "size": 28}}, {"apart": 120, "size": 90, "third": {"x": 9000, "size": 36}}),
+        ({"apart": 50, "third": {"x": 416}}, {"apart": 50, "third": {"x": 414}}),
+    ],
+)
+def test_how_far_each_limit_goes(side_by_side, make_hand, within, beyond):
+    """Literal on purpose: they were measured on photos, and none may move unnoticed."""
+
+    def found(apart, size=60, presence=0.9, third=None):
+        left, right = side_by_side(apart, size=size)
+        return pairs([left, replace(right, presence=presence), *([make_hand(**third)] if third else [])])
+
+    assert found(**within) == ((0, 1),)
+    assert found(**beyond) == ()
+
+
+def test_a_palm_that_points_at_the_camera_is_as_long_as_another(side_by_side):
+    left, right = side_by_side(60)
+    landmarks = right.landmarks.copy()
+    landmarks[0] += np.array([0, -15, 26], np.float32)  # half as long in the picture
+    assert pairs([left, replace(right, landmarks=landmarks)]) == ((0, 1),)
+
+
 def test_one_hand_and_none(make_hand):
     assert pairs([]) == pairs([make_hand()]) == ()
 

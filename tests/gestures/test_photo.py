@@ -6,11 +6,12 @@ from datetime import datetime
 
 import numpy as np
 import pytest
+import simplejpeg
 from PIL import ExifTags, Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from gestures.errors import DamagedPhoto, EmptyPhoto, PhotoError, PhotoTooLarge, PhotoTooSmall, UnsupportedPhoto
-from gestures.photo import Limits, Photo, open_photo
+from gestures.photo import MOST_PIXELS, Limits, Photo, open_photo
 
 
 def picture(mode="RGB", size=(64, 48)):
@@ -195,6 +196,13 @@ def test_every_mode_becomes_rgb(mode):
     assert close(photo.pixels, image.convert("RGB"))
 
 
+@pytest.mark.parametrize(("format", "options"), [("PNG", {}), ("WEBP", {"lossless": True}), ("BMP", {})])
+def test_every_row_of_a_tall_picture_is_where_it_was(format, options):
+    # More rows than are converted at a time, and no multiple of them.
+    noise = np.random.default_rng(0).integers(0, 255, (700, 40, 3), np.uint8)
+    assert np.array_equal(open_photo(saved(Image.fromarray(noise), format, **options)).pixels, noise)
+
+
 def test_sixteen_bit_grey_is_scaled_not_clipped():
     ramp = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (48, 1))
     photo = open_photo(saved(Image.fromarray(ramp), "PNG"))
@@ -244,6 +252,13 @@ def test_time_of_digitizing_stands_in_for_one_that_is_missing(original):
         exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = original
     exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeDigitized] = "2023:11:08 09:12:00"
     assert open_photo(saved(picture(), "JPEG", exif=exif)).taken_at == datetime(2023, 11, 8, 9, 12)
+
+
+def test_when_it_was_taken_counts_before_when_it_was_digitized():
+    exif = Image.Exif()
+    for tag, year in ((ExifTags.Base.DateTimeOriginal, 2019), (ExifTags.Base.DateTimeDigitized, 2023)):
+        exif.get_ifd(ExifTags.IFD.Exif)[tag] = f"{year}:11:08 09:12:00"
+    assert open_photo(saved(picture(), "JPEG", exif=exif)).taken_at == datetime(2019, 11, 8, 9, 12)
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP"])
@@ -311,6 +326,23 @@ def test_cut_off(format, share):
         open_photo(data[: int(len(data) * share)])
 
 
+def test_a_jpeg_with_flaws_that_every_viewer_passes_over_is_opened():
+    data = saved(picture(), "JPEG", quality=95)
+    padded = data[:-2] + bytes(9) + data[-2:]
+    with pytest.raises(ValueError, match="Corrupt"):
+        simplejpeg.decode_jpeg(padded, "RGB")  # the decoder that is tried first does not take it
+    assert np.array_equal(open_photo(padded).pixels, open_photo(data).pixels)
+
+
+def test_memory_that_runs_out_is_not_called_damage(monkeypatch):
+    def full(*args):
+        raise MemoryError
+
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", full)
+    with pytest.raises(MemoryError):
+        open_photo(saved(picture(), "JPEG"))
+
+
 def test_limits():
     data = saved(picture(), "PNG")
     assert open_photo(data, Limits(bytes=len(data), pixels=64 * 48, side=64, least_side=48)).width == 64
@@ -337,6 +369,14 @@ def announced(width, height):
 def test_bomb_is_refused_before_it_is_decoded(width, height):
     with pytest.raises(PhotoTooLarge):
         open_photo(announced(width, height))
+
+
+@pytest.mark.parametrize(("limit", "told"), [(50_000_000, 50_000_000), (10**9, MOST_PIXELS)])
+def test_the_limit_that_is_told_is_the_one_that_holds(limit, told):
+    # Of a picture that Pillow refuses by itself, before we can ask for its size.
+    with pytest.raises(PhotoTooLarge) as caught:
+        open_photo(announced(19_000, 19_000), Limits(pixels=limit))
+    assert caught.value.params["limit"] == told
 
 
 def test_a_limit_above_pillows_own_warning_is_quiet():

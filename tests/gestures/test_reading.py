@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from gestures import Checker, Hand, Photo, open_photo, pose_table
+from gestures.hands.finder import Look
 from gestures.hands.landmarker import LandmarkerFinder
 from gestures.hands.search import SearchFinder, tiles_at
-from gestures.reading.features import context, finger_features, geometry
+from gestures.reading.features import context, finger_features, geometry, in_picture, looks_geometry
 from gestures.reading.fingers import LETTERS, Fingers, State
 from gestures.reading.head import PARTS, evidence, load_head
 from gestures.reading.poses import best_pose
@@ -60,6 +61,33 @@ class TestFeatures:
         assert [len(one) > 30 for one in columns] == [True] * 5
         assert max(map(max, columns)) < width
 
+    def test_context_tells_of_the_hand_and_its_looks_in_the_order_that_the_head_learnt(self) -> None:
+        """A swapped or turned column reads worse, and no other test would say so."""
+        landmarks = np.zeros((21, 3), np.float32)
+        landmarks[0], landmarks[9], landmarks[12] = (0, 0, 0), (30, -40, 0), (30, 60, 0)  # from the wrist up to the right; 100 pixels high
+        second, mirrored = (
+            Look(landmarks + np.array([move, 0, 0], np.float32), landmarks, presence, rightness, np.zeros(1152, np.float32))
+            for move, presence, rightness in ((0, 0.9, 0.8), (5, 0.75, 0.1))
+        )
+        hand = Hand(landmarks, landmarks, "right", 0.9, 0.6, 0.2, (replace(second, presence=0.3), second, mirrored))
+        odds = [np.log(p / (1 - p)) for p in (0.9, 0.75, 0.6)]
+        expected = [*odds, np.log(0.05 + 1e-3), np.log(100), np.log(0.2 + 1e-4), 0.1, 0.8]
+        np.testing.assert_allclose(context(hand), expected, rtol=1e-3)
+        assert np.isnan(context(replace(hand, looks=hand.looks[:2]))).all()
+
+    def test_a_look_is_of_the_side_that_it_saw(self) -> None:
+        random = np.random.default_rng(2)
+        landmarks, world = (random.normal(size=(21, 3)).astype(np.float32) for _ in range(2))
+        looks = [Look(landmarks, world, 1.0, rightness, np.zeros(1152, np.float32)) for rightness in (0.8, 0.2)]
+        expected = geometry(np.stack([landmarks] * 2), np.stack([world] * 2), np.array([True, False]))
+        assert not np.allclose(expected[0], expected[1])
+        np.testing.assert_array_equal(looks_geometry(looks), expected)
+
+    def test_a_palm_that_is_seen_from_its_end_is_measured_by_its_width(self) -> None:
+        landmarks = np.zeros((1, 21, 3), np.float32)
+        landmarks[0, [5, 9, 17, 12], :2] = (-50, -10), (0, -10), (50, -10), (0, -130)
+        assert in_picture(landmarks)[0, 12, 1] == pytest.approx(-1)  # 1.3 × 100 pixels, not ten; up is negative
+
     def test_context_is_unknown_where_the_finder_does_not_tell(self, found: dict[str, list[Hand]]) -> None:
         hand = found["peace"][0]
         assert np.isfinite(context(hand)).all()
@@ -100,6 +128,7 @@ class TestHead:
         assert read["fist"].best_pose == "fist"
         assert read["fist"].state is State.REST
         assert read["at_rest"].state is State.REST
+        assert read["at_rest"].confidence == pytest.approx(1 - read["at_rest"].score)
 
     def test_left_and_right_read_the_same(self, samples: Path) -> None:
         photo = open_photo((samples / "three3.jpg").read_bytes())
@@ -137,8 +166,41 @@ class TestHead:
         assert among > alone
         assert evidence(np.array([0.4], np.float32), shares[:1]).shape == (1, 4)
 
+    def test_counts_the_surest_three_of_the_others_and_no_size_below_the_least(self) -> None:
+        shares = np.full(7, 0.0001, np.float32)
+        first = evidence(np.array([0.4, 0.9, 0, 0.6, 0, 0.9, 0], np.float32), shares)[0]
+        np.testing.assert_allclose(first, [np.log(0.4 / 0.6), np.log(0.003), 0.8, 1], rtol=1e-3)
+        np.testing.assert_allclose(evidence(np.array([0.4, 0.9], np.float32), np.full(2, 0.02))[0, 1:3], [np.log(0.02), 0.3], rtol=1e-3)
+
+    def test_goes_by_the_looks_after_the_first_and_by_what_surrounds_them(self, found: dict[str, list[Hand]]) -> None:
+        head, hand = load_head(), found["peace"][0]
+        first = replace(hand.looks[0], landmarks=hand.looks[0].landmarks[::-1].copy(), embedding=np.zeros(1152, np.float32))
+        assert head.read(replace(hand, looks=(first, *hand.looks[1:]))) == head.read(hand)
+        doubtful, sure = (head.read(replace(hand, palm_score=score, share=share)) for score, share in ((0.2, 0.01), (0.95, 0.5)))
+        assert doubtful.posing != sure.posing
+        assert doubtful.extended == sure.extended  # fingers are read from their own joints alone
+
+    def test_what_the_network_saw_counts_for_the_whole_and_not_for_the_fingers(self, found: dict[str, list[Hand]]) -> None:
+        head, looks = load_head(), found["peace"][0].looks[1:]
+        shapes, unknown = looks_geometry(looks), np.full((2, 8), np.nan, np.float32)
+        seen, unseen = (head.logits(shapes, one, unknown) for one in (np.stack([look.embedding for look in looks]), None))
+        differs = (np.abs(seen - unseen) > 1e-4).all(axis=0)
+        assert [part for part, one in zip(PARTS, differs, strict=True) if one] == ["posing", "ring", "crossed", "apart"]
+
+    def test_shapes_are_those_of_photos_and_likely_as_if_the_hand_posed(self, found: dict[str, list[Hand]]) -> None:
+        head = load_head()
+        for name in ("peace", "at_rest"):
+            shapes = head.read(found[name][0]).shapes
+            assert list(shapes) == [shape for shape, photographed in zip(head.shapes, head.photographed, strict=True) if photographed]
+            assert 0.5 < sum(shapes.values()) <= 1.001, name
+        assert not all(head.photographed)
+
     def test_no_hands_is_no_hands(self) -> None:
         assert read_hands([]) == []
+
+    def test_where_a_hand_counts_as_posing_by_itself(self) -> None:
+        """As MODEL_CARD.md gives them, with what each costs."""
+        assert Thresholds() == Thresholds(review=0.35, unclear=0.28, least_size=14)
 
     def test_thresholds_part_posing_unclear_and_rest(self, found: dict[str, list[Hand]]) -> None:
         hands = found["peace"][:1]

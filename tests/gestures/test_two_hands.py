@@ -53,6 +53,35 @@ def test_what_is_hardly_a_hand_makes_none(hands):
     assert hearts([one, replace(across(one), presence=0.6)]) == {}
 
 
+def made(thumbs=20, indexes=20, opening=60, wrists=290, other=100, presence=0.95):
+    """Two hands, their palms 100 and `other` pixels long, and so many pixels between tips, in the opening, and between wrists."""
+    hands = []
+    for sign, palm, sure in ((-1, 100, 0.99), (1, other, presence)):
+        landmarks = np.zeros((21, 3), np.float32)
+        landmarks[0, :2] = sign * wrists / 2, 100
+        landmarks[[5, 9, 17], :2] = landmarks[0, :2] + np.array([0.6, -0.8]) * palm * (-sign, 1)
+        landmarks[4, :2], landmarks[8, :2] = (sign * thumbs / 2, 50), (sign * indexes / 2, 50 - opening)
+        hands.append(Hand(landmarks, landmarks, "left" if sign > 0 else "right", sure))
+    return hands
+
+
+@pytest.mark.parametrize(
+    ("within", "beyond"),
+    [
+        ({"thumbs": 34}, {"thumbs": 36}),
+        ({"indexes": 29}, {"indexes": 31}),
+        ({"opening": 46}, {"opening": 44}),
+        ({"wrists": 151}, {"wrists": 149}),  # folded hands
+        ({"other": 149}, {"other": 151}),
+        ({"presence": 0.91}, {"presence": 0.89}),
+    ],
+)
+def test_how_far_each_limit_goes(within, beyond):
+    """Literal on purpose: what is called a heart is called safe, whatever its hands would be read as."""
+    assert set(hearts(made(**within))) == {0, 1}
+    assert hearts(made(**beyond)) == {}
+
+
 @pytest.mark.parametrize("name", ["hand_heart", "hand_heart2"])
 def test_photos_of_hearts_are_clear(shared: Path, name: str):
     with Checker() as checker:

@@ -7,7 +7,7 @@ const STRENGTHS = ["official", "common", "possible"];
 const KINDS = ["flagged", "unclear", "fine"];
 const SHOWN = ["pose-read-as-number", "pose-possibly-read", "safe-poses"]; // by the chips and as pictures
 const FIRST = "consider-another"; // what to do comes before why
-const OF_LISTS = ["pose-on-list", "lists-disagree"]; // said of each pose, and a photo of many hands has many
+const OF_LISTS = ["pose-on-list", "lists-disagree", "lists-safe"]; // said of each pose, and a photo of many hands has many
 const FEW = 2; // of those are shown, and what goes beyond is folded
 
 const $ = (id) => document.getElementById(id);

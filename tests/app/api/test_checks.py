@@ -1,5 +1,6 @@
 import json
 import socket
+import tempfile
 import threading
 import time
 from io import BytesIO
@@ -13,6 +14,8 @@ from app.main import create_app
 from app.middleware import FORM_OVERHEAD
 from app.schemas import CheckedPhoto
 from app.settings import Settings
+from gestures import Checker, open_photo
+from gestures.drawing import annotate, encode, redact
 from gestures.errors import InvalidContest
 
 CHECKS = "/v1/checks"
@@ -69,6 +72,12 @@ class TestAdvice:
         with TestClient(app) as client:  # its worker starts only now, as one that takes the place of another does
             assert send(client, peace).json()["contest"] == "pilkada-kota"
 
+    def test_a_large_photo_is_put_in_no_temporary_file(self, client, monkeypatch):
+        written = []
+        monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", lambda file: written.append(file))
+        assert problem(send(client, bytes(3 * 2**20)))["type"] == "photo-unsupported"
+        assert written == []
+
     def test_does_not_believe_name_and_content_type(self, client, peace):
         answer = client.post(CHECKS, files={"photo": ("notes.txt", peace, "text/plain")})
         assert answer.status_code == 200
@@ -93,6 +102,22 @@ class TestCopies:
         assert picture.format == format
         assert picture.size == (384, 384)
         assert not picture.getexif()
+
+    def test_are_what_the_library_draws(self, client, peace):
+        photo = open_photo(peace)
+        with Checker(threads=1) as checker:
+            advice = checker.check_photo(photo)
+        marked, blurred = (send(client, peace, f"{CHECKS}/{copy}").content for copy in ("annotated", "redacted"))
+        assert (marked, blurred) == (encode(annotate(photo, advice)), encode(redact(photo, advice)))
+
+    def test_labels_are_in_the_callers_language_and_of_the_contest(self, client, samples):
+        photo = (samples / "four.jpg").read_bytes()
+
+        def annotated(**fields):
+            return send(client, photo, f"{CHECKS}/annotated", **fields).content
+
+        assert annotated(lang="en") != annotated(lang="id") == annotated()
+        assert annotated(contest="pilpres-2024") != annotated()  # four is on the ballot of the default only
 
     def test_the_redacted_copy_no_longer_shows_the_pose(self, client, peace):
         redacted = send(client, peace, f"{CHECKS}/redacted").content

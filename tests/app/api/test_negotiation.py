@@ -33,6 +33,7 @@ class TestPreferred:
             ("image/*", "image/jpeg"),
             ("image/webp,*/*;q=0.8", "image/webp"),
             ("image/webp;q=0.3,*/*;q=0.8", "image/jpeg"),
+            ("image/jpeg;q=0.1, image/*", "image/webp"),
             ("IMAGE/WEBP", "image/webp"),
         ],
     )

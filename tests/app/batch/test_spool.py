@@ -2,6 +2,7 @@
 
 import os
 import time
+import zipfile
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -80,6 +81,35 @@ def test_nothing_but_folders_of_batches_is_deleted(tmp_path):
         assert all(folder.exists() for folder in foreign)
 
 
+def test_what_is_just_coming_is_not_deleted(tmp_path):
+    """The sweep may run at any moment of an upload: before it is heard of, while it lasts, and when it has just become a batch."""
+    with closing(Spool(tmp_path)) as spool:
+        coming, added, left = spool.new(), spool.new(), spool.new()
+        late = []
+
+        def spared():
+            late.append(spool.new())
+            spool.add(Batch(added, None, "default", "id", crops=False, photos=1), [Photo(0, "a.jpg")])
+            return {coming}
+
+        spool.clean(spared)
+        assert all(spool.photos(batch).exists() for batch in (coming, added, *late))
+        assert not spool.place(left).exists()
+
+
+def test_a_start_that_was_killed_is_made_again(tmp_path):
+    (tmp_path / "batches.sqlite.lock").touch()
+    Spool(tmp_path).close()
+
+
+def test_a_photo_of_an_archive_that_is_too_large_stays_too_large(tmp_path):
+    """It is cut, but not to what is just allowed: that would be a damaged photo."""
+    with zipfile.ZipFile(tmp_path / "part-0", "w") as archive:
+        archive.writestr("a.jpg", bytes(50))
+    unpack(tmp_path, [("a.zip", tmp_path / "part-0")], BatchLimits(files=1, bytes=100, photo_bytes=10))
+    assert (tmp_path / "0").stat().st_size > 10
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="modes are of POSIX")
 def test_no_other_user_can_read_it(tmp_path):
     folder = tmp_path / "spool"
@@ -100,6 +130,17 @@ def test_a_clock_that_was_ahead_keeps_nothing_the_longer(tmp_path):
         spool.clean()
         now = spool.find(batch.id)
         assert now.expires - time.time() == pytest.approx(60, abs=10)
+
+
+def test_what_has_expired_is_not_shown_even_before_it_is_deleted(tmp_path):
+    with closing(Spool(tmp_path)) as spool:
+        batch = Batch(spool.new(), None, "default", "id", crops=False, photos=1)
+        spool.add(batch, [Photo(0, "a.jpg")])
+        now = time.time()
+        spool.update(replace(batch, state="done", finished=now - 60, expires=now - 1))
+        assert spool.find(batch.id) is None
+        spool.update(replace(batch, state="done", finished=now - 60, expires=now + 60))
+        assert spool.find(batch.id) is not None
 
 
 class Counting(str):
