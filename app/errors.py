@@ -26,7 +26,7 @@ from typing import Literal, Self
 from pydantic import ConfigDict, TypeAdapter
 
 from gestures import GesturesError, error_text
-from gestures.reading.poses import Name
+from gestures.words import Name
 
 Lang = Literal["id", "en"]
 

@@ -6,10 +6,10 @@
 'review'
 """
 
-from gestures.advice import Advice, Level, Message, error_text
+from gestures.advice import Advice, Level, Message
 from gestures.checker import Checker, FinderName
 from gestures.contest import Contest, contests, known_contest, lists, load_contest
-from gestures.errors import ContestError, FinderError, GesturesError, ModelError, PhotoError
+from gestures.errors import ContestError, FinderError, GesturesError, ModelError, PhotoError, error_text
 from gestures.findings import Findings
 from gestures.hands.finder import Hand, HandFinder
 from gestures.photo import Limits, Photo, open_photo

@@ -10,15 +10,14 @@ from typing import Any, Literal, Protocol
 
 from gestures.codes import Code, codes, readings_of, together
 from gestures.contest import Contest, lists
-from gestures.errors import GesturesError
 from gestures.hands.finder import Hand
 from gestures.people import pairs
 from gestures.reading.fingers import FINGERS, LETTERS, PosedHand, State
-from gestures.reading.poses import Name, Reading, pose_table
+from gestures.reading.poses import Reading, pose_table
 from gestures.reading.two_hands import HEART
-from gestures.words import both, joined, long_date, text
+from gestures.words import Name, both, joined, long_date
 
-__all__ = ["Advice", "AdvisedHand", "Level", "ListStance", "Message", "advise", "clipped_box", "error_text", "is_flagged"]
+__all__ = ["Advice", "AdvisedHand", "Level", "ListStance", "Message", "advise", "clipped_box", "is_flagged"]
 
 # A group may show many poses, and many lists may carry one; all stand beside their hands, the messages name the first few.
 POSES_NAMED = 3
@@ -201,19 +200,6 @@ def clipped_box(hand: Hand, width: int, height: int) -> tuple[int, int, int, int
     left, top = (min(max(floor(low), 0), size - 1) for low, size in ((x, width), (y, height)))
     right, bottom = (min(max(ceil(high), low + 1), size) for high, low, size in ((x + w, left, width), (y + h, top, height)))
     return left, top, right - left, bottom - top
-
-
-def error_text(error: GesturesError, lang: str) -> tuple[str, str]:
-    """Title and detail of an error in the given language ("id" or "en")."""
-    key, params = f"error.{error.type}", dict(error.params)
-    detail = f"{key}.detail"
-    if what := params.get("what"):
-        detail += f".{what}"
-        unit = {"bytes": 2**20, "pixels": 10**6}.get(str(what), 1)
-        most = float(str(params["limit"])) / unit
-        limit = f"{most:,.1f}".removesuffix(".0") if most >= 1 else f"{most:.2g}"
-        params["limit"] = Name(id=limit.translate(str.maketrans(".,", ",.")), en=limit)
-    return text(f"{key}.title", lang), text(detail, lang, **params)
 
 
 def _rounded(probability: float) -> float:

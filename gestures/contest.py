@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from gestures.errors import InvalidContest, UnknownContest
-from gestures.reading.poses import Name, Strength, pose_table
+from gestures.reading.poses import Strength, pose_table
 from gestures.reading.two_hands import HEART
-from gestures.words import both
+from gestures.words import Name, both
 
 
 def _unquoted(day: object) -> object:

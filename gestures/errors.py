@@ -19,6 +19,8 @@ languages, comes from the message catalogue under the keys `error.<type>.title` 
 
 from typing import ClassVar
 
+from gestures.words import Name, text
+
 
 class GesturesError(Exception):
     """Base of all errors raised on purpose. `params` fill the placeholders of the catalogue's texts."""
@@ -31,17 +33,27 @@ class GesturesError(Exception):
 
     def __str__(self) -> str:
         """English title and detail, for logs and tracebacks; type and params where those lack what the words need."""
-        from gestures.advice import error_text
-
         try:
-            title, detail = error_text(self, "en")
+            return ": ".join(error_text(self, "en"))
         except KeyError:
             return f"{self.type} {self.params}"
-        return f"{title}: {detail}"
 
     def __reduce__(self) -> tuple[object, ...]:
         """Errors cross process borders in the worker pool; keyword-only arguments need this to be pickled."""
         return (_rebuild, (self.__class__, self.params))
+
+
+def error_text(error: GesturesError, lang: str) -> tuple[str, str]:
+    """Title and detail of an error in the given language ("id" or "en")."""
+    key, params = f"error.{error.type}", dict(error.params)
+    detail = f"{key}.detail"
+    if what := params.get("what"):
+        detail += f".{what}"
+        unit = {"bytes": 2**20, "pixels": 10**6}.get(str(what), 1)
+        most = float(str(params["limit"])) / unit
+        limit = f"{most:,.1f}".removesuffix(".0") if most >= 1 else f"{most:.2g}"
+        params["limit"] = Name(id=limit.translate(str.maketrans(".,", ",.")), en=limit)
+    return text(f"{key}.title", lang), text(detail, lang, **params)
 
 
 def _rebuild(kind: type[GesturesError], params: dict[str, object]) -> GesturesError:

@@ -4,14 +4,21 @@ Catalogues are looked up by key ("pose-read-as-number"), never by a sentence. Af
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from gettext import GNUTranslations
 from importlib.resources import files
 
-from gestures.reading.poses import Name
-
 LANGUAGES = ("id", "en")
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """Words in Bahasa Indonesia and in English."""
+
+    id: str
+    en: str
 
 
 @cache

@@ -30,7 +30,7 @@ from app.errors import (
 from app.schemas import FieldProblem, Problem
 from gestures import GesturesError, error_text
 from gestures.errors import PhotoTooLarge, PhotoTooSmall, UnknownContest
-from gestures.reading.poses import Name
+from gestures.words import Name
 
 MEDIA_TYPE = "application/problem+json"
 FORMS = (MEDIA_TYPE, "application/json", "text/html")

@@ -9,8 +9,7 @@ from pydantic import ConfigDict, TypeAdapter
 
 from app.errors import Lang, ServiceError, describe
 from gestures import GesturesError, error_text
-from gestures.reading.poses import Name
-from gestures.words import filled
+from gestures.words import Name, filled
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,9 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from gestures.reading.fingers import LETTERS, Fingers
+from gestures.words import Name
 
 Strength = Literal["official", "common", "possible"]
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """A name in Bahasa Indonesia and in English."""
-
-    id: str
-    en: str
 
 
 @dataclass(frozen=True, slots=True)

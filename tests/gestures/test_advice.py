@@ -9,8 +9,9 @@ import polib
 import pytest
 
 from gestures import errors
-from gestures.advice import Level, advise, error_text
+from gestures.advice import Level, advise
 from gestures.contest import contests, lists
+from gestures.errors import error_text
 from gestures.hands.finder import Hand
 from gestures.photo import Photo
 from gestures.reading.fingers import State

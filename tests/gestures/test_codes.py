@@ -4,7 +4,8 @@ import pytest
 from gestures.codes import Code, codes, readings_of
 from gestures.contest import Contest, ContestPose, contests
 from gestures.reading.fingers import State
-from gestures.reading.poses import Name, Reading
+from gestures.reading.poses import Reading
+from gestures.words import Name
 
 
 def ballot(*numbers, poses=()):

@@ -4,9 +4,8 @@ from datetime import date
 
 import pytest
 
-from gestures.advice import error_text
 from gestures.contest import Contest, contests, known_contest, lists, load_contest
-from gestures.errors import InvalidContest, UnknownContest
+from gestures.errors import InvalidContest, UnknownContest, error_text
 from gestures.reading.poses import pose_table
 
 NAME = 'name = { id = "Pilkada Kami", en = "Our election" }\n'

@@ -12,7 +12,7 @@ from app.batch.report.summary import Summary
 from app.batch.report.xlsx_report import XlsxReport
 from app.batch.rows import Row, Rows
 from app.errors import Lang
-from gestures.reading.poses import Name
+from gestures.words import Name
 
 __all__ = ["REPORTS", "content_security_policy", "write_reports"]
 

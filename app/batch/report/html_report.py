@@ -22,8 +22,7 @@ from app.batch.report.summary import Summary, ballot_readings, kind
 from app.batch.report.words import texts
 from app.batch.rows import Row
 from app.errors import Lang
-from gestures.reading.poses import Name
-from gestures.words import LANGUAGES, both
+from gestures.words import LANGUAGES, Name, both
 
 # In this order they make one script.
 SCRIPTS = ("words", "photos", "marks", "grid", "viewer", "page")

@@ -16,8 +16,7 @@ from app.batch.report.summary import Summary, ballot_readings, kind
 from app.batch.report.words import texts
 from app.batch.rows import Row
 from app.errors import Lang
-from gestures.reading.poses import Name
-from gestures.words import text
+from gestures.words import Name, text
 
 # The last row that a sheet of the format can have (Office Open XML as Excel reads it); what is beyond goes on a further sheet.
 LAST_ROW = 1_048_575

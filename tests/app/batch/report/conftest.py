@@ -12,8 +12,8 @@ from app.batch.rows import Row
 from gestures import Checker, Limits, open_photo
 from gestures.contest import contests
 from gestures.drawing import encode
-from gestures.reading.poses import Name
 from gestures.reading.reader import Thresholds
+from gestures.words import Name
 
 HOSTILE = (
     "</script><script>window.harmed = 1</script>.jpg",
