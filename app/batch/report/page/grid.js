@@ -22,6 +22,11 @@ function unfiltered() {
   return { kinds: new Set(["flagged", "unclear"]), numbers: new Set(), pose: "", list: "", state: "", name: "", order: "photo" };
 }
 
+/** Whether a hand is one of those that the report asks to look at. */
+function isOpen(hand) {
+  return unfiltered().kinds.has(hand.kind);
+}
+
 function matches(hand) {
   return (
     chosen.kinds.has(hand.kind) &&

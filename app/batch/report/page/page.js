@@ -22,28 +22,39 @@ function tell() {
 }
 
 function summarise() {
-  const levels = { review: "review", unclear: "unclear", clear: "clear", failed: "problem" };
-  $("counts").replaceChildren(
-    ...Object.entries(levels).map(([level, shape]) =>
-      element(
-        "li",
-        `count ${level}`,
-        icon(shape),
-        element("strong", "", number(summary.photos[level] ?? 0)),
-        element("span", "", `${text("summary.photos")} · ${text(`level.${level}`)}`),
-      ),
-    ),
-  );
+  $("counts").replaceChildren(...["review", "unclear", "clear", "failed"].map((level) => element("li", "", count(level))));
+  const open = hands.filter(isOpen).length;
+  $("look").hidden = !open;
+  $("look").firstChild.textContent = text(open === 1 ? "summary.look.one" : "summary.look.many", { count: number(open) });
   const kinds = Object.fromEntries([...KINDS, "rest"].map((kind) => [kind, summary.hands[kind] ?? 0]));
   const all = Object.values(kinds).reduce((sum, one) => sum + one, 0);
   $("seen").textContent = text("summary.hands", Object.fromEntries(Object.entries({ all, ...kinds }).map(([key, value]) => [key, number(value)])));
   const charts = [
-    bars("summary.numbers", "number", counted(summary.numbers, (key) => key)),
+    bars("summary.numbers", "numbers", counted(summary.numbers, (key) => key)),
     bars("summary.poses", "pose", counted(summary.poses, poseName)),
     bars("summary.lists", "list", counted(summary.lists, listName)),
   ].filter((one) => one);
   $("bars").replaceChildren(...charts);
-  $("unit").hidden = !charts.length;
+  $("charts").hidden = !charts.length;
+}
+
+// Where the photos of a level are on the page, and what leads to them.
+const LEVELS = {
+  review: { icon: "review", place: "hands", show: () => only({ kinds: new Set(["flagged"]) }) },
+  unclear: { icon: "unclear", place: "hands", show: () => only({ kinds: new Set(["unclear"]) }) },
+  clear: { icon: "clear", place: "clear", show: () => ($("clear").open = true) },
+  failed: { icon: "problem", place: "failed" },
+};
+
+/** How many photos came out so: a link to them, where there are any. */
+function count(level) {
+  const { icon: shape, place, show } = LEVELS[level];
+  const photos = summary.photos[level] ?? 0;
+  const said = element("span", "", `${text("summary.photos")} · ${text(`level.${level}`)}`);
+  const card = element(photos ? "a" : "div", `count ${level}`, icon(shape), element("strong", "", number(photos)), " ", said);
+  if (photos) card.href = `#${place}`;
+  if (photos && show) card.onclick = show;
+  return card;
 }
 
 /** [key, name, count], most first; numbers in their own order. */
@@ -58,24 +69,30 @@ function bars(title, filter, rows) {
   const items = rows.map(([key, name, count]) => {
     const fill = element("span", "bar-fill");
     fill.style.width = `${(count / most) * 100}%`;
-    const button = element("button", "bar-row", element("span", "bar-name", name), element("span", "bar-track", fill), element("span", "bar-count", number(count)));
+    // What only a screen reader needs stands around what is seen, so that its name has the words by which it can be called out.
+    const button = element(
+      "button",
+      "bar-row",
+      element("span", "bar-name", element("span", "unseen", `${text(title)} `), name, element("span", "unseen", ":")),
+      element("span", "bar-track", fill),
+      element("span", "bar-count", number(count), element("span", "unseen", ` ${text("summary.filter")}`)),
+    );
     button.type = "button";
-    button.setAttribute("aria-label", text("summary.filter", { name: `${text(title)} ${name}`, count: number(count) }));
-    button.onclick = () => only(filter, key);
+    button.onclick = () => {
+      only({ kinds: new Set(["flagged"]), [filter]: filter === "numbers" ? new Set([Number(key)]) : key });
+      $("hands").focus({ preventScroll: true });
+      $("hands").scrollIntoView();
+    };
     return element("li", "", button);
   });
   return element("div", "", element("h3", "", text(title)), element("ul", "", ...items));
 }
 
-/** Show only the hands to review that a row of the summary counts. */
-function only(filter, key) {
-  Object.assign(chosen, unfiltered(), { kinds: new Set(["flagged"]), order: chosen.order });
-  if (filter === "number") chosen.numbers.add(Number(key));
-  else chosen[filter] = key;
+/** Show the hands that something in the summary counts, and no others. */
+function only(what) {
+  Object.assign(chosen, unfiltered(), { order: chosen.order }, what);
   offer();
   list();
-  $("hands").focus({ preventScroll: true });
-  $("hands").scrollIntoView();
 }
 
 const names = {};
@@ -145,7 +162,7 @@ function pick(name, value, among, count = null, kind = "") {
 
 /** Say how much has been reviewed of what needs a look. */
 function progress() {
-  const open = hands.filter((hand) => hand.kind !== "fine");
+  const open = hands.filter(isOpen);
   const done = open.filter((hand) => markOf(hand).reviewed).length;
   $("reviewed").textContent = text("hands.reviewed", { done: number(done), all: number(open.length) });
 }
@@ -240,15 +257,18 @@ $("print").onclick = async () => {
   print();
 };
 
-let unfolded = false; // whether the photos without findings were, before they were printed
+const FOLDS = ["charts", "clear"];
+let unfolded = []; // those that were, before the page was printed
 addEventListener("beforeprint", () => {
   complete();
   $("filtered").textContent = filters();
-  unfolded = $("clear").open;
-  $("clear").open = true;
+  unfolded = FOLDS.filter((id) => $(id).open);
+  for (const id of FOLDS) $(id).open = true;
   nameClear(); // the browser tells that it was opened only later
 });
-addEventListener("afterprint", () => ($("clear").open = unfolded));
+addEventListener("afterprint", () => {
+  for (const id of FOLDS) $(id).open = unfolded.includes(id);
+});
 
 // Another tab of the same report.
 addEventListener("storage", (event) => {

@@ -140,6 +140,7 @@ class TestGrid:
         assert page.locator("#found").inner_text() == "Tidak ada tangan yang sesuai dengan pilihan ini."
 
     def test_a_row_of_the_summary_is_a_filter(self, page):
+        page.get_by_text("Menurut nomor, pose, dan daftar imbauan").click()
         page.locator("#bars").get_by_role("button", name="nomor 3").click()
         # A tile that was just made has no inner text before the browser has told that it can be seen.
         assert page.locator(".tile-pose").all_text_contents() == ["Simbol OK"]
@@ -168,6 +169,65 @@ class TestGrid:
         page.locator("#clear summary").click()
         page.wait_for_selector("#clear li")  # the list is made once the browser says that it was opened, which is a little later
         assert page.locator("#clear li").count() == 2
+
+
+class TestSummary:
+    def test_counts_lead_to_what_they_count(self, page, expect):
+        page.get_by_role("link", name="1 foto · Belum jelas").click()
+        expect(page.locator(".tile")).to_have_count(1)
+        expect(page.locator(".tile.unclear")).to_be_in_viewport()
+        page.get_by_role("link", name="3 foto · Perlu ditinjau").press("Enter")
+        expect(page.locator(".tile.flagged")).to_have_count(3)
+        expect(page.locator(".tile")).to_have_count(3)
+        expect(page.locator("#hands")).to_be_focused()
+        page.get_by_role("link", name="2 foto · Nihil").click()
+        expect(page.locator("#clear li")).to_have_count(2)
+        page.get_by_role("link", name="1 foto · Gagal diperiksa").click()
+        expect(page.locator("#reasons")).to_be_in_viewport()
+
+    def test_a_count_of_none_leads_nowhere(self, visit, batch, tmp_path, contest, expect):
+        write_reports(lambda: iter(batch[:1]), tmp_path, lang="en", batch="satu", contest=contest)
+        page = visit(tmp_path)
+        assert page.locator("#counts strong").all_inner_texts() == ["1", "0", "0", "0"]
+        assert page.locator("#counts a").count() == 1
+        expect(page.get_by_role("link", name="See 1 hand")).to_be_visible()
+        write_reports(lambda: iter(batch[5:]), tmp_path, lang="en", batch="dua", contest=contest)
+        page = visit(tmp_path)
+        expect(page.locator("#look")).to_be_hidden()
+        expect(page.locator("#charts")).to_be_hidden()
+
+    @pytest.mark.parametrize("size", [DESK, PHONE])
+    def test_the_first_screen_leads_to_the_hands(self, visit, reports, size, expect):
+        page = visit(reports, **size)
+        look = page.get_by_role("link", name="Lihat 4 tangan", exact=True)
+        expect(look).to_be_in_viewport(ratio=1)
+        look.press("Enter")
+        expect(page.locator("#hands-title")).to_be_in_viewport()
+        expect(page.locator("#hands")).to_be_focused()
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("button", name="CSV")).to_be_focused()
+
+    def test_rows_are_called_by_what_is_seen_of_them(self, page, expect):
+        page.get_by_text("Menurut nomor, pose, dan daftar imbauan").click()
+        row = page.locator(".bar-row").first
+        expect(row).to_have_accessible_name("Dapat ditafsirkan sebagai nomor 2 : 2 tangan. Tampilkan tangan ini saja")
+        assert page.locator(".bar-row[aria-label]").count() == 0
+        page.get_by_role("button", name="English").click()
+        expect(row).to_have_accessible_name("May be read as number 2 : 2 to review. Show only these hands")
+
+    def test_counts_stand_two_by_two_or_in_one_row(self, page):
+        for width, rows in ((320, 2), (390, 2), (600, 2), (700, 1), (768, 1), (1280, 1)):
+            page.set_viewport_size({"width": width, "height": 800})
+            tops = page.locator("#counts li").evaluate_all("(items) => items.map((item) => item.offsetTop)")
+            assert len(set(tops)) == rows, width
+            assert all(tops.count(top) == 4 / rows for top in tops), width
+
+    @pytest.mark.parametrize(("width", "letters"), [(280, 100), (280, 200), (390, 200), (768, 200), (1280, 200)])
+    def test_nothing_sticks_out_to_the_side(self, page, width, letters):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.evaluate("(percent) => { document.documentElement.style.fontSize = `${percent}%`; }", letters)
+        page.evaluate("() => { for (const one of document.querySelectorAll('details')) one.open = true; }")
+        assert page.evaluate("() => document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
 class TestViewer:
@@ -473,6 +533,14 @@ class TestReading:
         ):
             assert background(chosen) != background(other)
 
+    def test_forced_colours_frame_only_what_leads_on(self, visit, batch, tmp_path, contest):
+        write_reports(lambda: iter(batch[:1]), tmp_path, lang="id", batch="satu", contest=contest)
+        page = visit(tmp_path, forced_colors="active")
+        frame = "(one) => getComputedStyle(one).borderTopColor"
+        ground = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
+        assert page.locator("a.count").evaluate(frame) != ground
+        assert page.locator("div.count").first.evaluate(frame) == ground
+
     def test_on_a_phone(self, visit, reports):
         page = visit(reports, **PHONE)
         page.get_by_text("Saring dan urutkan").click()
@@ -491,17 +559,20 @@ class TestReading:
         assert page.pdf().startswith(b"%PDF")
 
     def test_paper_says_what_was_chosen_and_names_photos_without_findings(self, page):
-        paper = """() => ["#filtered", "#clear"].map((one) => document.querySelector(one).innerText)"""
+        paper = """() => ["#filtered", "#clear", "#bars"].map((one) => document.querySelector(one).innerText)"""
         page.evaluate(f"() => addEventListener('beforeprint', () => {{ window.paper = ({paper})(); }})")
 
         def printed():
             page.pdf()
             return page.evaluate("() => window.paper")
 
-        filtered, clear = printed()
+        filtered, clear, bars = printed()
         assert filtered == ""
+        assert "Simbol OK" in bars
+        page.wait_for_selector("#charts:not([open])")
         assert clear.splitlines() == ["Foto dengan hasil nihil (2)", "2024-11-27/foto\ufffdgpj.exe", "2024-11-27/rusak\ufffd\ufffd.jpg"]
         page.wait_for_selector("#clear:not([open])")
+        page.get_by_text("Menurut nomor, pose, dan daftar imbauan").click()
         page.locator("#bars").get_by_role("button", name="nomor 3").click()
         page.get_by_label("Nama foto").fill("<img")
         assert printed()[0] == "Disaring: hasil Perlu ditinjau; nomor 3; nama foto “<img”"
@@ -511,6 +582,7 @@ class TestReading:
         assert not page.locator("#filtered").is_visible()
 
     def test_everything_to_press_has_a_name(self, page):
+        page.get_by_text("Menurut nomor, pose, dan daftar imbauan").click()
         view(page)
         nameless = page.evaluate(
             """() => [...document.querySelectorAll("button, select, textarea, input")].filter((one) => one.offsetParent)
