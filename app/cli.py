@@ -43,6 +43,7 @@ class Failure(click.ClickException):
 
 def main() -> None:
     """Run the command line. Nothing that a person can cause ends in a traceback."""
+    from app.terminal.printable import printable
     from app.terminal.quiet import mute_native_stderr
     from app.terminal.usage import language_of, speak
 
@@ -56,7 +57,8 @@ def main() -> None:
     try:
         cli.main(prog_name="jari", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        error.show(said := io.StringIO())
+        click.echo("\n".join(map(printable, said.getvalue().split("\n"))), err=True, nl=False)  # it may quote names of files
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)

@@ -3,7 +3,7 @@
 import csv
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TextIO
 
@@ -13,6 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from app.errors import Lang
+from app.terminal.printable import printable
 from app.terminal.words import word
 from gestures.words import long_date
 
@@ -66,8 +67,7 @@ class CsvWriter:
     def __init__(self, out: TextIO, lang: Lang) -> None:
         self._out = out
         self._lang = lang
-        self._csv = csv.DictWriter(out, PHOTO_COLUMNS + HAND_COLUMNS, lineterminator="\n")
-        self._csv.writeheader()
+        self._csv = csv_table(out, PHOTO_COLUMNS + HAND_COLUMNS)
 
     def write(self, result: Result) -> None:
         """Write the photo's rows."""
@@ -85,6 +85,23 @@ class CsvWriter:
             return
         for place, hand in enumerate(result["hands"]):
             yield photo | hand_cells(place, hand, self._lang)
+
+
+class _Lines:
+    """Ends each row with a line feed alone, as scripts expect."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, row: str) -> None:
+        self._out.write(row.removesuffix("\r\n") + "\n")
+
+
+def csv_table(out: TextIO, columns: Sequence[str]) -> "csv.DictWriter[str]":
+    """Begin a table with the names of its columns. Every character that a reader may take for the end of a row is quoted."""
+    table = csv.DictWriter(_Lines(out), columns, lineterminator="\r\n")  # which are the two that csv then quotes
+    table.writeheader()
+    return table
 
 
 def photo_cells(result: Result) -> Result:
@@ -131,7 +148,7 @@ class TableWriter:
         self._keys = None if len(names) == 1 else _GENERAL
         result, number, gaps = 15, 6, 6
         free = max(self._console.width - result - number - gaps, 30)
-        name = min(max(12, *(cell_len(_printable(name)) for name in names)), free * 2 // 5)
+        name = min(max(12, *(cell_len(printable(name)) for name in names)), free * 2 // 5)
         self._widths = (name, result, number, free - name)
         self._row(*(Text(word(key, lang), style="bold") for key in ("photo", "result", "number", "pose")))
 
@@ -140,7 +157,7 @@ class TableWriter:
         error = result.get("error")
         level = "failed" if error else result["level"]
         self._levels[level] += 1
-        name = Text(_printable(result["name"]))
+        name = Text(printable(result["name"]))
         shown = Text(word(level, self._lang), style=_STYLES[level])
         if error:
             self._row(name, shown, Text(), _two(f"{error['title']}.", error["detail"]))
@@ -196,8 +213,3 @@ def _two(first: str, rest: str) -> Text:
 
 def _number(reading: Result) -> str:
     return f"{reading['number']}?" if reading["strength"] == "possible" else str(reading["number"])
-
-
-def _printable(name: str) -> str:
-    """A file name that cannot play tricks on the terminal."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)

@@ -143,6 +143,30 @@ def test_csv_has_a_row_a_hand_and_one_for_other_photos(folder):
     assert all(float(hand[column]) >= 0 for column in ("x", "y", "width", "height"))
 
 
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+def test_no_name_breaks_its_row(end, tmp_path):
+    names = [f"a{end}b{end}.jpg", "c.jpg"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"no photo")
+    ran = subprocess.run([*JARI, "check", tmp_path, "--format", "csv"], capture_output=True, timeout=60)
+    assert [row["name"] for row in csv.DictReader(io.StringIO(ran.stdout.decode(), newline=""))] == names
+    assert ran.stdout.count(b"\r") == 2 * end.count("\r")  # no row ends so
+
+
+def test_no_name_in_an_error_plays_tricks_on_the_terminal(tmp_path, plain):
+    name = "\x1b]0;x\x07\x1b[2J\x1b[31m\x9b1mred"
+    for folder in ("in", "out"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{name}.jpg").write_bytes(plain.read_bytes())
+    for args in (["in", "--annotate", "out"], ["in", "--annotate", "in"], [f"--{name}"]):
+        ran = subprocess.run([*JARI, "check", *args], capture_output=True, cwd=tmp_path, timeout=60)
+        said = ran.stderr.decode()
+        assert (ran.returncode, ran.stdout) == (2, b"")
+        assert "red" in said
+        assert "\n" in said
+        assert all(line.isprintable() for line in said.split("\n")), said
+
+
 @pytest.mark.parametrize(
     ("lang", "words"),
     [("id", ["perlu ditinjau", "dua jari", "nihil", "gagal diperiksa", "3 foto:", "Ini saran awal"]),

@@ -1,6 +1,6 @@
 """report.csv: a row a photo, followed by a row for each of its hands."""
 
-import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -9,28 +9,27 @@ from typing import Any, Self
 from app.batch.report.summary import Summary, kind
 from app.batch.rows import Row
 from app.errors import Lang
-from app.terminal.results import HAND_COLUMNS, PHOTO_COLUMNS, hand_cells, photo_cells
+from app.terminal.results import HAND_COLUMNS, PHOTO_COLUMNS, csv_table, hand_cells, photo_cells
 
 COLUMNS = ("row", *PHOTO_COLUMNS, "hands", "to_review", "unclear", *HAND_COLUMNS, "flagged")
 
-# What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Where a spreadsheet takes what follows for a formula (OWASP, "CSV Injection"): at the beginning of a text, and behind what may part
+# cells or rows elsewhere; the list separator of Bahasa Indonesia is a semicolon. There a quote is no longer one, and may come before.
+FORMULA = re.compile(r"""^(?=[\t\r\n])|(?:^|(?<=[;\t\r\n]))(?=[\s"]*[=+\-@＝＋－＠])""")
 
 
 class CsvReport:
     """Columns as in `jari check --format csv`, and `row`, which says what a row is about: "photo" or "hand".
 
     hands, to_review, unclear: how many hands of the photo there are, are flagged, cannot be read; empty where the photo could not be
-    checked. Text that a spreadsheet would take for a formula begins with an apostrophe. UTF-8 with a byte order mark, which
-    spreadsheets need.
+    checked. What a spreadsheet would take for a formula has an apostrophe before it. UTF-8 with a byte order mark, which spreadsheets need.
     """
 
     def __init__(self, path: Path, lang: Lang) -> None:
         self._lang = lang
         # Names of files need not be valid Unicode.
         self._file = path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="")
-        self._csv = csv.DictWriter(self._file, COLUMNS, lineterminator="\n")
-        self._csv.writeheader()
+        self._csv = csv_table(self._file, COLUMNS)
 
     def write(self, row: Row) -> None:
         """Write the photo's rows."""
@@ -58,4 +57,4 @@ class CsvReport:
 
 
 def _harmless(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    return FORMULA.sub("'", value) if isinstance(value, str) else value

@@ -20,6 +20,8 @@ from gestures.words import Name, text
 
 # The last row that a sheet of the format can have (Office Open XML as Excel reads it); what is beyond goes on a further sheet.
 LAST_ROW = 1_048_575
+# The most that a cell can hold, in UTF-16's units; of what is longer, the library writes nothing.
+LONGEST = 32_767
 
 # Widths in characters.
 PHOTO_COLUMNS = {"photo": 44, "level": 17, "hands": 9, "flagged": 12, "unclear": 12, "numbers": 14, "taken-at": 18, "reason": 60}
@@ -178,11 +180,17 @@ class XlsxReport:
         if isinstance(value, str):
             # Names of files need not be valid Unicode, which the format demands. What begins with <r>, XlsxWriter takes for XML of its own.
             value = value.encode("utf-8", "backslashreplace").decode("utf-8")
-            sheet.write_string(row, column, f"\u200b{value}" if value.startswith("<r>") else value, form)
+            sheet.write_string(row, column, _fitting(f"\u200b{value}" if value.startswith("<r>") else value), form)
         elif isinstance(value, datetime):
             sheet.write_datetime(row, column, value, form)
         elif value is not None:
             sheet.write_number(row, column, value, form)
+
+
+def _fitting(value: str) -> str:
+    """As much of a text as a cell can hold."""
+    units = value.encode("utf-16-le")
+    return value if len(units) <= 2 * LONGEST else units[: 2 * LONGEST - 2].decode("utf-16-le", "ignore") + "…"
 
 
 def _date(written: str | None) -> Cell:

@@ -2,6 +2,7 @@
 
 import csv
 import gc
+import io
 import json
 import re
 import tracemalloc
@@ -59,7 +60,22 @@ class TestCsv:
         write_reports(lambda: iter(rows), tmp_path, lang="en", batch="x", contest=contest)
         with (tmp_path / "report.csv").open(encoding="utf-8-sig", newline="") as file:
             found = [row["name"] for row in csv.DictReader(file)]
-        assert found == ["'=1+1.jpg", "'+62.jpg", "'-a.jpg", "'@b.jpg", "'\tc.jpg", "'\n=d.jpg", "biasa.jpg", "\\udcff.jpg"]
+        assert found == ["'=1+1.jpg", "'+62.jpg", "'-a.jpg", "'@b.jpg", "'\tc.jpg", "'\n'=d.jpg", "biasa.jpg", "\\udcff.jpg"]
+
+    @pytest.mark.parametrize(("ends", "separator"), [("\r", ","), ("\n", ","), ("\r", ";"), ("\n", ";"), ("", ";"), ("\t", "\t")])
+    @pytest.mark.parametrize("formula", ["=6*7", "＝6*7", "+6", "＋6", "-6", "－6", "@a", "＠a", ' "=6*7"', '"=6*7'])
+    def test_no_name_breaks_its_row_or_is_a_formula_wherever_a_spreadsheet_parts_it(
+        self, ends, separator, formula, batch, tmp_path, contest
+    ):
+        name = f"a;{ends}{formula};{ends}{formula}.jpg"
+        write_reports(lambda: iter([Row(batch[-1].result | {"name": name})]), tmp_path, lang="id", batch="x", contest=contest)
+        text = (tmp_path / "report.csv").read_bytes().decode("utf-8-sig")
+        read = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+        if separator == ",":
+            assert [len(row) for row in read] == [len(read[0])] * 2
+            assert read[1][read[0].index("name")].replace("'", "") == name
+        for cell in (cell for row in read for cell in row):
+            assert not cell.lstrip().startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠")), text
 
 
 class TestWorkbook:
@@ -107,6 +123,14 @@ class TestWorkbook:
         sheet = openpyxl.load_workbook(tmp_path / "report.xlsx")["Foto"]
         assert [sheet[cell].value.removeprefix("\u200b") for cell in ("A2", "A3")] == list(names)
         assert sheet["F2"].data_type != "f"
+
+    def test_a_name_that_no_cell_can_hold_is_shortened(self, batch, tmp_path, contest):
+        names = ("a" * 32_767, "b" * 32_768, "\N{CAMERA}" * 20_000)
+        rows = [Row(batch[-1].result | {"name": name}) for name in names]
+        write_reports(lambda: iter(rows), tmp_path, lang="id", batch="x", contest=contest)
+        sheet = openpyxl.load_workbook(tmp_path / "report.xlsx")["Foto"]
+        found = [sheet[cell].value for cell in ("A2", "A3", "A4")]
+        assert found == [names[0], "b" * 32_766 + "…", "\N{CAMERA}" * 16_383 + "…"]
 
     def test_when_a_photo_was_taken(self, batch, tmp_path, contest):
         rows = [Row(batch[0].result | {"taken_at": when}) for when in ("2023-11-08T09:12:00", "0001-01-01T00:00:00")]
