@@ -57,8 +57,9 @@ class Processes:
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a run is. clear, review, unclear, failed: photos of which that came. known: those of them that the ledger knew before.
+    unread: those that could not be read. The rest of them were looked at.
 
-    total: photos there are. seconds: since the run began.
+    total: photos there are. seconds: since the first was given to a worker.
     """
 
     total: int = 0
@@ -67,6 +68,7 @@ class Progress:
     unclear: int = 0
     failed: int = 0
     known: int = 0
+    unread: int = 0
     seconds: float = 0.0
 
     @property
@@ -82,7 +84,7 @@ class Progress:
     @property
     def rate(self) -> float:
         """Photos a second, of those that had to be looked at."""
-        return (self.done - self.known) / self.seconds if self.seconds else 0.0
+        return (self.done - self.known - self.unread) / self.seconds if self.seconds else 0.0
 
     @property
     def remaining_s(self) -> float | None:
@@ -136,7 +138,7 @@ class Run:
         self._cancelled = threading.Event()
         self._running: dict[Future[Found], _Photo] = {}
         self._lost: deque[_Photo] = deque()
-        self._began = 0.0
+        self._began: float | None = None
 
     def cancel(self) -> None:
         """End the run soon, from any thread. What is being looked at is given up; what is done is kept."""
@@ -150,7 +152,6 @@ class Run:
     def __iter__(self) -> Generator[Progress]:
         self._ledger.begin(recheck=self._recheck, spooled=self._spooled)
         self.progress = Progress(total=sum(1 for _ in self._sources))
-        self._began = time.monotonic()
         try:
             for source in self._sources:
                 self._take(source)
@@ -174,6 +175,7 @@ class Run:
             data = source.read(self._most + 1)
         except (TerminalError, ServiceError, MemoryError) as error:
             self._ledger.list(source.name, trouble=error)
+            self.progress = replace(self.progress, unread=self.progress.unread + 1)
             self._count("failed", source.name)
             return
         digest = hashlib.sha256(data).digest()
@@ -188,6 +190,7 @@ class Run:
             self._submit(_Photo(digest, data, [source.name]))
 
     def _submit(self, photo: _Photo) -> None:
+        self._began = self._began or time.monotonic()
         self._running[self._workers.submit(Look(photo.data, self._ledger.pictures))] = photo
 
     def _finish(self, below: int) -> Generator[Progress]:
@@ -231,5 +234,6 @@ class Run:
             self._done(name)
 
     def _told(self) -> Progress:
-        self.progress = replace(self.progress, seconds=time.monotonic() - self._began)
+        if self._began is not None:
+            self.progress = replace(self.progress, seconds=time.monotonic() - self._began)
         return self.progress

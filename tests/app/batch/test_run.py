@@ -133,6 +133,18 @@ class TestResults:
         assert b"JFIF" not in b"".join(file.read_bytes() for file in out.iterdir())
         assert go(out, folder)[1] == 3  # for crops, photos must be seen again; what is no photo needs not
 
+    def test_only_what_is_looked_at_counts_for_the_rate(self, folder, out, photos):
+        progress, _, _ = go(out, folder)
+        assert progress.rate * progress.seconds == pytest.approx(4)  # neither the link that leads nowhere nor what was known at once
+        assert go(out, folder)[0].remaining_s is None
+        (folder / "zz.jpg").write_bytes(photos["fist"] + b" ")
+        given = [str(path) for path in sorted(folder.rglob("*.jpg"))]
+        with Ledger(out, SETUP, DEFAULT) as ledger:
+            run = Run(Sources(given), ledger, Here(), most_bytes=MOST)
+            told = [(progress.done, progress.seconds) for progress in run]
+        assert {seconds for done, seconds in told if done < 6} == {0.0}  # the clock stands while known ones are passed by
+        assert run.progress.rate * run.progress.seconds == pytest.approx(1)
+
     def test_files_are_written(self, folder, out):
         with Ledger(out, SETUP, DEFAULT) as ledger:
             list(Run(Sources([str(folder)]), ledger, Here(), most_bytes=MOST))
