@@ -6,7 +6,7 @@
 'review'
 """
 
-from gestures.advice import Advice, Level, Message
+from gestures.advice import Advice, Level, Message, advise
 from gestures.checker import Checker, FinderName
 from gestures.contest import Contest, contests, known_contest, lists, load_contest
 from gestures.errors import ContestError, FinderError, GesturesError, ModelError, PhotoError, error_text
@@ -34,6 +34,7 @@ __all__ = [
     "Photo",
     "PhotoError",
     "Thresholds",
+    "advise",
     "contests",
     "error_text",
     "known_contest",

@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from math import ceil, floor
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from gestures.codes import Code, codes, readings_of, together
 from gestures.contest import Contest, lists
+from gestures.findings import Findings
 from gestures.hands.finder import Hand
 from gestures.people import pairs
 from gestures.reading.fingers import FINGERS, LETTERS, PosedHand, State
@@ -142,27 +143,16 @@ class Advice:
         }
 
 
-class Frame(Protocol):
-    """What advice says of a photo itself: pixels across and down, and when it was taken."""
-
-    @property
-    def width(self) -> int: ...
-
-    @property
-    def height(self) -> int: ...
-
-    @property
-    def taken_at(self) -> datetime | None: ...
-
-
-def advise(posed: Sequence[PosedHand], contest: Contest, photo: Frame, *, finder: str, elapsed_ms: float = 0.0, name: str = "") -> Advice:
-    """Say what may be said of a photo's hands.
+def advise(findings: Findings, contest: Contest, name: str = "") -> Advice:
+    """Say what may be said of a photo in a contest.
 
     Level: REVIEW when a hand is flagged (see `AdvisedHand`); else UNCLEAR when a hand is; else CLEAR.
     """
-    people = {hand: person for person, pair in enumerate(pairs([one.hand for one in posed])) for hand in pair}
-    found = codes(posed, contest)
-    shared = list(together(posed, contest))
+    posed = findings.hands
+    couples = pairs([one.hand for one in posed])
+    people = {hand: person for person, couple in enumerate(couples) for hand in couple}
+    shared = tuple(together(posed, couples, contest))
+    found = codes(posed, shared, contest)
     hands = tuple(
         _advised(one, contest, tuple(Reading(code.number, code.strength) for code in shared if place in code.hands), people.get(place))
         for place, one in enumerate(posed)
@@ -174,16 +164,16 @@ def advise(posed: Sequence[PosedHand], contest: Contest, photo: Frame, *, finder
     else:
         level = Level.CLEAR
     return Advice(
-        width=photo.width,
-        height=photo.height,
-        taken_at=photo.taken_at,
+        width=findings.width,
+        height=findings.height,
+        taken_at=findings.taken_at,
         level=level,
         codes=found,
         hands=hands,
-        messages=tuple(_messages(level, hands, found, contest, photo.taken_at)),
+        messages=tuple(_messages(level, hands, found, contest, findings.taken_at)),
         contest=contest.key,
-        finder=finder,
-        elapsed_ms=elapsed_ms,
+        finder=findings.finder,
+        elapsed_ms=findings.elapsed_ms,
         name=name,
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, get_args
 
-from gestures.advice import Advice
+from gestures.advice import Advice, advise
 from gestures.contest import Contest, load_contest
 from gestures.errors import PhotoTooSmall
 from gestures.findings import Findings
@@ -55,7 +55,7 @@ class Checker:
     def check_photo(self, photo: Photo, *, name: str = "", contest: Contest | str | Path | None = None) -> Advice:
         """The same for a photo that is already open."""
         rules = self._contest if contest is None else _rules(contest)
-        return self.look(photo).advise(rules, name)
+        return advise(self.look(photo), rules, name)
 
     def look(self, photo: Photo) -> Findings:
         """Find and read the hands, which no contest changes."""

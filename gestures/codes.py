@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gestures.contest import Contest
-from gestures.people import pairs
 from gestures.reading.fingers import PosedHand, State
 from gestures.reading.poses import Reading, Strength, pose_table
 
@@ -39,11 +38,11 @@ def readings_of(pose: str, contest: Contest) -> tuple[Reading, ...]:
     return tuple(sorted(kept, key=lambda reading: reading.number not in contest.numbers))
 
 
-def codes(posed: Sequence[PosedHand], contest: Contest) -> tuple[Code, ...]:
+def codes(posed: Sequence[PosedHand], shared: Sequence[Code], contest: Contest) -> tuple[Code, ...]:
     """Return every number that the posing hands show, each once: on the ballot first, then the best established, then the surest.
 
-    A code has the strength of its best reading, and the confidence of the surest hand with that strength; what a hand shows but
-    together with another counts as well.
+    A code has the strength of its best reading, and the confidence of the surest hand with that strength. shared: what hands show but
+    together, see `together`.
     """
     single = [
         Code(reading.number, reading.strength, one.confidence, (index,), reading.number in contest.numbers)
@@ -51,13 +50,13 @@ def codes(posed: Sequence[PosedHand], contest: Contest) -> tuple[Code, ...]:
         if one.state is State.POSING and one.pose is not None
         for reading in readings_of(one.pose, contest)
     ]
-    merged = _merged([*single, *together(posed, contest)])
+    merged = _merged([*single, *shared])
     return tuple(sorted(merged, key=lambda code: (not code.on_ballot, STRENGTHS.index(code.strength), -code.confidence, code.number)))
 
 
-def together(posed: Sequence[PosedHand], contest: Contest) -> Iterable[Code]:
-    """Yield what two hands of probably the same person show together and neither shows by itself, of the numbers on the ballot."""
-    for pair in pairs([one.hand for one in posed]):
+def together(posed: Sequence[PosedHand], couples: Iterable[tuple[int, int]], contest: Contest) -> Iterable[Code]:
+    """Yield what two hands show together and neither shows by itself, of the numbers on the ballot. couples: see `people.pairs`."""
+    for pair in couples:
         left, right = (posed[index] for index in pair)
         if left.state is not State.POSING or right.state is not State.POSING or left.pose is None or right.pose is None:
             continue

@@ -6,8 +6,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from gestures.advice import Advice, advise
-from gestures.contest import Contest
 from gestures.hands.finder import Hand
 from gestures.reading.fingers import Fingers, PosedHand, State
 
@@ -22,10 +20,6 @@ class Findings:
     hands: tuple[PosedHand, ...]
     finder: str
     elapsed_ms: float
-
-    def advise(self, contest: Contest, name: str = "") -> Advice:
-        """Say what may be said of the photo in a contest."""
-        return advise(self.hands, contest, self, finder=self.finder, elapsed_ms=self.elapsed_ms, name=name)
 
     def to_dict(self) -> dict[str, Any]:
         """All that advice needs, exactly, as plain JSON; `from_dict` reads it."""

@@ -27,7 +27,7 @@ from app.batch.sources import shown
 from app.errors import Lang
 from app.terminal.words import Problem, TerminalError, problem
 from app.workers import CheckerSetup
-from gestures import Contest, Findings, PhotoError, lists
+from gestures import Contest, Findings, PhotoError, advise, lists
 from gestures.hands import bundle
 
 FILE = "ledger.sqlite"
@@ -232,7 +232,7 @@ class Ledger:
                 self._db.execute(f"DELETE FROM {statement} = ?", old)  # noqa: S608 - our own names
 
     def _advise(self, found: int, findings: dict[str, Any]) -> Level:
-        result = Findings.from_dict(findings).advise(self.contest).to_dict()
+        result = advise(Findings.from_dict(findings), self.contest).to_dict()
         level: Level = result["level"]
         self._db.execute("INSERT INTO advice VALUES (?, ?, ?, ?)", (found, self._contest_key, level, _json(result)))
         return level

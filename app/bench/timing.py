@@ -17,7 +17,6 @@ from app.bench.recall import which_found
 from app.bench.scenes import Scene, compose
 from app.workers import CheckerPool, Job
 from gestures import Checker, open_photo
-from gestures.findings import Findings
 from gestures.hands import search
 from gestures.hands.landmarker import LandmarkerFinder
 from gestures.hands.networks import PALM_INPUT, SMALL_PALM_INPUT, LandmarkNetwork, PalmDetector, Pyramid
@@ -32,7 +31,7 @@ STEPS: tuple[tuple[str, object, str], ...] = (
     ("palm network", PalmDetector, "detect"),
     ("landmark network", LandmarkNetwork, "look"),
     ("reading", gestures.checker, "read_hands"),
-    ("advice", Findings, "advise"),
+    ("advice", gestures.checker, "advise"),
 )
 
 

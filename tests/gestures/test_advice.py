@@ -12,19 +12,16 @@ from gestures import errors
 from gestures.advice import Level, advise
 from gestures.contest import contests, lists
 from gestures.errors import error_text
+from gestures.findings import Findings
 from gestures.hands.finder import Hand
-from gestures.photo import Photo
 from gestures.reading.fingers import State
 from gestures.reading.poses import Reading, pose_table
 from gestures.words import LANGUAGES, both, joined, long_date, text
 
 
-def photo(taken_at=None):
-    return Photo(np.zeros((480, 640, 3), np.uint8), taken_at)
-
-
 def advice_on(posed, contest="default", taken_at=None):
-    return advise(posed, contests()[contest], photo(taken_at), finder="search", elapsed_ms=412.4, name="rapat.jpg")
+    rules = contests()[contest] if isinstance(contest, str) else contest
+    return advise(Findings(640, 480, taken_at, tuple(posed), "search", 412.4), rules, "rapat.jpg")
 
 
 def keys(advice):
@@ -74,7 +71,7 @@ class TestLevel:
         # Five and three: eight, the only number on this ballot.
         contest = replace(contests()["pilkada-contoh"], numbers=(8,), lists=(), poses=())
         posed = [make_posed("stop", x=100, side="right"), make_posed("three_mrp", x=200, side="left")]
-        advice = advise(posed, contest, photo(), finder="search")
+        advice = advice_on(posed, contest)
         assert [code.hands for code in advice.codes if code.on_ballot] == [(0, 1)]
         assert advice.level is Level.REVIEW
         assert [hand.flagged for hand in advice.hands] == [True, True]
@@ -83,7 +80,7 @@ class TestLevel:
     def test_hands_together_beside_another_that_shows_the_number(self, make_posed):
         contest = replace(contests()["pilkada-contoh"], numbers=(2,), lists=(), poses=())
         posed = [make_posed("like", x=100, side="right"), make_posed("like", x=150, side="left"), make_posed("peace", x=2000)]
-        advice = advise(posed, contest, photo(), finder="search")
+        advice = advice_on(posed, contest)
         assert [hand.flagged for hand in advice.hands] == [True, True, True]
         assert [hand.together for hand in advice.hands] == [(Reading(2, "possible"),)] * 2 + [()]  # the V beside them makes it no surer
         assert [hand["together"] for hand in advice.to_dict()["hands"]] == [[{"number": 2, "strength": "possible"}]] * 2 + [[]]
@@ -158,13 +155,13 @@ class TestMessages:
 
     def test_lists_that_but_call_a_pose_safe(self, make_posed):
         contest = replace(contests()["default"], numbers=(5,), lists=("pj-gubernur-jateng",))
-        advice = advise([make_posed("palm")], contest, photo(), finder="search")
+        advice = advice_on([make_posed("palm")], contest)
         assert keys(advice)[:3] == ["pose-read-as-number", "lists-safe", "consider-another"]
         assert f"menganggap pose “{pose_table()['palm'].name.id}” aman, tetapi" in advice.messages[1].text.id
         assert "One agency list calls the pose" in advice.messages[1].text.en
         assert "lists-safe" not in keys(advice_on([make_posed("palm")]))
         # Where its number is not on the ballot there is nothing to review.
-        assert keys(advise([make_posed("palm")], replace(contest, numbers=(1, 2)), photo(), finder="search")) == ["nothing-found"]
+        assert keys(advice_on([make_posed("palm")], replace(contest, numbers=(1, 2)))) == ["nothing-found"]
 
     def test_many_poses_name_only_the_most_frequent(self, make_posed):
         shown = ["ok", "ok", "one", "one", "peace", "peace", "call", "like"]

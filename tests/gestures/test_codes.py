@@ -1,11 +1,16 @@
 import numpy as np
 import pytest
 
-from gestures.codes import Code, codes, readings_of
+from gestures.codes import Code, codes, readings_of, together
 from gestures.contest import Contest, ContestPose, contests
+from gestures.people import pairs
 from gestures.reading.fingers import State
 from gestures.reading.poses import Reading
 from gestures.words import Name
+
+
+def codes_of(posed, contest):
+    return codes(posed, tuple(together(posed, pairs([one.hand for one in posed]), contest)), contest)
 
 
 def ballot(*numbers, poses=()):
@@ -48,7 +53,7 @@ def test_what_the_contest_says_replaces_the_table():
 
 def test_a_code_is_as_strong_as_its_best_hand(make_posed):
     posed = [make_posed("three2", confidence=0.95, x=0), make_posed("ok", confidence=0.8, x=900), make_posed("ok", confidence=0.7, x=1800)]
-    assert codes(posed, contests()["default"]) == (Code(3, "official", 0.8, (0, 1, 2), True),)
+    assert codes_of(posed, contests()["default"]) == (Code(3, "official", 0.8, (0, 1, 2), True),)
 
 
 def test_codes_come_on_the_ballot_first_then_by_strength_then_by_confidence(make_posed):
@@ -57,16 +62,16 @@ def test_codes_come_on_the_ballot_first_then_by_strength_then_by_confidence(make
         make_posed(pose, confidence=confidence, x=900 * place)
         for place, (pose, confidence) in enumerate([("four", 0.99), ("two_up", 0.9), ("one", 0.7), ("ok", 0.8)])
     ]
-    assert [(code.number, code.on_ballot) for code in codes(posed, contest)] == [(3, True), (1, True), (2, True), (4, False)]
+    assert [(code.number, code.on_ballot) for code in codes_of(posed, contest)] == [(3, True), (1, True), (2, True), (4, False)]
 
 
 @pytest.mark.parametrize("state", [State.REST, State.UNCLEAR])
 def test_only_posing_hands_have_codes(make_posed, state):
-    assert codes([make_posed("peace", state=state)], contests()["default"]) == ()
+    assert codes_of([make_posed("peace", state=state)], contests()["default"]) == ()
 
 
 def test_nothing_at_all():
-    assert codes([], contests()["default"]) == ()
+    assert codes_of([], contests()["default"]) == ()
 
 
 def both_hands(make_posed, left, right):
@@ -90,7 +95,7 @@ def both_hands(make_posed, left, right):
     ],
 )
 def test_two_hands_together(make_posed, left, right, numbers, together):
-    found = codes(both_hands(make_posed, left, right), ballot(*numbers))
+    found = codes_of(both_hands(make_posed, left, right), ballot(*numbers))
     sums = {code.number: code for code in found if len(code.hands) == 2 and code.strength == "possible"}
     assert set(sums) == together
     for code in sums.values():
@@ -99,35 +104,35 @@ def test_two_hands_together(make_posed, left, right, numbers, together):
 
 
 def test_two_thumbs(make_posed):
-    found = codes(both_hands(make_posed, "like", "like"), contests()["default"])
+    found = codes_of(both_hands(make_posed, "like", "like"), contests()["default"])
     assert found == (Code(1, "official", 0.9, (0, 1), True), Code(2, "possible", pytest.approx(0.81), (0, 1), True))
 
 
 def test_two_thumbs_as_the_contest_says(make_posed):
     contest = ballot(1, 2, poses=(ContestPose("two_thumbs", 2, "official"),))
-    found = codes(both_hands(make_posed, "like", "like"), contest)
+    found = codes_of(both_hands(make_posed, "like", "like"), contest)
     assert (2, "official") in {(code.number, code.strength) for code in found}
 
 
 def test_digits_and_sums_as_the_contest_says(make_posed):
     contest = ballot(7, 25, poses=(ContestPose("rock", 2, "official"),))  # metal horns are its 2, not the table's 3
-    found = codes(both_hands(make_posed, "rock", "palm"), contest)
+    found = codes_of(both_hands(make_posed, "rock", "palm"), contest)
     assert {code.number for code in found if code.on_ballot} == {7, 25}
 
 
 def test_two_hands_count_beside_another_that_shows_the_number(make_posed):
     posed = [*both_hands(make_posed, "like", "like"), make_posed("peace", x=2000)]
-    assert codes(posed, ballot(2)) == (Code(2, "official", 0.9, (0, 1, 2), True), Code(1, "official", 0.9, (0, 1), False))
+    assert codes_of(posed, ballot(2)) == (Code(2, "official", 0.9, (0, 1, 2), True), Code(1, "official", 0.9, (0, 1), False))
 
 
 def test_two_hands_do_not_repeat_what_one_of_them_shows(make_posed):
     posed = both_hands(make_posed, "like", "zero")  # 1 and 0 side by side, but also 1 + 0
-    assert codes(posed, ballot(1, 10))[0] == Code(1, "official", 0.9, (0,), True)
+    assert codes_of(posed, ballot(1, 10))[0] == Code(1, "official", 0.9, (0,), True)
 
 
 def test_a_hand_at_rest_adds_nothing(make_posed):
     posed = [make_posed("peace", x=100, side="right"), make_posed(None, x=150, side="left")]
-    assert [code.number for code in codes(posed, contests()["default"])] == [2]
+    assert [code.number for code in codes_of(posed, contests()["default"])] == [2]
 
 
 def test_a_crowd_of_fingers_makes_few_sums(make_posed):
@@ -142,4 +147,4 @@ def test_a_crowd_of_fingers_makes_few_sums(make_posed):
         )
         for place in range(40)
     ]
-    assert {code.number for code in codes(posed, contests()["default"])} == {1, 2}
+    assert {code.number for code in codes_of(posed, contests()["default"])} == {1, 2}

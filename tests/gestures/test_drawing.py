@@ -10,6 +10,7 @@ from gestures import drawing
 from gestures.advice import advise, clipped_box
 from gestures.contest import contests
 from gestures.drawing import FINE, FLAGGED, INK, UNCLEAR, WEBP_SIDE, annotate, encode, redact
+from gestures.findings import Findings
 from gestures.hands.finder import shared_area
 from gestures.hands.landmarker import LandmarkerFinder
 from gestures.photo import Photo, open_photo
@@ -25,8 +26,8 @@ def noisy(width=640, height=480):
     return Photo(np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8))
 
 
-def advice_on(photo, posed):
-    return advise(posed, contests()["default"], photo, finder="search")
+def advice_on(photo, posed, contest="default"):
+    return advise(Findings(photo.width, photo.height, None, tuple(posed), "search", 0), contests()[contest])
 
 
 def has(pixels, colour):
@@ -115,7 +116,7 @@ def placed(monkeypatch):
 @pytest.mark.parametrize(("contest", "words"), [("default", "OK sign · 3"), ("pilkada-contoh", "OK sign")])
 def test_the_label_that_is_drawn_names_a_number_on_the_ballot_only(make_posed, placed, contest, words):
     photo = plain()
-    advice = advise([make_posed("ok", x=300, y=250, size=120)], contests()[contest], photo, finder="search")
+    advice = advice_on(photo, [make_posed("ok", x=300, y=250, size=120)], contest)
     assert [code.number for code in advice.codes] == [3]
     annotate(photo, advice, "en")
     assert [label.words for label in placed] == [words]
@@ -222,7 +223,7 @@ def test_what_is_blurred_is_what_is_flagged_whether_it_reads_as_a_number_or_not(
     photo = noisy()
     posed = [make_posed("c_shape", x=100, y=100, size=50), make_posed("stop", x=500, y=300, size=50)]
     for contest, flagged in (("default", [True, True]), ("pilkada-contoh", [False, False])):
-        advice = advise(posed, contests()[contest], photo, finder="search")
+        advice = advice_on(photo, posed, contest)
         assert [hand.flagged for hand in advice.hands] == flagged
         blurred = changed(redact(photo, advice), photo.pixels)
         assert [bool(blurred[100, 100]), bool(blurred[300, 500])] == flagged
