@@ -27,7 +27,7 @@ from app.api.service import Service
 from app.connections import patient_protocol
 from app.errors import NotReady
 from app.guards import KeyHolders, OwnNames, SameOrigin
-from app.middleware import JsonLines, Surround, Uploads
+from app.middleware import JsonLines, Lingering, Surround, Uploads
 from app.settings import Settings
 from app.tracing import Traced
 from app.workers import CheckerPool, CheckerSetup
@@ -116,6 +116,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Surround, metrics=service.metrics)  # added after the others, so around them
     if settings.traces_endpoint:
         app.add_middleware(Traced, traces=service.traces)
+    app.add_middleware(Lingering)
     return app
 
 

@@ -6,6 +6,7 @@ import logging
 import time
 import traceback
 import uuid
+from contextlib import suppress
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -26,6 +27,10 @@ BATCHES = "/v1/batches"
 
 # What a form adds to the photo: boundaries, headers, the other fields.
 FORM_OVERHEAD = 64 * 2**10
+
+# What is taken in of a body after its answer: as much as a large photo, for as long as most lines need for it.
+LINGER_BYTES = 64 * 2**20
+LINGER_S = 10
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})  # people can send any word as one
 
@@ -98,6 +103,49 @@ class Surround:
             log.info("request", extra={"fields": fields})
 
 
+class Lingering:
+    """Takes in what is left of a body that is answered before it was read, and only then hangs up.
+
+    Most senders read nothing until all is sent. Hung up on before that, they would find a connection that was reset, and no answer.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        sent = Headers(scope=scope) if scope["type"] == "http" else {}
+        if sent.get("content-length", "0") == "0" and "transfer-encoding" not in sent:
+            await self.app(scope, receive, send)
+            return
+        is_whole = is_answered = False
+
+        async def watched() -> Message:
+            nonlocal is_whole
+            message = await receive()
+            is_whole = not message.get("more_body", False)  # or its sender has left
+            return message
+
+        async def open_ended(message: Message) -> None:
+            nonlocal is_answered
+            if not is_whole:
+                if message["type"] == "http.response.start":
+                    MutableHeaders(scope=message)["Connection"] = "close"
+                elif not message.get("more_body", False):
+                    is_answered = True
+                    message = {**message, "more_body": True}
+            await send(message)
+
+        await self.app(scope, watched, open_ended)
+        if is_answered:
+            left = LINGER_BYTES
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LINGER_S):
+                    while not is_whole and left > 0:
+                        left -= len((await watched()).get("body", b""))
+            await send({"type": "http.response.body", "body": b""})
+
+
 class Uploads:
     """Bounds bodies: how large one may be, how slow, and how much of all of them is held at once.
 
@@ -130,10 +178,10 @@ class Uploads:
         sent = Headers(scope=scope)
         declared = sent.get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
-            await problem(Request(scope), too_large, headers={"Connection": "close"})(scope, receive, send)
+            await problem(Request(scope), too_large)(scope, receive, send)
             return
         if sent.get("content-encoding", "").lower() not in ("", "identity"):
-            headers = {"Accept-Encoding": "identity", "Connection": "close"}
+            headers = {"Accept-Encoding": "identity"}
             await problem(Request(scope), RequestError("media-type-unsupported"), headers=headers)(scope, receive, send)
             return
         began: float | None = None

@@ -34,7 +34,6 @@ from gestures.words import Name
 
 MEDIA_TYPE = "application/problem+json"
 FORMS = (MEDIA_TYPE, "application/json", "text/html")
-HANG_UP = ("photo-too-large", "upload-slow", "batch-too-large", "batch-too-many")  # the rest of such a body is not waited for
 
 
 def problem(
@@ -94,7 +93,7 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
         if isinstance(error.__cause__, GesturesError | ServiceError):  # raised while the body was read
-            return problem(request, error.__cause__, headers={"Connection": "close"} if error.__cause__.type in HANG_UP else None)
+            return problem(request, error.__cause__)
         headers = dict(error.headers or {})
         match error.status_code:
             case 400:

@@ -316,6 +316,13 @@ class TestRunning:
         assert (answer.status, json.load(answer)["type"]) == (401, "key-needed")
         connection.close()
 
+    def test_so_is_one_that_means_to_be_its_connections_last(self, running):
+        """As urllib sends it, which reads nothing before it has sent all."""
+        for path in ("v1/checks", "v1/batches"):
+            for size in (10**5, 5 * 10**6, 50 * 10**6):
+                status, answer = running.ask(path, "jari_none", bytes(size))
+                assert (status, json.loads(answer)["type"]) == (401, "key-needed")
+
     def test_what_it_says_when_it_starts(self, running):
         starting = next(json.loads(line) for line in running.log.read_text().splitlines() if '"starting"' in line)
         assert starting["keys"] == ["first"]

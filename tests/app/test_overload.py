@@ -8,14 +8,15 @@ import signal
 import socket
 import threading
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
+from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 import uvicorn
 
-from app import connections
+from app import connections, middleware
 from app.errors import QueueFull
 from app.main import create_app
 from app.settings import Settings
@@ -86,6 +87,18 @@ def problem(answer):
     return json.loads(body), head.decode().lower()
 
 
+async def served(app, scenario):
+    """Serve an application of the test's own, with little patience, for as long as `scenario(server, address)` takes."""
+    config = uvicorn.Config(app, lifespan="off", http=connections.patient_protocol(0.2), log_config=None)
+    server = uvicorn.Server(config)
+    config.load()
+    server.lifespan = config.lifespan_class(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        await server.startup(sockets=[listener])
+        await scenario(server, listener.getsockname())
+        await server.shutdown()
+
+
 def drip(connection, data):
     """Send a byte now and then, for as long as it is taken. Returns seconds."""
     began = time.monotonic()
@@ -149,25 +162,73 @@ class TestSlowCallers:
             for _ in range(64):
                 await send({"type": "http.response.body", "body": bytes(2**20), "more_body": True})
 
-        async def scenario():
-            config = uvicorn.Config(much, lifespan="off", http=connections.patient_protocol(0.2), log_config=None)
-            server = uvicorn.Server(config)
-            config.load()
-            server.lifespan = config.lifespan_class(config)
-            with socket.create_server(("127.0.0.1", 0)) as listener:
-                await server.startup(sockets=[listener])
-                _, writer = await asyncio.open_connection(*listener.getsockname(), limit=1)
-                writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-                while not server.server_state.connections:
-                    await asyncio.sleep(0.01)
-                began = time.monotonic()
+        async def scenario(server, address):
+            _, writer = await asyncio.open_connection(*address, limit=1)
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            while not server.server_state.connections:
+                await asyncio.sleep(0.01)
+            began = time.monotonic()
+            while server.server_state.connections:
+                assert time.monotonic() - began < 10
+                await asyncio.sleep(0.05)
+            writer.close()
+
+        asyncio.run(served(much, scenario))
+
+
+class TestRefused:
+    """Whoever is refused sends on for a while: most read nothing before they have sent all."""
+
+    @pytest.mark.parametrize("told", [True, False], ids=["a length", "parts"])
+    def test_too_large(self, hurried, told):
+        photo = PART + bytes(30 * 10**6)
+
+        def in_parts():
+            for start in range(0, len(photo), 10**6):
+                yield photo[start : start + 10**6]
+
+        headers = {"Content-Type": "multipart/form-data; boundary=b"}
+        for _ in range(5):
+            connection = HTTPConnection(urlsplit(hurried).netloc, timeout=60)
+            connection.request("POST", "/v1/checks", photo if told else in_parts(), headers)
+            answer = connection.getresponse()
+            assert (answer.status, json.load(answer)["type"]) == (413, "photo-too-large")
+            assert answer.getheader("connection") == "close"
+            connection.close()
+
+    def test_what_was_read_whole_keeps_its_connection(self, hurried):
+        with connect(hurried) as connection:
+            for _ in range(2):
+                connection.sendall(HEAD % (len(PART) + 10) + PART + b"x\r\n--b--\r\n")
+                body, head = problem(document(connection))
+                assert (body["type"], "connection: close" in head) == ("photo-unsupported", False)
+
+    @pytest.mark.parametrize("sends", [True, False], ids=["without end", "nothing more"])
+    def test_who_is_answered_and_does_not_stop_is_left(self, monkeypatch, sends):
+        monkeypatch.setattr(middleware, "LINGER_S", 60 if sends else 0.2)
+        monkeypatch.setattr(middleware, "LINGER_BYTES", 10**6)
+
+        async def refusing(scope, receive, send):
+            await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"1")]})
+            await send({"type": "http.response.body", "body": b"x"})
+
+        async def scenario(server, address):
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n")
+            began = time.monotonic()
+            assert (await reader.readuntil(b"\r\n\r\nx")).startswith(b"HTTP/1.1 401")
+            sent = 0
+            with suppress(ConnectionError):
                 while server.server_state.connections:
                     assert time.monotonic() - began < 10
-                    await asyncio.sleep(0.05)
-                writer.close()
-                await server.shutdown()
+                    writer.write(bytes(10**5 * sends))
+                    await writer.drain()
+                    await asyncio.sleep(0.01)
+                    sent += 10**5 * sends
+            assert sent < 10**8
+            writer.close()
 
-        asyncio.run(scenario())
+        asyncio.run(served(middleware.Lingering(refusing), scenario))
 
 
 class TestConnections:
@@ -211,7 +272,8 @@ class TestQueue:
         sent = []
 
         async def receive():
-            raise AssertionError("the body was asked for")
+            assert sent, "the body was asked for"
+            return {"type": "http.disconnect"}
 
         async def send(message):
             sent.append(message)

@@ -177,6 +177,18 @@ def test_an_upload_is_not_too_large_for_the_proxy(proxy):
     assert kind(answer) == "photo-unsupported"
 
 
+@pytest.mark.parametrize("running", [nginx], indirect=True, ids=["nginx"])  # Caddy takes in 256 KB itself, and then hangs up
+def test_whoever_is_refused_before_all_is_sent_is_told_why(proxy):
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    refusals = {
+        ("/v1/checks", "origin-refused"): headers | STAFF | {"Origin": "http://evil.example"},
+        ("/api/v1/checks", "key-needed"): headers | {"Authorization": "Bearer jari_none"},
+        ("/api/v1/batches", "key-needed"): headers,
+    }
+    for (path, why), sent in refusals.items():
+        assert [kind(ask(proxy + path, sent, bytes(20 * 2**20))) for _ in range(8)] == [why] * 8
+
+
 @pytest.mark.parametrize("parts", [1, 4], ids=["whole", "in parts of untold number"])
 def test_an_upload_is_not_written_to_its_disk(running, keys, parts):
     """A file that was deleted since has changed its folder too."""
