@@ -21,7 +21,6 @@ from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, Protocol, Self, TypeVar, cast
 
 import cv2
@@ -216,7 +215,7 @@ class CheckerPool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _keep(self) -> None:

@@ -12,7 +12,6 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing.util import Finalize
-from types import TracebackType
 from typing import Self
 
 from app.batch.pictures import Found
@@ -94,7 +93,7 @@ class Cluster:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _count(self) -> int:

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,10 +84,6 @@ class HandFinder(Protocol):
     def close(self) -> None:
         """Release the networks; `find` raises `FinderError` from then on."""
         ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
 
 def shared_area(one: Box, other: Box) -> float:

@@ -4,7 +4,6 @@ It squeezes the whole photo to 192×192 pixels and so finds only hands near the 
 """
 
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import mediapipe as mp
@@ -79,5 +78,5 @@ class LandmarkerFinder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf, prod
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -160,7 +159,7 @@ class SearchFinder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 

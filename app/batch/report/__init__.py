@@ -1,10 +1,9 @@
 """The reports of a batch: a page to look through, a workbook, and CSV for scripts."""
 
 import shutil
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from app.batch.report.csv_report import CsvReport
 from app.batch.report.html_report import HtmlReport, content_security_policy
@@ -23,7 +22,7 @@ MAKING = ".reports"
 
 
 class Report(Protocol):
-    """A file that takes photos one by one. It is whole once it has been left without an exception."""
+    """A file that takes photos one by one. It is whole once it is closed after its end."""
 
     def write(self, row: Row) -> None:
         """Take one photo."""
@@ -33,9 +32,9 @@ class Report(Protocol):
         """Take what can only be said after the last."""
         ...
 
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+    def close(self) -> None:
+        """Close the file."""
+        ...
 
 
 def write_reports(rows: Rows, folder: Path, *, lang: Lang, batch: str, contest: Name) -> tuple[Path, ...]:
@@ -53,9 +52,9 @@ def write_reports(rows: Rows, folder: Path, *, lang: Lang, batch: str, contest: 
     try:
         with ExitStack() as stack:
             reports: list[Report] = [
-                stack.enter_context(HtmlReport(page, lang, batch, contest)),
-                stack.enter_context(XlsxReport(workbook, lang, contest)),
-                stack.enter_context(CsvReport(table, lang)),
+                stack.enter_context(closing(HtmlReport(page, lang, batch, contest))),
+                stack.enter_context(closing(XlsxReport(workbook, lang, contest))),
+                stack.enter_context(closing(CsvReport(table, lang))),
             ]
             for row in rows():
                 summary.add(row.result)

@@ -3,8 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from app.batch.report.summary import Summary, kind
 from app.batch.rows import Row
@@ -39,10 +38,8 @@ class CsvReport:
     def end(self, summary: Summary) -> None:
         """Nothing more to say."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
     def _rows(self, result: dict[str, Any]) -> Iterator[dict[str, Any]]:

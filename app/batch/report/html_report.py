@@ -15,8 +15,7 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from app.batch.report.summary import Summary, ballot_readings, kind
 from app.batch.report.words import texts
@@ -34,7 +33,7 @@ FURTHER_POLICY = "base-uri 'none'; form-action 'none'"
 
 # Messages that are said once on the page, and those that are said with a photo; all else stands beside the hand that is shown.
 GENERAL = ("for-guidance", "often-without-intent", "safe-poses", "initial-advice")
-OF_PHOTOS = ("two-hands-together", "lists-disagree", "photo-date", "photo-date-stage")
+OF_PHOTOS = ("two-hands-together", "lists-disagree", "lists-safe", "photo-date", "photo-date-stage")
 
 
 class HtmlReport:
@@ -86,10 +85,8 @@ class HtmlReport:
         self._file.write(_block("shared", shared))
         self._file.write(self._tail)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
     def _photo(self, result: dict[str, Any], digest: bytes) -> dict[str, Any]:
