@@ -67,7 +67,7 @@ def test_hand_lies_where_it_is(search: SearchFinder) -> None:
     assert np.abs(hand.landmarks[8, 0] - (photo.width - 1 - other.landmarks[8, 0])) < 0.05 * hand.size
 
 
-@pytest.mark.parametrize("name", ["peace.jpg", "like.jpg", "two_thumbs.jpg", "at_rest.jpg"])
+@pytest.mark.parametrize("name", ["peace.jpg", "like.jpg", "two_thumbs.jpg", "fist.jpg", "sideways.jpg"])
 def test_a_close_up_is_not_searched_for_small_hands(name: str) -> None:
     photo, found, tiles = sample(name), [], []
     for close_ups in (True, False):

@@ -23,7 +23,7 @@ from app.batch.run import Processes, Run
 from app.batch.sources import Source, Sources
 from app.terminal.words import TerminalError
 from app.workers import CheckerPool, CheckerSetup, check_here
-from gestures import Checker, Thresholds, load_contest, open_photo
+from gestures import Checker, Limits, Thresholds, load_contest, open_photo
 from gestures.pasting import as_jpeg
 
 SETUP = CheckerSetup()
@@ -168,6 +168,12 @@ class TestGoingOn:
         assert {row.result["name"] for row in rows} >= {"new.jpg", "renamed.jpg"}
         assert "palm.jpg" not in {row.result["name"] for row in rows}
 
+    def test_a_photo_without_hands_is_not_looked_at_again(self, out, tmp_path):
+        place = tmp_path / "nobody"
+        place.mkdir()
+        Image.new("RGB", (64, 64), "grey").save(place / "a.jpg")
+        assert [go(out, place)[1] for _ in range(2)] == [1, 0]
+
     def test_a_changed_contest_is_read_from_the_hands_that_are_known(self, folder, out, photos):
         go(out, folder)
         _, looked, rows = go(out, folder, contest=PILPRES)
@@ -227,6 +233,21 @@ class TestGoingOn:
         rest, counts, names = run(6)
         assert sorted(first + rest) == names
         assert (sum(counts.values()), counts["failed"]) == (6, 2)
+
+    def test_each_of_several_alike_is_told_to_be_done(self, out, photos):
+        class Later(Here):
+            room = 9
+
+            def submit(self, job):
+                future = Future()
+                threading.Timer(0.3, lambda: future.set_result(check_here(self.setup, job))).start()
+                return future
+
+        done = []
+        names = ["a.jpg", "b.jpg", "c.jpg"]
+        with Ledger(out, SETUP, DEFAULT) as ledger:
+            list(Run([Source(name, lambda most: photos["fist"]) for name in names], ledger, Later(), most_bytes=MOST, done=done.append))
+        assert sorted(done) == names
 
     def test_cancel_interrupts_waiting(self, folder, out):
         class Never(Here):
@@ -330,6 +351,23 @@ class TestTrouble:
         progress, _, rows = go(out, folder)
         assert len(rows) == progress.done == 6
         assert progress.known >= done - 1
+
+    def test_a_photo_above_the_limit_is_called_too_large_and_not_damaged(self, folder, out):
+        setup = replace(SETUP, limits=Limits(bytes=2000))
+        with Ledger(out, setup, DEFAULT) as ledger:
+            list(Run(Sources([str(folder)]), ledger, Here(setup), most_bytes=2000))
+            rows = {row.result["name"]: row.result for row in ledger.rows()}
+        assert rows["peace.jpg"]["error"]["type"] == "photo-too-large"
+
+    def test_memory_that_runs_out_while_one_is_read_costs_that_one(self, out, photos):
+        def full(most):
+            raise MemoryError
+
+        with Ledger(out, SETUP, DEFAULT) as ledger:
+            run = Run([Source("a.jpg", full), Source("b.jpg", lambda most: photos["fist"])], ledger, Here(), most_bytes=MOST)
+            list(run)
+            assert ["error" in row.result for row in ledger.rows()] == [True, False]
+        assert (run.progress.done, run.progress.failed) == (2, 1)
 
     def test_reports_that_do_not_fit_say_so(self, out, folder, monkeypatch):
         go(out, folder)
