@@ -16,8 +16,14 @@ from app.errors import ArchiveRefused, ServiceError
 from app.terminal.sources import SUFFIXES
 from app.terminal.words import TerminalError
 
-# Bytes that one entry takes in an archive's table of contents, at most and by far for usual names.
+# Files and folders in an archive at most; and bytes that each takes in its table of contents, at most and by far for usual names.
+MOST_ENTRIES = 20_000
 ENTRY = 256
+
+# What an archive's photos may come to, as a multiple of its own bytes: photos hardly shrink, and what grows a hundredfold is there to fill
+# a machine. Archives whose photos come to no more than FREE bytes are spared that.
+MOST_GROWTH = 100
+FREE = 100 * 2**20
 
 # Endings of archives that are told, not opened; and of what is one where the ending before says so: foto.tar.gz, foto.jpg.gz.
 ARCHIVES = frozenset({".7z", ".rar", ".tar", ".tgz"})
@@ -25,24 +31,6 @@ PACKED = frozenset({".gz", ".bz2", ".xz", ".zst"})
 
 # How what is in a ZIP may be packed. The others take memory as the archive says, up to gigabytes, before they give a byte.
 METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-
-
-@dataclass(frozen=True, slots=True)
-class ArchiveLimits:
-    """What an archive may be at most.
-
-    entries: files and folders in it. ratio: bytes that its photos come to, as a multiple of the archive's own; photos hardly shrink, and
-    what grows a hundredfold is there to fill a machine. Archives whose photos come to less than `free` bytes are spared that.
-    """
-
-    entries: int = 20_000
-    ratio: int = 100
-    free: int = 100 * 2**20
-
-    @property
-    def directory(self) -> int:
-        """Bytes that an archive's table of contents may have."""
-        return self.entries * ENTRY
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +57,6 @@ class Sources:
     """
 
     given: Sequence[str]
-    limits: ArchiveLimits = ArchiveLimits()
 
     def __iter__(self) -> Iterator[Source]:
         given = list(dict.fromkeys(self.given))
@@ -78,7 +65,7 @@ class Sources:
         seen: set[str] = set()
         names: dict[str, int] = {}
         for place in given:
-            for source in _at(place, alone, self.limits):
+            for source in _at(place, alone):
                 name = _public(source.name, place)
                 if keeps:
                     if source.name in seen:  # a folder may be named twice, and a file beside its folder
@@ -121,13 +108,13 @@ def unique(name: str, names: dict[str, int]) -> str:
     return given
 
 
-def archive(file: IO[bytes], prefix: str = "", limits: ArchiveLimits = ArchiveLimits()) -> Iterator[Source]:
+def archive(file: IO[bytes], prefix: str = "") -> Iterator[Source]:
     """Yield the photos of a ZIP archive, each to be read before the next is asked for.
 
     Nothing is unpacked to a disk. An entry that is itself an archive, is encrypted or packed oddly gives a source that says so. Raises
     `ArchiveRefused` before the first photo where the archive as a whole cannot be trusted or read.
     """
-    guarded = _Guarded(file, limits.directory)  # zipfile reads the whole table of contents before it can be counted
+    guarded = _Guarded(file, MOST_ENTRIES * ENTRY)  # zipfile reads the whole table of contents before it can be counted
     try:
         contents = zipfile.ZipFile(guarded)
     except ArchiveRefused:
@@ -137,7 +124,7 @@ def archive(file: IO[bytes], prefix: str = "", limits: ArchiveLimits = ArchiveLi
     guarded.most = None
     with contents:
         entries = contents.infolist()
-        _check_archive(entries, file, limits)
+        _check_archive(entries, file)
         names: dict[str, int] = {}
         found = False
         for entry in entries:
@@ -171,7 +158,7 @@ class _Guarded:
             return self._file.read(size)
         data = self._file.read(self.most + 1 if size < 0 else min(size, self.most + 1))
         if len(data) > self.most:
-            raise ArchiveRefused("archive-too-many", most=self.most // ENTRY)
+            raise ArchiveRefused("archive-too-many", most=MOST_ENTRIES)
         return data
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
@@ -184,17 +171,17 @@ class _Guarded:
         return True
 
 
-def _check_archive(entries: Sequence[zipfile.ZipInfo], file: IO[bytes], limits: ArchiveLimits) -> None:
-    if len(entries) > limits.entries:
-        raise ArchiveRefused("archive-too-many", most=limits.entries)
+def _check_archive(entries: Sequence[zipfile.ZipInfo], file: IO[bytes]) -> None:
+    if len(entries) > MOST_ENTRIES:
+        raise ArchiveRefused("archive-too-many", most=MOST_ENTRIES)
     for entry in entries:
         name = entry.orig_filename.replace("\\", "/")
         # A drive alone ("a:n Bupati") is how macOS writes the slash in a folder's name.
         if name.startswith("/") or ".." in name.split("/") or re.match("[A-Za-z]:/", name):
             raise ArchiveRefused("archive-climbs")
     own = file.seek(0, os.SEEK_END)
-    if sum(entry.file_size for entry in entries) > max(limits.free, limits.ratio * own):
-        raise ArchiveRefused("archive-bomb", times=limits.ratio)
+    if sum(entry.file_size for entry in entries) > max(FREE, MOST_GROWTH * own):
+        raise ArchiveRefused("archive-bomb", times=MOST_GROWTH)
 
 
 def _read_entry(contents: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> bytes:
@@ -396,7 +383,7 @@ def _wrong(place: str) -> TerminalError | None:
     return error
 
 
-def _at(place: str, alone: bool, limits: ArchiveLimits) -> Iterator[Source]:
+def _at(place: str, alone: bool) -> Iterator[Source]:
     """Yield the photos of a place. alone: they are named relative to it, unless it is a pattern."""
     try:
         files, path = _reached(place)
@@ -411,28 +398,28 @@ def _at(place: str, alone: bool, limits: ArchiveLimits) -> Iterator[Source]:
         if entry.trouble:
             yield _trouble(name, entry.trouble)
         elif entry.is_folder:
-            yield from _folder(files, entry.path, name, prefix, limits)
+            yield from _folder(files, entry.path, name, prefix)
         elif entry.path.lower().endswith(".zip"):
-            yield from _zip(files, entry.path, name, prefix, limits)
+            yield from _zip(files, entry.path, name, prefix)
         else:
             yield Source(name, partial(_read, files, entry.path))
     if not found:
         yield _trouble(place, TerminalError("file-missing"))
 
 
-def _folder(files: _Files, folder: str, name: str, prefix: str, limits: ArchiveLimits) -> Iterator[Source]:
+def _folder(files: _Files, folder: str, name: str, prefix: str) -> Iterator[Source]:
     found = False
     folder = folder.rstrip("/") or folder
     for entry in files.walk(folder):
         named = name if entry.path == folder else prefix + entry.path.removeprefix(f"{folder.rstrip('/')}/")
-        for source in _found(files, entry, named, limits):
+        for source in _found(files, entry, named):
             found = True
             yield source
     if not found:
         yield _trouble(name, TerminalError("folder-empty"))
 
 
-def _found(files: _Files, entry: _Entry, name: str, limits: ArchiveLimits) -> Iterator[Source]:
+def _found(files: _Files, entry: _Entry, name: str) -> Iterator[Source]:
     """Yield what is to be told of something in a folder."""
     kind = _kind(entry.path)
     if entry.trouble:
@@ -440,7 +427,7 @@ def _found(files: _Files, entry: _Entry, name: str, limits: ArchiveLimits) -> It
     elif kind == "photo":
         yield Source(name, partial(_read, files, entry.path))
     elif kind == "zip":
-        yield from _zip(files, entry.path, name, f"{name}/", limits, photos_due=False)
+        yield from _zip(files, entry.path, name, f"{name}/", photos_due=False)
     elif kind == "archive":
         yield _trouble(name, ArchiveRefused("archive-unsupported"))
 
@@ -464,11 +451,11 @@ def _is_note(path: str) -> bool:
     return PurePosixPath(path).name.startswith("._")
 
 
-def _zip(files: _Files, path: str, name: str, prefix: str, limits: ArchiveLimits, *, photos_due: bool = True) -> Iterator[Source]:
+def _zip(files: _Files, path: str, name: str, prefix: str, *, photos_due: bool = True) -> Iterator[Source]:
     """Yield a ZIP archive's photos. photos_due: one without any is told."""
     try:
         with files.open(path) as file:
-            yield from archive(file, prefix, limits)
+            yield from archive(file, prefix)
     except (ArchiveRefused, TerminalError) as refused:
         if photos_due or refused.type != "archive-empty":
             yield _trouble(name, refused)

@@ -23,7 +23,7 @@ from typing import Literal
 
 from app.batch.ledger import FILE as LEDGER
 from app.batch.ledger import Level
-from app.batch.sources import ArchiveLimits, Source, archive, unique
+from app.batch.sources import Source, archive, unique
 from app.errors import ArchiveRefused, BatchRefused, Lang, RequestInvalid
 from app.terminal.words import TerminalError
 
@@ -259,7 +259,7 @@ def unpack(folder: Path, received: Sequence[tuple[str, Path]], limits: BatchLimi
                 taken += path.stat().st_size
                 path.rename(add(name))
                 continue
-            for source in archive(file, "" if len(received) == 1 else f"{name}/", ArchiveLimits()):
+            for source in archive(file, "" if len(received) == 1 else f"{name}/"):
                 try:
                     data = source.read(limits.photo_bytes + 1)
                 except ArchiveRefused as refused:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.batch.sources import ArchiveLimits, Sources, archive, shown
+from app.batch.sources import FREE, MOST_ENTRIES, Sources, archive, shown
 from app.errors import ArchiveRefused
 from app.terminal.words import TerminalError
 
@@ -25,10 +25,10 @@ def files(folder, *names):
     return folder
 
 
-def listed(*given, **options):
+def listed(*given):
     """Every source by name, with its bytes or the type of what stands in the way."""
     found = {}
-    for source in Sources([str(one) for one in given], **options):
+    for source in Sources([str(one) for one in given]):
         assert source.name not in found
         try:
             found[source.name] = source.read(MOST)
@@ -195,9 +195,10 @@ class TestArchives:
         assert listed(path) == {"a.jpg": b"A", "inner.ZIP": "archive-nested", "old.rar": "archive-nested"}
 
     def test_an_archive_that_grows_too_large_is_refused_unopened(self, tmp_path):
-        path = zipped(tmp_path / "x.zip", [("a.jpg", bytes(2**20))], zipfile.ZIP_DEFLATED)
-        assert listed(path, limits=ArchiveLimits(free=1000)) == {str(path): "archive-bomb"}
-        assert listed(path)["a.jpg"] == bytes(MOST)
+        path = zipped(tmp_path / "x.zip", [("a.jpg", bytes(FREE))], zipfile.ZIP_DEFLATED)
+        assert listed(path) == {"a.jpg": bytes(MOST)}
+        zipped(path, [("a.jpg", bytes(FREE + 1))], zipfile.ZIP_DEFLATED)
+        assert listed(path) == {str(path): "archive-bomb"}
 
     def test_a_size_that_lies_gives_no_more_than_it_says(self, tmp_path):
         path = zipped(tmp_path / "x.zip", [("a.jpg", bytes(2**20))], zipfile.ZIP_DEFLATED)
@@ -206,8 +207,8 @@ class TestArchives:
         assert listed(path) == {"a.jpg": "archive-damaged"}
 
     def test_too_many_entries_are_refused(self, tmp_path):
-        path = zipped(tmp_path / "x.zip", [(f"{number}.jpg", b"") for number in range(4)])
-        assert listed(path, limits=ArchiveLimits(entries=3)) == {str(path): "archive-too-many"}
+        path = zipped(tmp_path / "x.zip", [(f"{number}.jpg", b"") for number in range(MOST_ENTRIES + 1)])
+        assert listed(path) == {str(path): "archive-too-many"}
 
     def test_a_hundred_thousand_entries_are_refused_before_they_are_held(self):
         name = b"0.jpg"
