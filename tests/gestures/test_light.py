@@ -120,13 +120,16 @@ def checker():
         yield checker
 
 
-@pytest.mark.parametrize("light", [*(light for light in ODD if light != "only blue"), *WALLS, *NIGHT, *AGAINST, *FRAMED])
+LIGHTS = {light: made for light, made in (ODD | WALLS | NIGHT | AGAINST | FRAMED).items() if light != "only blue"}
+
+
+@pytest.mark.parametrize("light", LIGHTS)
 def test_poses_are_read_in_odd_light(light: str, people: list[tuple[Photo, set[int]]], checker: Checker) -> None:
     read = []
-    for photo, numbers in people:
-        advice = checker.check_photo(Photo((ODD | WALLS | NIGHT | AGAINST | FRAMED)[light](photo.pixels)))
+    for photo, numbers in people[list(LIGHTS).index(light) % 2 :: 2]:  # every other of them in one light, the rest in the next
+        advice = checker.check_photo(Photo(LIGHTS[light](photo.pixels)))
         read.append(bool(numbers & {code.number for code in advice.codes}))
-    assert len(read) > 30
+    assert len(read) > 15
     assert np.mean(read) >= 0.88
 
 
