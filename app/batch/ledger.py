@@ -22,8 +22,8 @@ from typing import Any, Literal, Self, get_args
 from app.about import own_sha256
 from app.batch.pictures import Found
 from app.batch.rows import Row
-from app.batch.sources import shown
 from app.errors import Lang
+from app.terminal.sources import shown
 from app.terminal.words import Problem, TerminalError, problem
 from app.workers import CheckerSetup
 from gestures import Contest, Findings, PhotoError, advise, lists

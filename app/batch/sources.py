@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import IO, Any, Literal, NamedTuple, Protocol
 
 from app.errors import ArchiveRefused, ServiceError
-from app.terminal.sources import SUFFIXES
+from app.terminal.sources import SUFFIXES, is_note
 from app.terminal.words import TerminalError
 
 # Files and folders in an archive at most; and bytes that each takes in its table of contents, at most and by far for usual names.
@@ -91,11 +91,6 @@ def _public(name: str, place: str) -> str:
     for secret in re.findall("://[^/]*@", place):
         name = name.replace(secret, "://")
     return name
-
-
-def shown(name: str) -> str:
-    """Return a source's name as it is shown: bytes that are not UTF-8 as U+FFFD."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def unique(name: str, names: dict[str, int]) -> str:
@@ -366,7 +361,7 @@ def _entries(files: _Files, path: str) -> Iterator[_Entry]:
     if entry := files.find(path):
         yield entry
     elif glob.has_magic(path):
-        yield from (entry for entry in files.matching(path) if not _is_note(entry.path))
+        yield from (entry for entry in files.matching(path) if not is_note(entry.path))
 
 
 def _wrong(place: str) -> TerminalError | None:
@@ -436,7 +431,7 @@ def _kind(path: str) -> Literal["photo", "zip", "archive"] | None:
     """What a file is by its name, where it was found in a folder or an archive; None is passed over."""
     name = PurePosixPath(path)
     suffix = name.suffix.lower()
-    if _is_note(path):
+    if is_note(path):
         return None
     if suffix in SUFFIXES:
         return "photo"
@@ -444,11 +439,6 @@ def _kind(path: str) -> Literal["photo", "zip", "archive"] | None:
         return "zip"
     packed = suffix in PACKED and PurePosixPath(name.stem).suffix.lower() in SUFFIXES | {".tar"}
     return "archive" if packed or suffix in ARCHIVES else None
-
-
-def _is_note(path: str) -> bool:
-    """Whether macOS keeps its own notes on a file there, named like the file."""
-    return PurePosixPath(path).name.startswith("._")
 
 
 def _zip(files: _Files, path: str, name: str, prefix: str, *, photos_due: bool = True) -> Iterator[Source]:

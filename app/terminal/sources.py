@@ -60,7 +60,7 @@ def sources(paths: Iterable[str], *, but: Callable[[Path], bool] = lambda path: 
         elif os.path.isdir(given):  # noqa: PTH112 - unlike Path.is_dir, it never raises
             yield from _in_folder(Path(given), but)
         else:
-            yield Source(_shown(given), Path(given), PurePath(PurePath(given).name))
+            yield Source(shown(given), Path(given), PurePath(PurePath(given).name))
 
 
 def _in_folder(folder: Path, but: Callable[[Path], bool]) -> Iterator[Source]:
@@ -69,18 +69,24 @@ def _in_folder(folder: Path, but: Callable[[Path], bool]) -> Iterator[Source]:
         path
         for parent, _, names in os.walk(folder, onerror=unreadable.append)
         for name in names
-        if PurePath(name).suffix.lower() in SUFFIXES and not but(path := Path(parent, name))
+        if PurePath(name).suffix.lower() in SUFFIXES and not is_note(name) and not but(path := Path(parent, name))
     ]
     for error in unreadable:
         path = Path(os.fsdecode(error.filename))
         name = path.relative_to(folder) if path != folder else folder
-        yield Source(_shown(str(name)), path, PurePath(), TerminalError("folder-unreadable", reason=error.strerror))
+        yield Source(shown(str(name)), path, PurePath(), TerminalError("folder-unreadable", reason=error.strerror))
     if not photos and not unreadable:
-        yield Source(_shown(str(folder)), folder, PurePath(), TerminalError("folder-empty"))
+        yield Source(shown(str(folder)), folder, PurePath(), TerminalError("folder-empty"))
     for relative, path in sorted((path.relative_to(folder), path) for path in photos):
         odd = not os.path.isfile(path) and os.path.exists(path)  # noqa: PTH113, PTH110 - unlike Path's, they never raise
-        yield Source(_shown(relative.as_posix()), path, relative, TerminalError("file-odd") if odd else None)
+        yield Source(shown(relative.as_posix()), path, relative, TerminalError("file-odd") if odd else None)
 
 
-def _shown(name: str) -> str:
-    return os.fsencode(name).decode("utf-8", "replace")
+def is_note(path: str) -> bool:
+    """Whether macOS keeps its own notes on a file there, named like the file."""
+    return PurePath(path).name.startswith("._")
+
+
+def shown(name: str) -> str:
+    """Return a file's name as it is shown: bytes that are not UTF-8 as U+FFFD."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -51,13 +51,14 @@ def plain(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def folder(tmp_path, posing, plain) -> Path:
-    """Photos at two depths, a damaged one, and files that are no photos."""
+    """Photos at two depths, a damaged one, and files that are no photos, one of them named like one."""
     place = tmp_path / "rapat"
     (place / "hari 2").mkdir(parents=True)
     (place / "b.JPG").write_bytes(posing.read_bytes())
     (place / "a.png").write_bytes(plain.read_bytes())
     (place / "hari 2" / "c.jpg").write_bytes(posing.read_bytes()[:2000])
     (place / "catatan.txt").write_text("no photo")
+    (place / "._b.JPG").write_bytes(b"\0\5\26\7")  # macOS's notes on b.JPG
     return place
 
 

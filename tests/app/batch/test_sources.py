@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from app.batch.sources import FREE, MOST_ENTRIES, Sources, archive, shown
+from app.batch.sources import FREE, MOST_ENTRIES, Sources, archive
 from app.errors import ArchiveRefused
+from app.terminal.sources import shown
 from app.terminal.words import TerminalError
 
 MOST = 1000
