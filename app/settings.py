@@ -72,7 +72,9 @@ class Settings(BaseSettings):
         default=30, gt=0, description="Seconds that a photo may wait for a worker; one that would wait longer is answered with 503 at once."
     )
     upload_timeout_s: float = Field(
-        default=20, gt=0, description="Seconds that an upload may take, beside one for each 16 KiB of it; also for a request's head."
+        default=20,
+        gt=0,
+        description="Seconds that an upload may take, beside one for each 16 KiB (a batch: an hour at most); also for a request's head.",
     )
     check_timeout_s: float = Field(default=20, gt=0, description="Seconds that one photo may take before its check is stopped.")
     worker_memory: int = Field(
@@ -90,7 +92,9 @@ class Settings(BaseSettings):
     )
     batch_files: int = Field(default=2000, ge=1, description="Most photos of a batch.")
     batch_bytes: int = Field(default=2 * 2**30, ge=1, description="Most bytes of a batch, as sent and unpacked.")
-    batch_queue: int = Field(default=8, ge=1, description="Batches that may be unfinished; one more is answered with 503.")
+    batch_queue: int = Field(
+        default=8, ge=1, description="Batches that may be unfinished, at most half of them of one key; one more is answered with 503."
+    )
     batch_keep_s: float = Field(default=24 * 3600, gt=0, description="Seconds that a batch's results are kept after it is done.")
     contest: str = Field(default="default", description="Contest used where a request names none: a known name, or a contest file's path.")
     finder: FinderName = Field(default="search", description="Hand finder: `search` sees small hands, `mediapipe` only near ones.")

@@ -3,14 +3,15 @@
 import asyncio
 import errno
 import json
+import os
 import re
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import islice
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import IO, Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Query
+from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
@@ -21,13 +22,16 @@ from app.api.parameters import ContestParameter, LanguageParameter
 from app.api.problems import responses
 from app.api.service import Service, ServiceDep
 from app.batch.files import RESULTS
-from app.batch.jobs import Status
-from app.errors import BatchRefused, Lang, RequestInvalid, describe
+from app.batch.jobs import Batches, Status
+from app.errors import BatchRefused, Lang, RequestError, RequestInvalid, describe
 from app.schemas import BatchOut, BatchResults
 
 # Seconds between two looks for progress, and those after which a silent stream says that it is alive.
 LOOK_S = 0.3
 ALIVE_S = 15
+
+# Seconds that a batch may take to arrive: it has a place in the queue meanwhile.
+ARRIVE_S = 3600
 
 KINDS = {
     "html": "text/html; charset=utf-8",
@@ -84,7 +88,7 @@ def owner(request: Request) -> str | None:
 OwnerDep = Annotated[str | None, Depends(owner)]
 
 
-async def find(service: ServiceDep, owner: OwnerDep, batch: str) -> Status:
+def find(service: ServiceDep, owner: OwnerDep, batch: str) -> Status:  # in a thread, because the spool's disk may be slow
     """Find the batch of the path."""
     return service.batches.find(batch, owner)
 
@@ -98,6 +102,13 @@ async def find_done(status: Annotated[Status, Depends(find)]) -> Status:
 
 StatusDep = Annotated[Status, Depends(find)]
 DoneDep = Annotated[Status, Depends(find_done)]
+Kind = Literal["html", "xlsx", "csv"]
+
+
+def report_file(status: DoneDep, service: ServiceDep, kind: Kind) -> Iterator[IO[bytes]]:
+    """Open a report until it is sent."""
+    with _opened(service, status, f"report.{kind}") as file:
+        yield file
 
 
 @router.post("", status_code=202, response_model=BatchOut, responses=REFUSED, openapi_extra=BODY, summary="Send many photos")
@@ -110,8 +121,12 @@ async def create(
     """
     batches = service.batches
     try:
-        with batches.receiving() as (batch, folder):
-            form = await read_form(request, folder, batches.limits.files)
+        async with contextmanager_in_threadpool(batches.receiving(owner)) as (batch, folder):
+            try:
+                async with asyncio.timeout(ARRIVE_S):
+                    form = await read_form(request, folder, batches.limits.files)
+            except TimeoutError:
+                raise RequestError("upload-slow") from None
             contest, lang, crops = _fields(request, service, form, contest_asked)
             status = await asyncio.to_thread(batches.add, batch, form.files, owner=owner, contest=contest, lang=lang, crops=crops)
     except (OSError, sqlite3.OperationalError) as error:
@@ -159,7 +174,7 @@ async def results(
     limit: Annotated[int, Query(ge=1, le=500, description="Most photos to give.")] = 100,
 ) -> Response:
     """Give the results of a batch that is done, in the order of the photos' names, each as `POST /v1/checks` gives it or its error."""
-    lines = await asyncio.to_thread(_lines, service.batches.spool.place(status.batch.id) / RESULTS, offset, limit)
+    lines = await asyncio.to_thread(_lines, service, status, offset, limit)
     after = offset + len(lines)
     head = {"total": status.batch.photos, "offset": offset, "next": after if after < status.batch.photos else None}
     body = f'{json.dumps(head)[:-1]}, "results": [{",".join(lines)}]}}'
@@ -172,15 +187,18 @@ async def results(
     responses={200: {"content": {kind.split(";")[0]: {} for kind in KINDS.values()}, "description": "The report."}, **UNFINISHED},
     summary="The report as a page, a workbook or a table",
 )
-async def report(status: DoneDep, service: ServiceDep, kind: Literal["html", "xlsx", "csv"]) -> FileResponse:
+async def report(status: DoneDep, file: Annotated[IO[bytes], Depends(report_file)], kind: Kind) -> FileResponse:
     """Give a report of a batch that is done: a page to look through, which needs nothing else, a workbook, or a table for programs."""
-    path = service.batches.spool.place(status.batch.id) / f"report.{kind}"
     headers = {"Cache-Control": "no-store"}
     if kind == "html":
-        headers["Content-Security-Policy"] = await asyncio.to_thread(_policy, path)
+        headers["Content-Security-Policy"] = await asyncio.to_thread(_policy, file)
     name = f"jari-{status.batch.id[:6]}.{kind}"
     disposition = "inline" if kind == "html" else "attachment"
-    return FileResponse(path, media_type=KINDS[kind], headers=headers, filename=name, content_disposition_type=disposition)
+    path = f"/proc/self/fd/{file.fileno()}"  # the file that is open, whatever becomes of its name while it is sent
+    found = os.fstat(file.fileno())
+    return FileResponse(
+        path, media_type=KINDS[kind], headers=headers, filename=name, stat_result=found, content_disposition_type=disposition
+    )
 
 
 def _fields(request: Request, service: Service, form: Form, contest_asked: str | None) -> tuple[str, Lang, bool]:
@@ -235,13 +253,29 @@ async def _progress(service: Service, status: Status, owner: str | None, lang: L
             yield KEEPALIVE_COMMENT
         if status.batch.finished or service.batches.leaving:
             return
-        await asyncio.sleep(LOOK_S)
         silent += LOOK_S
-        try:
-            status = service.batches.find(status.batch.id, owner)
-        except BatchRefused:
+        seen = await asyncio.shield(_next_look(service.batches, status.batch.id, owner))
+        if seen is None:
             yield format_sse_event(data_str="{}", event="deleted")
             return
+        status = seen
+
+
+def _next_look(batches: Batches, batch: str, owner: str | None) -> asyncio.Task[Status | None]:
+    """The next look at a batch, which all who follow it share; it comes to None where there is no such batch any more."""
+
+    async def look() -> Status | None:
+        await asyncio.sleep(LOOK_S)
+        try:
+            return await run_in_threadpool(batches.find, batch, owner)
+        except BatchRefused:
+            return None
+        finally:
+            del batches.looks[batch]
+
+    if batch not in batches.looks:
+        batches.looks[batch] = asyncio.create_task(look())
+    return batches.looks[batch]
 
 
 def _event_id(status: Status) -> str:
@@ -249,14 +283,21 @@ def _event_id(status: Status) -> str:
     return f"{status.batch.state}-{sum(status.batch.counts.values())}-{status.ahead}"
 
 
-def _lines(path: Path, offset: int, limit: int) -> list[str]:
-    with path.open(encoding="utf-8", newline="\n") as file:
-        return [line.rstrip("\n") for line in islice(file, offset, offset + limit)]
+def _opened(service: Service, status: Status, name: str) -> IO[bytes]:
+    """Open a file of a batch that is done, which can be read to its end whatever happens to the batch. Raises `BatchRefused`."""
+    try:
+        return (service.batches.spool.place(status.batch.id) / name).open("rb")
+    except FileNotFoundError:  # deleted since it was found
+        raise BatchRefused("batch-unknown") from None
 
 
-def _policy(path: Path) -> str:
+def _lines(service: Service, status: Status, offset: int, limit: int) -> list[str]:
+    with _opened(service, status, RESULTS) as file:
+        return [line.decode().rstrip("\n") for line in islice(file, offset, offset + limit)]
+
+
+def _policy(file: IO[bytes]) -> str:
     """What the report itself says that it may do, whatever version of the service it was written by; and in nobody's frame."""
-    with path.open("rb") as file:
-        found = _POLICY.search(file.read(4096))
+    found = _POLICY.search(file.read(4096))
     policy = found[1].decode() if found else "default-src 'none'"
     return f"{policy}; frame-ancestors 'none'"

@@ -4,7 +4,9 @@ All that has to outlive the process is in the spool and in each batch's ledger. 
 or killed, the service goes on with the photos that are still there.
 """
 
+import asyncio
 import logging
+import math
 import shutil
 import sqlite3
 import threading
@@ -76,6 +78,7 @@ class Batches:
         self.ended: Counter[str] = Counter(done=0, failed=0, deleted=0)  # batches, since the start, by what became of them
         self.checked: Counter[str] = Counter(dict.fromkeys(get_args(Level), 0))  # their photos
         self.leaving = False  # set by a signal's handler, which must not wait for a lock
+        self.looks: dict[str, asyncio.Task[Status | None]] = {}  # of those who follow a batch; the event loop's alone
         self._folder = settings.spool
         self._queue = settings.batch_queue
         self._pool = pool
@@ -86,7 +89,7 @@ class Batches:
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
         self._changed = threading.Condition()  # guards all that follows
-        self._receiving: set[str] = set()
+        self._receiving: dict[str, str | None] = {}  # batches that are about to come, and whose they are
         self._current: tuple[str, Run] | None = None
         self._progress = Progress()
 
@@ -156,27 +159,29 @@ class Batches:
             waiting = [batch for batch in spool.unfinished() if batch.id != current]
         return Figures(len(waiting), int(current is not None), photos, size, shutil.disk_usage(spool.folder).free)
 
-    def admit(self) -> None:
-        """Raise `BatchQueueFull` where no further batch is taken now."""
-        if len(self.spool.unfinished()) + len(self._receiving) >= self._queue:
+    def admit(self, owner: str | None) -> None:
+        """Raise `BatchQueueFull` where no further batch is taken now, or none of this owner, who may have half of the places."""
+        owners = {batch.id: batch.owner for batch in self.spool.unfinished()} | self._receiving
+        owned = list(owners.values()).count(owner) if owner else 0
+        if len(owners) >= self._queue or owned >= math.ceil(self._queue / 2):
             remaining = self._progress.remaining_s if self._current else None
             raise BatchQueueFull(seconds=min(600, max(5, round(remaining or 30))))
 
     @contextmanager
-    def receiving(self) -> Iterator[tuple[str, Path]]:
+    def receiving(self, owner: str | None) -> Iterator[tuple[str, Path]]:
         """Make a place for a batch that is about to come: its id, and the folder for its files, which goes if the batch is not added.
 
         Raises what `admit` raises.
         """
         with self._changed:
-            self.admit()
+            self.admit(owner)
             batch = self.spool.new()
-            self._receiving.add(batch)
+            self._receiving[batch] = owner
         try:
             yield batch, self.spool.photos(batch)
         finally:
             with self._changed:
-                self._receiving.discard(batch)
+                del self._receiving[batch]
             self.spool.discard(batch)
 
     def add(self, batch: str, received: Sequence[tuple[str, Path]], *, owner: str | None, contest: str, lang: Lang, crops: bool) -> Status:
@@ -287,7 +292,7 @@ class Batches:
 
     def _in_use(self) -> set[str]:
         with self._changed:
-            return self._receiving | ({self._current[0]} if self._current else set())
+            return set(self._receiving) | ({self._current[0]} if self._current else set())
 
 
 def _as_callers_may_see(error: BaseException, lang: Lang) -> Problem:

@@ -1,11 +1,13 @@
 """Batches over HTTP: in this process where that will do, as a command where it is killed or told to stop."""
 
+import asyncio
 import errno
 import http.client
 import io
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import struct
@@ -16,9 +18,10 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from itertools import chain, repeat
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -26,12 +29,14 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from app.api.batches import LOOK_S
+from app.batch.jobs import Batches
 from app.batch.ledger import Ledger
 from app.batch.pictures import Look
 from app.batch.report import content_security_policy
 from app.batch.run import Processes
 from app.batch.spool import Batch, Photo, Spool
-from app.errors import WorkerLost
+from app.errors import BatchQueueFull, WorkerLost
 from app.keys import new_key
 from app.main import create_app
 from app.schemas import BatchOut, BatchResults, Problem
@@ -104,6 +109,38 @@ def wait_until(true, seconds=PATIENT_S):
 
 def send(client, files, **fields):
     return client.post("/v1/batches", files=[("photos", (name, data)) for name, data in files.items()], data=fields)
+
+
+class Asked:
+    """A request to the application itself, whose parts a test sends, and receives as they come."""
+
+    def __init__(self, client, method, path, headers=(), receive=None, begun=None):
+        """receive: gives parts of the body; default: there is none. begun: what is done, in a thread, once the answer begins."""
+        self.messages = []
+        headers = [(name.lower().encode(), value.encode()) for name, value in headers]
+        scope = {"type": "http", "http_version": "1.1", "scheme": "http", "method": method, "path": path, "headers": headers}
+        scope |= {"raw_path": path.encode(), "query_string": b"", "root_path": "", "server": ("testserver", 80), "client": None}
+        scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}  # by which it learns from `send` that nobody listens
+
+        async def send(message):
+            self.messages.append(message)
+            if begun and message["type"] == "http.response.start":
+                await asyncio.to_thread(begun)
+
+        self.future = client.portal.start_task_soon(client.app, scope, receive or self._receive, send)
+
+    async def _receive(self):
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    @property
+    def body(self):
+        return b"".join(message.get("body", b"") for message in self.messages)
+
+    def ended(self):
+        """Wait for the end of the answer: its status, headers and body."""
+        self.future.result(PATIENT_S)
+        head = self.messages[0]
+        return head["status"], {name.decode(): value.decode() for name, value in head["headers"]}, self.body
 
 
 def finished(client, answer):
@@ -198,7 +235,10 @@ class TestABatch:
         book = service.get(f"{done[0]}/report.xlsx")
         assert book.content.startswith(b"PK")
         assert "attachment" in book.headers["content-disposition"]
-        assert "acara/peace.jpg" in service.get(f"{done[0]}/report.csv").text
+        table = service.get(f"{done[0]}/report.csv")
+        assert "acara/peace.jpg" in table.text
+        part = service.get(f"{done[0]}/report.csv", headers={"Range": "bytes=10-99", "If-Range": table.headers["etag"]})
+        assert (part.status_code, part.content) == (206, table.content[10:100])
         assert service.get(f"{done[0]}/report.pdf").status_code == 422
 
     def test_photos_are_gone_once_checked_and_results_are_there(self, service, spool, done):
@@ -218,6 +258,21 @@ class TestABatch:
         assert not (spool / status["id"]).exists()
         refused(service.get(place), "batch-unknown", 404)
         refused(service.delete(place), "batch-unknown", 404)
+
+    @pytest.mark.parametrize("kind", ["html", "csv"])
+    def test_a_report_is_sent_to_its_end_whatever_happens_to_the_batch(self, service, spool, photos, kind):
+        place, status = finished(service, send(service, photos))
+        written = (spool / status["id"] / f"report.{kind}").read_bytes()
+        code, headers, body = Asked(service, "GET", f"{place}/report.{kind}", begun=lambda: service.delete(place)).ended()
+        assert (code, body) == (200, written)
+        assert int(headers["content-length"]) == len(written)
+        refused(service.get(place), "batch-unknown", 404)
+
+    def test_what_was_deleted_a_moment_ago(self, service, spool, photos):
+        place, status = finished(service, send(service, photos))
+        shutil.rmtree(spool / status["id"])
+        for part in ("results", "report.html", "report.xlsx", "report.csv"):
+            refused(service.get(f"{place}/{part}"), "batch-unknown", 404)
 
     def test_the_folder_is_nobody_elses_to_read(self, spool, done):
         assert (spool / done[1]["id"]).stat().st_mode & 0o077 == 0
@@ -335,6 +390,32 @@ class TestRefusals:
         assert service.get(places[2]).json()["ahead"] == 2
         assert service.delete(places[2]).status_code == 204
         assert send(service, photos).status_code == 202
+
+    def test_no_key_takes_more_than_half_of_the_places(self, batches):
+        """Whether what it sends is on its way or here: of three places two, and one of them for others."""
+        with ExitStack() as places:
+            mine = [places.enter_context(batches.receiving("intranet")) for _ in range(2)]
+            assert mine[0] != mine[1]
+            with pytest.raises(BatchQueueFull):
+                places.enter_context(batches.receiving("intranet"))
+            places.enter_context(batches.receiving("cms"))
+            with pytest.raises(BatchQueueFull):
+                places.enter_context(batches.receiving("web"))
+
+    def test_one_that_is_on_its_way_for_too_long(self, service, batches, monkeypatch):
+        """It keeps a place from others, however steadily it comes."""
+
+        async def trickle():
+            await asyncio.sleep(0.01)
+            return {"type": "http.request", "body": next(parts), "more_body": True}
+
+        parts = chain([b'--b\r\nContent-Disposition: form-data; name="photos"; filename="a.jpg"\r\n\r\n'], repeat(b"abc"))
+        before = set(batches.spool.folder.iterdir())
+        monkeypatch.setattr("app.api.batches.ARRIVE_S", 0.5)
+        form = [("Content-Type", "multipart/form-data; boundary=b")]
+        status, _, body = Asked(service, "POST", "/v1/batches", form, receive=trickle).ended()
+        assert (status, json.loads(body)["type"]) == (408, "upload-slow")
+        assert set(batches.spool.folder.iterdir()) == before
 
     def test_a_full_disk(self, service, photos, spool, monkeypatch):
         def full(*args):
@@ -486,6 +567,50 @@ class TestFigures:
 
     def test_without_batches_there_are_none(self, client):
         assert "jari_spool" not in client.get("/metrics").text
+
+
+class TestFollowers:
+    def test_share_each_look(self, service, photos, held, batches, monkeypatch):
+        looks = []
+
+        def found(self, batch, owner):
+            looks.append(time.monotonic())
+            return find(self, batch, owner)
+
+        find = Batches.find
+        place = send(service, photos).headers["location"]
+        monkeypatch.setattr(Batches, "find", found)
+        followers = [Asked(service, "GET", f"{place}/events") for _ in range(20)]
+        wait_until(lambda: all(follower.body for follower in followers))
+        looks.clear()
+        wait_until(lambda: len(looks) >= 5)
+        assert looks[-1] - looks[0] > 3 * LOOK_S  # in which there were four of them, or a little less where the machine is busy
+        held.set()
+        for follower in followers:
+            assert b'"state":"done"' in follower.ended()[2]
+        wait_until(lambda: not batches.looks)
+
+    def test_nobody_else_waits_while_the_disk_keeps_a_look_waiting(self, service, photos, held, batches, monkeypatch):
+        waiting = []
+
+        def found(self, batch):
+            waiting.append(batch)
+            return find(self, batch)
+
+        find = Spool.find
+        place = send(service, photos).headers["location"]
+        follower = Asked(service, "GET", f"{place}/events")
+        wait_until(lambda: follower.body)
+        with ThreadPoolExecutor() as others:
+            with batches.spool._guard:  # as for as long as the disk takes to keep what was committed
+                monkeypatch.setattr(Spool, "find", found)
+                wait_until(lambda: waiting)
+                asked = [others.submit(service.get, place), others.submit(send, service, photos), others.submit(service.delete, place)]
+                for _ in range(20):
+                    assert others.submit(service.get, "/healthz").result(20).status_code == 200
+            assert [one.result(PATIENT_S).status_code for one in asked][1] == 202
+        assert b"event: deleted" in follower.ended()[2]
+        held.set()
 
 
 class TestSingleChecksFirst:
