@@ -48,6 +48,12 @@ def alive(page):
     page.wait_for_selector("#contest option", state="attached")
 
 
+def turn(page, scheme):
+    """Turn the device light or dark, and wait until the page has heard of it."""
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_selector(f"html[data-theme={scheme}]")
+
+
 def photo(data, name="foto.jpg"):
     return {"name": name, "mimeType": "image/jpeg", "buffer": data}
 
@@ -384,7 +390,7 @@ class TestResult:
 
     @pytest.mark.parametrize("theme", ["light", "dark"])
     def test_on_paper(self, page, peace, theme, shot):
-        page.emulate_media(color_scheme=theme)
+        turn(page, theme)
         page.get_by_role("button", name="Ganti tampilan").dblclick()  # the same, now because it was chosen
         choose(page, peace)
         result(page)
@@ -770,7 +776,7 @@ class TestKeyboard:
 class TestTheme:
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_follows_the_device_until_told_otherwise(self, page, scheme, shot):
-        page.emulate_media(color_scheme=scheme)
+        turn(page, scheme)
         dark = "() => getComputedStyle(document.documentElement).colorScheme === 'dark'"
         assert page.evaluate(dark) == (scheme == "dark")
         shot(page)
@@ -778,6 +784,17 @@ class TestTheme:
         assert page.evaluate(dark) == (scheme == "light")
         page.reload()
         assert page.evaluate(dark) == (scheme == "light")
+
+    def test_what_was_chosen_holds_when_the_device_turns(self, page):
+        page.get_by_role("button", name="Ganti tampilan").dblclick()
+        page.evaluate(
+            """() => {
+                window.turned = new Promise((done) => matchMedia("(prefers-color-scheme: dark)").addEventListener("change", done));
+            }"""
+        )
+        page.emulate_media(color_scheme="dark")
+        page.evaluate("async () => { await window.turned; }")
+        assert page.locator("html").get_attribute("data-theme") == "light"
 
     @pytest.mark.parametrize("path", ["", "batch", "privacy"])
     def test_every_page_can_be_turned_and_says_what_its_advice_is(self, page, server, path):
@@ -808,7 +825,7 @@ class TestTheme:
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_contrast(self, page, scheme):
-        page.emulate_media(color_scheme=scheme)
+        turn(page, scheme)
         names = [f"{tone}{part}" for tone in ("review", "unclear", "clear") for part in ("", "-tint")]
         names += ["paper", "surface", "sunken", "ink", "muted", "accent", "accent-strong", "on-accent", "tint"]
         colours = page.evaluate(

@@ -1,7 +1,6 @@
 // The page for many photos: choose them, send them, watch them being checked, open the report. The address names the batch after its #,
 // which browsers send to nobody, so that the page can be closed and come back to.
 
-import "./theme.js";
 import { alive } from "./alive.js";
 import { offer } from "./contests.js";
 import { Problem, batch, batchAddress, deleteBatch, sendBatch, tables } from "./service.js";

@@ -1,6 +1,5 @@
 // The page's four views (start, working, result, problem) and the way between them.
 
-import "./theme.js";
 import { alive } from "./alive.js";
 import { offer } from "./contests.js";
 import { Stage, crop, decode, mayLie, release } from "./picture.js";

@@ -1,6 +1,5 @@
 // The page on privacy: its words, and how this installation is set.
 
-import "./theme.js";
 import { alive } from "./alive.js";
 import { choose, duration, language, speak, text } from "./words.js";
 

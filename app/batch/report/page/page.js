@@ -286,13 +286,6 @@ for (const button of document.querySelectorAll("[data-language]"))
     tell();
   };
 
-$("theme").onclick = () => {
-  const root = document.documentElement;
-  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset.theme = dark ? "light" : "dark";
-  keep("theme", root.dataset.theme);
-};
-
 $("filters").open = matchMedia("(min-width: 60rem)").matches;
 $("report").hidden = false;
 tell();

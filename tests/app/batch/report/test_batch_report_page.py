@@ -513,6 +513,7 @@ class TestReading:
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_theme(self, page, scheme):
         page.emulate_media(color_scheme=scheme)
+        page.wait_for_selector(f"html[data-theme={scheme}]")
         dark = "() => getComputedStyle(document.documentElement).colorScheme === 'dark'"
         assert page.evaluate(dark) == (scheme == "dark")
         page.get_by_role("button", name="Ganti tampilan").click()
