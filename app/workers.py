@@ -27,7 +27,7 @@ import cv2
 
 from app.errors import CheckTimeout, Lang, OutOfMemory, QueueFull, WorkerLost
 from gestures import Checker, Contest, FinderName, GesturesError, open_photo
-from gestures.drawing import annotate, encode, redact
+from gestures.drawing import Format, annotate, encode, redact
 from gestures.photo import Limits
 from gestures.reading.reader import Thresholds
 
@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 Copy = Literal["annotated", "redacted", "upright"]
-PictureFormat = Literal["jpeg", "webp"]
 
 # The Checkers of this process.
 _HERE = ExitStack()
@@ -74,7 +73,7 @@ class Job:
     name: str = ""
     contest: Contest | str | None = None
     copy: Copy | None = None
-    format: PictureFormat = "jpeg"
+    format: Format = "jpeg"
     lang: Lang = "id"
 
     def run(self, checker: Checker, limits: Limits) -> "CheckResult":

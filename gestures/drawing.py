@@ -18,7 +18,7 @@ from gestures.words import text
 
 Pixels = NDArray[np.uint8]
 Colour = tuple[int, int, int]
-Format = Literal["jpeg", "webp", "png"]
+Format = Literal["jpeg", "webp"]
 Place = tuple[int, int, int, int]  # x, y, width, height
 
 # Okabe and Ito's palette, told apart with any colour vision ("Color Universal Design", 2008). Labels tell the states in words as well.

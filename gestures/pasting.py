@@ -1,10 +1,7 @@
 """Pictures pasted into others with soft edges, their boxes kept: to train on, and to measure by."""
 
-from io import BytesIO
-
 import cv2
 import numpy as np
-from PIL import Image
 
 from gestures.hands.finder import Box
 from gestures.hands.networks import Pixels
@@ -18,13 +15,6 @@ NOISE = 4.0  # of a camera, in levels
 def sides(megapixels: float) -> tuple[int, int]:
     """Return the width and height in pixels of a 4:3 picture."""
     return int((megapixels * 1e6 * 4 / 3) ** 0.5), int((megapixels * 1e6 * 3 / 4) ** 0.5)
-
-
-def as_jpeg(picture: Pixels, quality: int) -> bytes:
-    """Return an RGB picture as a JPEG."""
-    out = BytesIO()
-    Image.fromarray(picture).save(out, "JPEG", quality=quality)
-    return out.getvalue()
 
 
 def put(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from gestures import Checker, Findings, Limits, Photo, open_photo
 from gestures.drawing import Pixels, encode
-from gestures.hands.finder import Hand
+from gestures.hands.finder import Box
 from gestures.hands.networks import Pyramid
 from gestures.reading.fingers import State
 
@@ -43,15 +43,15 @@ class Look:
 
 def with_pictures(photo: Photo, findings: Findings) -> Found:
     """Add a crop a hand and, where a hand may need a look in one contest or another, a preview."""
-    crops = tuple(encode(_reduced(_around(photo, posed.hand), CROP), quality=75) for posed in findings.hands)
+    crops = tuple(encode(reduced(around(photo, posed.hand.box, MARGIN), CROP), quality=75) for posed in findings.hands)
     shows = any(posed.state is not State.REST for posed in findings.hands)
-    return Found(findings.to_dict(), crops, encode(_reduced(photo.pixels, PREVIEW), quality=70) if shows else None)
+    return Found(findings.to_dict(), crops, encode(reduced(photo.pixels, PREVIEW), quality=70) if shows else None)
 
 
-def _around(photo: Photo, hand: Hand) -> Pixels:
-    """The square around a hand, as far as it lies in the photo; at least one pixel."""
-    x, y, width, height = hand.box
-    half = hand.size * (0.5 + MARGIN)
+def around(photo: Photo, box: Box, margin: float) -> Pixels:
+    """Return the square around a hand, with a margin as a share of its size, as far as it lies in the photo; at least one pixel."""
+    x, y, width, height = box
+    half = max(width, height) * (0.5 + margin)
     across, down = (
         slice(min(max(round(middle - half), 0), size - 1), min(max(round(middle + half), 1), size))
         for middle, size in ((x + width / 2, photo.width), (y + height / 2, photo.height))
@@ -59,6 +59,6 @@ def _around(photo: Photo, hand: Hand) -> Pixels:
     return photo.pixels[down, across]
 
 
-def _reduced(pixels: Pixels, side: int) -> Pixels:
-    """Never enlarged: what little can be seen of a face beside a far hand stays little."""
+def reduced(pixels: Pixels, side: int) -> Pixels:
+    """Return a picture no longer than a side. It is never enlarged: what little can be seen of a face beside a far hand stays little."""
     return Pyramid(pixels).reduced(max(1.0, max(pixels.shape[:2]) / side))

@@ -12,10 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from gestures.drawing import encode
 from gestures.hands.finder import Box, overlap
 from gestures.hands.networks import Pixels
 from gestures.hands.search import SearchFinder, tiles_at
-from gestures.pasting import FEATHER, LARGEST_SCALE, as_jpeg, covering, put, sides, with_noise
+from gestures.pasting import FEATHER, LARGEST_SCALE, covering, put, sides, with_noise
 from gestures.photo import open_photo
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +74,7 @@ def compose(megapixels: float, hands: int, sizes: tuple[float, float], seed: int
         scale = size / max(source.boxes[0][2:])
         boxes = put(picture, open_photo(source.path.read_bytes()).pixels, source.boxes, scale, taken, rng)
         truth += [TrueHand(box, len(taken) - 1) for box in boxes or ()]
-    return Scene(as_jpeg(picture, QUALITY), tuple(truth))
+    return Scene(encode(picture, quality=QUALITY), tuple(truth))
 
 
 @cache

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from app.cli import in_language
 from app.errors import Lang
 from app.evaluate.labels import LabelledPhoto, choose, read_labels, require, write_labels
+from gestures.drawing import encode
 from gestures.hands.finder import Box
 from gestures.hands.networks import Pixels
-from gestures.pasting import as_jpeg, with_noise
+from gestures.pasting import with_noise
 from gestures.photo import open_photo
 
 Matrix = NDArray[np.float64]
@@ -174,7 +175,7 @@ def copy(photo: LabelledPhoto, data: bytes, kind: Kind, folder: str) -> tuple[La
     labels = tuple(replace(label, box=label.box and picture.box(label.box)) for label in photo.labels)
     path = f"{folder}/{photo.path.replace('/', '-').rpartition('.')[0]}.jpg"
     copied = replace(photo, path=path, set=f"{kind.name}: {photo.set}", labels=labels)
-    return copied, as_jpeg(np.ascontiguousarray(picture.pixels), kind.quality)
+    return copied, encode(np.ascontiguousarray(picture.pixels), quality=kind.quality)
 
 
 @click.command()

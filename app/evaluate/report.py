@@ -9,13 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from html import escape
 from importlib.util import find_spec
-from io import BytesIO
 from math import isinf
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
+from app.batch.pictures import around, reduced
 from app.evaluate.measures import (
     Miss,
     Reliability,
@@ -32,7 +30,8 @@ from app.evaluate.measures import (
 )
 from app.evaluate.run import HEADS, Run, rows
 from app.terminal.words import TerminalError
-from gestures import Contest, GesturesError, Limits, open_photo
+from gestures import Contest, GesturesError, open_photo
+from gestures.drawing import encode
 from gestures.hands.finder import Box
 
 MISSES_SHOWN = 16
@@ -206,18 +205,7 @@ def _miss(miss: Miss, photos: Path) -> str:
 def _crop(file: Path, box: Box | None) -> bytes | None:
     """Return the hand with its surroundings, or the whole photo where the hand's place is not known, as a small JPEG."""
     try:
-        picture = Image.fromarray(open_photo(file.read_bytes(), Limits()).pixels)
+        photo = open_photo(file.read_bytes())
     except (OSError, GesturesError):
         return None
-    if box:
-        x, y, width, height = box
-        half = max(width, height) * (0.5 + CROP_MARGIN)
-        across, down = x + width / 2, y + height / 2
-        left, top = max(0, int(across - half)), max(0, int(down - half))
-        right, bottom = min(picture.width, int(across + half) + 1), min(picture.height, int(down + half) + 1)
-        if left < right and top < bottom:
-            picture = picture.crop((left, top, right, bottom))
-    picture.thumbnail((CROP_SIDE, CROP_SIDE))
-    stream = BytesIO()
-    picture.save(stream, "JPEG", quality=75)
-    return stream.getvalue()
+    return encode(reduced(around(photo, box, CROP_MARGIN) if box else photo.pixels, CROP_SIDE), quality=75)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from gestures.drawing import encode
 from gestures.hands.finder import Box
 from gestures.hands.networks import Pixels
-from gestures.pasting import LARGEST_SCALE, as_jpeg, covering, put, sides, with_noise
+from gestures.pasting import LARGEST_SCALE, covering, put, sides, with_noise
 from gestures.photo import open_photo
 
 MEGAPIXELS = (0.8, 1.5, 3.0)
@@ -59,7 +60,7 @@ def compose(people: Sequence[Person], ground: Pixels, rng: np.random.Generator) 
         if there := put(picture, open_photo(person.path.read_bytes()).pixels, (person.box,), scale, covered, rng):
             shown.append(person)
             boxes += there
-    return Group(as_jpeg(picture, int(rng.integers(*QUALITIES))), tuple(shown), tuple(boxes), tuple(covered))
+    return Group(encode(picture, quality=int(rng.integers(*QUALITIES))), tuple(shown), tuple(boxes), tuple(covered))
 
 
 def _usual(people: Sequence[Person], rng: np.random.Generator) -> str:

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from app.evaluate.copies import KINDS, copy, main
 from app.evaluate.labels import Label, LabelledPhoto, read_labels, write_labels
 from gestures import open_photo
-from gestures.pasting import as_jpeg
+from gestures.drawing import encode
 
 BOX = (300.0, 80.0, 60.0, 90.0)
 PHOTO = LabelledPhoto("some/photo.png", "some", "partial", (Label("peace", frozenset({2}), BOX), Label("", frozenset())))
@@ -19,7 +19,7 @@ def data():
     pixels = np.full((400, 500, 3), 40, np.uint8)
     x, y, width, height = (int(value) for value in BOX)
     pixels[y : y + height, x : x + width] = 220
-    return as_jpeg(pixels, 95)
+    return encode(pixels, quality=95)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

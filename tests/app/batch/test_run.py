@@ -24,7 +24,7 @@ from app.batch.sources import Source, Sources
 from app.terminal.words import TerminalError
 from app.workers import CheckerPool, CheckerSetup, check_here
 from gestures import Checker, Limits, Thresholds, load_contest, open_photo
-from gestures.pasting import as_jpeg
+from gestures.drawing import encode
 
 SETUP = CheckerSetup()
 DEFAULT = load_contest("default")
@@ -301,7 +301,7 @@ class TestLostWorkers:
 
     def test_a_photo_that_ends_its_worker_is_tried_once_more_alone_then_failed(self, pool, folder, out, samples):
         group = open_photo((samples / "group.jpg").read_bytes()).pixels
-        deadly = as_jpeg(np.tile(group, (3, 3, 1)), 90)  # a single one may be checked before it is deadly
+        deadly = encode(np.tile(group, (3, 3, 1)), quality=90)  # a single one may be checked before it is deadly
         (folder / "deadly.jpg").write_bytes(deadly)
         beside = []
 
