@@ -48,28 +48,16 @@ def problem_kinds() -> dict[str, ProblemKind]:
 
 
 class ServiceError(Exception):
-    """Base. `params` fill the placeholders of the words."""
+    """Base. `params` fill the placeholders of the words. Errors of a cluster's workers travel: see `GesturesError`."""
 
     type: str = "internal-error"
 
     def __init__(self, **params: object) -> None:
-        super().__init__(self.type, params)
         self.params = params
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Errors of a cluster's workers travel; keyword-only arguments need this to be pickled."""
-        return _rebuild, (type(self), self.type, self.params)
 
     def __str__(self) -> str:
         """English title and detail."""
         return ": ".join(describe(self, "en"))
-
-
-def _rebuild(kind: type[ServiceError], type_: str, params: dict[str, object]) -> ServiceError:
-    error = kind.__new__(kind)
-    ServiceError.__init__(error, **params)
-    error.type = type_
-    return error
 
 
 class QueueFull(ServiceError):

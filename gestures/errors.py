@@ -23,12 +23,15 @@ from gestures.words import Name, text
 
 
 class GesturesError(Exception):
-    """Base of all errors raised on purpose. `params` fill the placeholders of the catalogue's texts."""
+    """Base of all errors raised on purpose. `params` fill the placeholders of the catalogue's texts.
+
+    Errors cross process borders in the worker pool. Like any exception they are pickled as `args`, of which they are made again, and
+    attributes; so `args` stay as they were given: nothing calls `Exception.__init__`.
+    """
 
     type: ClassVar[str] = "error"
 
     def __init__(self, **params: object) -> None:
-        super().__init__(self.type, params)
         self.params = params
 
     def __str__(self) -> str:
@@ -37,10 +40,6 @@ class GesturesError(Exception):
             return ": ".join(error_text(self, "en"))
         except KeyError:
             return f"{self.type} {self.params}"
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Errors cross process borders in the worker pool; keyword-only arguments need this to be pickled."""
-        return (_rebuild, (self.__class__, self.params))
 
 
 def error_text(error: GesturesError, lang: str) -> tuple[str, str]:
@@ -54,10 +53,6 @@ def error_text(error: GesturesError, lang: str) -> tuple[str, str]:
         limit = f"{most:,.1f}".removesuffix(".0") if most >= 1 else f"{most:.2g}"
         params["limit"] = Name(id=limit.translate(str.maketrans(".,", ",.")), en=limit)
     return text(f"{key}.title", lang), text(detail, lang, **params)
-
-
-def _rebuild(kind: type[GesturesError], params: dict[str, object]) -> GesturesError:
-    return kind(**params)
 
 
 class PhotoError(GesturesError):

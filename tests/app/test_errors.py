@@ -3,8 +3,19 @@ import string
 
 import pytest
 
-from app.errors import ArchiveRefused, CheckTimeout, QueueFull, RequestError, ServiceError, WorkerLost, describe, problem_kinds, status_of
-from gestures.errors import ContestError, DamagedPhoto, GesturesError, ModelError, PhotoError
+from app.errors import (
+    ArchiveRefused,
+    CheckTimeout,
+    QueueFull,
+    RequestError,
+    RequestInvalid,
+    ServiceError,
+    WorkerLost,
+    describe,
+    problem_kinds,
+    status_of,
+)
+from gestures.errors import ContestError, DamagedPhoto, GesturesError, ModelError, PhotoError, PhotoTooLarge
 
 
 def leaves(kind):
@@ -56,10 +67,19 @@ class TestDescribe:
         assert status_of(QueueFull(seconds=1)) == 503
         assert status_of(RequestError("not-found")) == 404
 
-    @pytest.mark.parametrize("error", [CheckTimeout(seconds="20"), WorkerLost(), ArchiveRefused("archive-nested")])
+    @pytest.mark.parametrize(
+        "error",
+        [
+            CheckTimeout(seconds="20"),
+            WorkerLost(),
+            ArchiveRefused("archive-too-many", most=3),
+            RequestInvalid({"photos": "missing"}),
+            PhotoTooLarge(what="side", size=9, limit=8),
+        ],
+    )
     def test_travels_between_processes(self, error):
         there = pickle.loads(pickle.dumps(error))
-        assert (type(there), there.type, there.params, str(there)) == (type(error), error.type, error.params, str(error))
+        assert (type(there), there.type, vars(there), str(there)) == (type(error), error.type, vars(error), str(error))
 
     def test_reads_well_in_a_traceback(self):
         assert str(QueueFull(seconds=7)).startswith("The queue is full: ")
