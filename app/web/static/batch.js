@@ -1,10 +1,10 @@
 // The page for many photos: choose them, send them, watch them being checked, open the report. The address names the batch after its #,
 // which browsers send to nobody, so that the page can be closed and come back to.
 
-import { alive } from "./alive.js";
+import { alive, dropZone, tellProblem } from "./alive.js";
 import { offer } from "./contests.js";
 import { Problem, batch, batchAddress, deleteBatch, sendBatch, tables } from "./service.js";
-import { choose, duration, language, note, number, problemWords, speak, text } from "./words.js";
+import { duration, language, note, number, text } from "./words.js";
 
 const MB = 2 ** 20;
 const LEVELS = ["review", "unclear", "clear", "failed"];
@@ -49,13 +49,7 @@ function tell() {
   $("chosen-skipped").textContent = length && skipped.length ? text("batch.skipped", { count: number(skipped.length) }) : "";
   $("begin").hidden = $("clear").hidden = !length;
   if (state || share !== null) tellProgress();
-  if (trouble) {
-    const { title, detail, lang } = problemWords(trouble, doing);
-    Object.assign($("problem-title"), { textContent: title, lang });
-    Object.assign($("problem-detail"), { textContent: detail, lang });
-    $("retry").hidden = !trouble.again;
-    $("retry").querySelector("span").textContent = text(trouble.lost ? "batch.rest" : "problem.retry");
-  }
+  if (trouble) tellProblem(trouble, doing);
   entitle();
 }
 
@@ -322,31 +316,26 @@ $("choose").onclick = () => $("files").click();
 $("choose-folder").onclick = () => $("folder").click();
 for (const id of ["files", "folder"])
   $(id).onchange = (event) => {
-    take([...event.target.files].map((file) => [file.webkitRelativePath || file.name, file]));
+    take(paired(event.target.files));
     event.target.value = "";
   };
 
-addEventListener("dragover", (event) => {
-  event.preventDefault();
-  document.body.classList.add("dragging");
-});
-addEventListener("dragleave", (event) => {
-  if (!event.relatedTarget) document.body.classList.remove("dragging");
-});
-addEventListener("drop", async (event) => {
-  event.preventDefault();
-  document.body.classList.remove("dragging");
+dropZone(async ({ items, files }) => {
   if (document.body.dataset.view !== "start") return;
-  const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  const files = [...event.dataTransfer.files].map((file) => [file.name, file]);
-  take(entries.length ? (await Promise.all(entries.map(within))).flat() : files);
+  const entries = [...items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  take(entries.length ? (await Promise.all(entries.map(within))).flat() : paired(files));
 });
 
 addEventListener("paste", ({ clipboardData: { files } }) => {
   if (document.body.dataset.view !== "start") return;
-  if (files.length) take([...files].map((file) => [file.name, file]));
+  if (files.length) take(paired(files));
   else note("paste.nothing");
 });
+
+/** [name, file] of each. */
+function paired(files) {
+  return Array.from(files, (file) => [file.webkitRelativePath || file.name, file]);
+}
 
 /** [name, file] of a dropped file, or of all files in a dropped folder. */
 async function within(entry) {
@@ -386,14 +375,7 @@ document.addEventListener("visibilitychange", () => {
 // A download of what is gone does nothing that could be seen.
 for (const id of ["report", "xlsx", "csv"]) $(id).onclick = () => void lookAgain(); // without keeping the link from its work
 
-for (const button of document.querySelectorAll("[data-language]"))
-  button.onclick = () => {
-    choose(button.dataset.language);
-    tell();
-  };
-
-speak(language);
-alive();
+alive(tell);
 known = await tables();
 await home();
 document.body.dataset.ready = "";

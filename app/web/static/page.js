@@ -1,11 +1,11 @@
 // The page's four views (start, working, result, problem) and the way between them.
 
-import { alive } from "./alive.js";
+import { alive, dropZone, tellProblem } from "./alive.js";
 import { offer } from "./contests.js";
 import { Stage, crop, decode, mayLie, release } from "./picture.js";
 import { describe, highlight, numbered } from "./result.js";
 import { Problem, check, copy, tables } from "./service.js";
-import { choose, language, note, number, problemWords, speak, text } from "./words.js";
+import { language, note, number, problemWords, text } from "./words.js";
 
 const MB = 2 ** 20;
 const SEVERAL = ["several", "folder"]; // problems to which the page for many photos is the answer
@@ -233,12 +233,8 @@ function complain() {
 }
 
 function wordProblem() {
-  const { title, detail, lang } = problemWords(trouble, "check");
-  Object.assign($("problem-title"), { textContent: title, lang });
-  Object.assign($("problem-detail"), { textContent: detail, lang });
+  tellProblem(trouble, "check");
   $("problem-reference").textContent = trouble.reference ? text("problem.reference", { id: trouble.reference }) : "";
-  $("retry").hidden = !trouble.again;
-  $("retry").querySelector("span").textContent = text("problem.retry");
   $("to-batch").hidden = !(known?.limits.batches && SEVERAL.includes(trouble.local));
 }
 
@@ -256,8 +252,8 @@ function tellContest() {
   $("used").textContent = used ? text("result.contest", { name: used.name[language] }) : "";
 }
 
-function switchLanguage(next) {
-  choose(next);
+/** Put all that the page knows into another language. */
+function retell() {
   tell();
   if (result && document.body.dataset.view === "result") {
     const shown = numbered(result);
@@ -309,18 +305,7 @@ addEventListener("paste", ({ clipboardData: { files, items } }) => {
   if (files.length) receive(files, items);
   else note("paste.nothing");
 });
-addEventListener("dragover", (event) => {
-  event.preventDefault();
-  document.body.classList.add("dragging");
-});
-addEventListener("dragleave", (event) => {
-  if (!event.relatedTarget) document.body.classList.remove("dragging");
-});
-addEventListener("drop", (event) => {
-  event.preventDefault();
-  document.body.classList.remove("dragging");
-  receive(event.dataTransfer.files, event.dataTransfer.items);
-});
+dropZone(({ files, items }) => receive(files, items));
 
 $("cancel").onclick = () => {
   home();
@@ -336,12 +321,9 @@ addEventListener("keydown", (event) => {
 });
 addEventListener("popstate", leave);
 
-for (const button of document.querySelectorAll("[data-language]")) button.onclick = () => switchLanguage(button.dataset.language);
-
 if (history.state) history.replaceState(null, "");
 document.body.dataset.view = "start";
-speak(language);
+alive(retell);
 entitle();
-alive();
 known = await tables();
 tell();

@@ -1,7 +1,7 @@
 // The page on privacy: its words, and how this installation is set.
 
 import { alive } from "./alive.js";
-import { choose, duration, language, speak, text } from "./words.js";
+import { duration, text } from "./words.js";
 
 const answer = await fetch("privacy", { headers: { Accept: "application/json" } });
 const set = answer.ok ? await answer.json() : {};
@@ -23,11 +23,5 @@ function element(name, words) {
   return Object.assign(document.createElement(name), { textContent: words });
 }
 
-for (const button of document.querySelectorAll("[data-language]"))
-  button.onclick = () => {
-    choose(button.dataset.language);
-    tell();
-  };
-speak(language);
+alive(tell);
 tell();
-alive();
