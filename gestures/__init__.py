@@ -8,7 +8,7 @@
 
 from gestures.advice import Advice, Level, Message, advise
 from gestures.checker import Checker, FinderName
-from gestures.contest import Contest, contests, known_contest, lists, load_contest
+from gestures.contest import Contest, contests, lists, load_contest
 from gestures.errors import ContestError, FinderError, GesturesError, ModelError, PhotoError, error_text
 from gestures.findings import Findings
 from gestures.hands.finder import Hand, HandFinder
@@ -37,7 +37,6 @@ __all__ = [
     "advise",
     "contests",
     "error_text",
-    "known_contest",
     "lists",
     "load_contest",
     "open_photo",

@@ -107,20 +107,14 @@ def _contests() -> dict[str, Contest]:
     return {name.removesuffix(".toml"): _contest(name, (folder / name).read_bytes()) for name in names}
 
 
-def known_contest(name: str) -> Contest:
-    """Return a contest that comes with the library. Opens no file: for names that come from outside. Raises `UnknownContest`."""
-    try:
-        return contests()[name]
-    except KeyError:
-        raise UnknownContest(name=name, known=", ".join(contests())) from None
-
-
 def load_contest(name_or_path: str | Path) -> Contest:
     """Return a known contest by name, or read a contest file by path. Raises `UnknownContest` or `InvalidContest`."""
-    path = Path(name_or_path)
+    name, path = str(name_or_path), Path(name_or_path)
+    if name in contests():
+        return contests()[name]
     try:
-        if str(name_or_path) in contests() or (path.suffix != ".toml" and not path.is_file()):
-            return known_contest(str(name_or_path))
+        if path.suffix != ".toml" and not path.is_file():
+            raise UnknownContest(name=name, known=", ".join(contests()))
         data = path.read_bytes()
     except (OSError, ValueError):  # ValueError: a null character in the path
         raise InvalidContest(file=str(path), problem=both("problem.unreadable")) from None

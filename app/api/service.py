@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 SELF_CHECK = files("app") / "web" / "static" / "samples" / "peace.jpg"
 SELF_CHECK_NUMBER = 2
+FRESH_S = 30
 
 
 class Service:
@@ -80,13 +81,13 @@ class Service:
         self.traces.steps(seconds)
         return result
 
-    async def ensure_ready(self, fresh_s: float = 30) -> None:
-        """Check a picture of two fingers in a worker, unless a photo was read within `fresh_s` seconds. Raises `NotReady`.
+    async def ensure_ready(self) -> None:
+        """Check a picture of two fingers in a worker, unless a photo was read within FRESH_S seconds. Raises `NotReady`.
 
         Where that went right before and all workers are busy, it takes its turn among the photos, and nobody waits for it: until it is
         done, things are as they were.
         """
-        if self._checked_at is not None and time.monotonic() - self._checked_at < fresh_s:
+        if self._checked_at is not None and time.monotonic() - self._checked_at < FRESH_S:
             return
         is_busy = self.pool.running >= self.pool.workers
         if self._self_check is None or self._self_check.done():

@@ -33,6 +33,7 @@ SAME_POSE = {
 }
 AT_REST, UNCLEAR, NOT_SEEN = "at rest", "unclear", "not seen"
 SIZES = (0, 32, 48, 64, 96, 128, 192, 256, math.inf)
+BINS = 10  # of confidence
 # How far beyond a labelled box a hand's centre may lie, as a share of the box.
 MARGIN = 0.25
 
@@ -208,12 +209,13 @@ def same_pose(found: str | None, expected: str) -> bool:
     return found is not None and _common(found) == _common(expected)
 
 
-def wilson(hits: int, of: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return Wilson's score interval for a share, by default of 95 %.
+def wilson(hits: int, of: int) -> tuple[float, float]:
+    """Return Wilson's score interval of 95 % for a share.
 
     E. B. Wilson, JASA 22 (1927), 209-212. Takes the counted things for independent; hands of one photo are not quite, so for groups
     it is a little narrow.
     """
+    z = 1.959964
     share, weight = hits / of, z * z / of
     centre, spread = share + weight / 2, z * math.sqrt(share * (1 - share) / of + weight / (4 * of))
     return max(0.0, (centre - spread) / (1 + weight)), min(1.0, (centre + spread) / (1 + weight))
@@ -384,15 +386,15 @@ def _fits(pose: str, label: Label, contest: Contest) -> bool:
     return number in label.numbers if number is not None else not label.numbers
 
 
-def reliability(judged: Iterable[tuple[float, bool]], bins: int = 10) -> Reliability:
+def reliability(judged: Iterable[tuple[float, bool]]) -> Reliability:
     """Sort readings into bins of equal width by confidence."""
-    sorted_: list[list[tuple[float, bool]]] = [[] for _ in range(bins)]
+    sorted_: list[list[tuple[float, bool]]] = [[] for _ in range(BINS)]
     for confidence, right in judged:
-        sorted_[min(int(confidence * bins + 1e-9), bins - 1)].append((confidence, right))
+        sorted_[min(int(confidence * BINS + 1e-9), BINS - 1)].append((confidence, right))
     rows = tuple(
         Bin(
-            index / bins,
-            (index + 1) / bins,
+            index / BINS,
+            (index + 1) / BINS,
             round(sum(confidence for confidence, _ in some) / len(some), 4),
             _rate(right for _, right in some),
         )

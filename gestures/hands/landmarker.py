@@ -23,9 +23,8 @@ class LandmarkerFinder:
 
     name = "mediapipe"
 
-    def __init__(self, model: Path | None = None, confidence: float = 0.5) -> None:
+    def __init__(self, model: Path | None = None) -> None:
         self._model = load_bundle(model).data
-        self._confidence = confidence
         self._landmarker: Any = None
         self._closed = False
 
@@ -63,8 +62,6 @@ class LandmarkerFinder:
             base_options=mp.tasks.BaseOptions(model_asset_buffer=self._model),
             running_mode=vision.RunningMode.IMAGE,
             num_hands=MOST_HANDS,
-            min_hand_detection_confidence=self._confidence,
-            min_hand_presence_confidence=self._confidence,
         )
         return vision.HandLandmarker.create_from_options(options)
 

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from gestures.contest import Contest, contests, known_contest, lists, load_contest
+from gestures.contest import Contest, contests, lists, load_contest
 from gestures.errors import InvalidContest, UnknownContest, error_text
 from gestures.reading.poses import pose_table
 
@@ -125,18 +125,10 @@ def test_a_contest_may_give_a_number_to_what_two_hands_make(tmp_path, pose):
 
 
 def test_unknown_name():
-    for ask in (load_contest, known_contest):
-        with pytest.raises(UnknownContest) as caught:
-            ask("pilpres-2029")
-        assert caught.value.params["name"] == "pilpres-2029"
-        assert "pilpres-2024" in error_text(caught.value, "id")[1]
-
-
-def test_known_contest_opens_no_file(tmp_path):
-    file = tmp_path / "own.toml"
-    file.write_text(NAME + 'numbers = [1]\nlists = "all"\n')
-    with pytest.raises(UnknownContest):
-        known_contest(str(file))
+    with pytest.raises(UnknownContest) as caught:
+        load_contest("pilpres-2029")
+    assert caught.value.params["name"] == "pilpres-2029"
+    assert "pilpres-2024" in error_text(caught.value, "id")[1]
 
 
 REST = 'lists = "all"\n'

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Protocol
 
 from app.batch.report.csv_report import CsvReport
-from app.batch.report.html_report import HtmlReport, content_security_policy
+from app.batch.report.html_report import HtmlReport
 from app.batch.report.summary import Summary
 from app.batch.report.xlsx_report import XlsxReport
 from app.batch.rows import Row, Rows
 from app.errors import Lang
 from gestures.words import Name
 
-__all__ = ["REPORTS", "content_security_policy", "write_reports"]
+__all__ = ["REPORTS", "write_reports"]
 
 REPORTS = ("report.html", "report.xlsx", "report.csv")
 

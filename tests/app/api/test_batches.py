@@ -33,7 +33,7 @@ from app.api.batches import LOOK_S
 from app.batch.jobs import Batches
 from app.batch.ledger import Ledger
 from app.batch.pictures import Look
-from app.batch.report import content_security_policy
+from app.batch.report.html_report import content_security_policy
 from app.batch.run import Processes
 from app.batch.spool import Batch, Photo, Spool
 from app.errors import BatchQueueFull, WorkerLost

@@ -12,7 +12,8 @@ from html.parser import HTMLParser
 import openpyxl
 import pytest
 
-from app.batch.report import REPORTS, content_security_policy, write_reports, xlsx_report
+from app.batch.report import REPORTS, write_reports, xlsx_report
+from app.batch.report.html_report import content_security_policy
 from app.batch.report.summary import Summary, ballot_readings
 from app.batch.report.words import texts
 from app.batch.rows import Row
