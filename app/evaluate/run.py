@@ -1,11 +1,10 @@
 """Runs the line from photo to advice over labelled photos, or takes results that are already there; the figures of what came of it."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import TextIO
 
 from app.errors import Lang
 from app.evaluate.labels import LabelledPhoto, require
@@ -39,7 +38,7 @@ def check_photos(
     require(photos, folder)
     sources = [Source(photo.path, folder / photo.path, PurePath()) for photo in photos]
     results: list[Result] = []
-    with progress(len(photos), lang) as step, _lines(keep) as lines:
+    with progress(len(photos), lang) as step, keep.open("w", encoding="utf-8") if keep else nullcontext() as lines:
         for outcome in check_all(sources, setup, jobs=jobs, lang=lang, timeout_s=TIMEOUT_S):
             results.append(outcome.result)
             if lines:
@@ -50,15 +49,6 @@ def check_photos(
         error = results[0]["error"]
         raise TerminalError("nothing-checked", reason=f"{error['title']}. {error['detail']}")
     return Run(setup.finder, judge(photos, results))
-
-
-@contextmanager
-def _lines(file: Path | None) -> Iterator[TextIO | None]:
-    if file is None:
-        yield None
-        return
-    with file.open("w", encoding="utf-8") as stream:
-        yield stream
 
 
 def read_results(files: Iterable[Path], photos: Sequence[LabelledPhoto]) -> list[Run]:
