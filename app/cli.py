@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 BROKEN_PIPE = 128 + 13
 INTERRUPTED = 128 + 2
 
+# What brings the libraries of the system that OpenCV is linked to, and a bare server lacks.
+LIBRARIES = "apt-get install libgl1 libglib2.0-0"
+
 
 class Failure(click.ClickException):
     """An error that is told as a message, with exit status 2."""
@@ -62,6 +65,13 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
+    except ImportError as error:
+        library, missing, _ = str(error).partition(": cannot open shared object file")  # as the system's loader says it
+        if not missing:
+            raise
+        title = gettext("A library of this system is missing: {library}").format(library=library)
+        Failure(title, gettext("On Debian and Ubuntu this mends it, as root: {command}").format(command=LIBRARIES)).show()
+        sys.exit(1 if sys.argv[1:2] == ["doctor"] else Failure.exit_code)
 
 
 def _open_standard_streams() -> None:
@@ -87,7 +97,7 @@ def in_language(command: Callable[..., None]) -> Callable[..., None]:
         except BrokenPipeError:  # whoever read us has seen enough, as `head` does
             _forget_output()
             sys.exit(BROKEN_PIPE)
-        except click.ClickException:
+        except (click.ClickException, ImportError):  # a library that cannot be loaded is told by `main`, without the words for all else
             raise
         except Exception as error:
             from app.errors import ServiceError

@@ -463,6 +463,26 @@ def test_what_is_wrong_with_a_setting_is_said_in_the_language(variable, value, i
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what a process ignores stands in /proc")
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [("check", 2), ("batch", 2), ("serve", 2), ("contests", 2), ("licences", 2), ("key", 2), ("bench", 2), ("doctor", 1)],
+)
+def test_a_system_library_that_is_missing_is_told(command, status, plain, tmp_path):
+    """OpenCV wants one that a bare server lacks. No photo was looked at, so none needs a look."""
+    (tmp_path / "cv2.py").write_text('raise ImportError("libGL.so.1: cannot open shared object file: No such file or directory")')
+    given = {"check": [plain], "batch": [plain, "--out", tmp_path / "out"], "key": ["new", "intranet"], "serve": ["--port", "0"]}
+    for lang, said in (
+        ("id", "Pustaka sistem berikut belum terpasang: libGL.so.1"),
+        ("en", "A library of this system is missing: libGL.so.1"),
+    ):
+        env = os.environ | {"PYTHONPATH": str(tmp_path), "JARI_LANG": lang}
+        ran = subprocess.run([*JARI, command, *given.get(command, [])], capture_output=True, text=True, env=env)
+        assert (ran.returncode, ran.stdout) == (status, "")
+        assert ran.stderr.splitlines()[0] == said
+        assert ran.stderr.splitlines()[1].endswith(": apt-get install libgl1 libglib2.0-0")
+        assert len(ran.stderr.splitlines()) == 2
+
+
 def test_a_reload_does_not_end_a_service_that_is_starting():
     command = [*JARI, "serve", "--port", "0", "--workers", "1"]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as run:
