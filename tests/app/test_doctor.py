@@ -91,6 +91,20 @@ def test_says_what_is_ill_and_how_to_mend_it(monkeypatch, tmp_path):
     assert "point JARI_MODEL to the official file" in ran.output
 
 
+def test_as_the_guide_has_it_it_looks_at_the_spool_of_the_service(root, tmp_path):
+    guide = (root / "docs" / "operations.md").read_text()
+    (folder,) = re.findall(r"^StateDirectory=(.*)$", guide, re.MULTILINE)
+    (settings,) = re.findall(r"^(JARI_SPOOL=.*)$", guide, re.MULTILINE)
+    assert settings == f"JARI_SPOOL=/var/lib/{folder}"
+    (tmp_path / "environment").write_text(settings.replace("/var/lib", str(tmp_path)) + "\nJARI_PORT=0\nJARI_WORKERS=1\n")
+    (command,) = re.findall(r"^(sh -c .* doctor'.*)$", guide, re.MULTILINE)
+    for ours, theirs in {"/opt/jari/bin/jari": f"{sys.executable} -m app.cli", "/etc/jari": str(tmp_path)}.items():
+        assert ours in command
+        command = command.replace(ours, theirs)
+    ran = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=root)
+    assert f": {tmp_path}/{folder}, " in ran.stdout
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "trial", "remedy"),
     [
