@@ -6,6 +6,7 @@ import io
 import json
 import re
 import tracemalloc
+from dataclasses import replace
 from datetime import datetime
 from html.parser import HTMLParser
 
@@ -17,6 +18,7 @@ from app.batch.report.html_report import content_security_policy
 from app.batch.report.summary import Summary, ballot_readings
 from app.batch.report.words import texts
 from app.batch.rows import Row
+from gestures import Checker, contests
 
 
 @pytest.fixture(scope="module")
@@ -245,6 +247,19 @@ class TestPageFile:
     def test_what_the_browser_keeps_tells_no_name(self, page):
         keys = re.findall(r'"([0-9a-f]{16})"', page)
         assert len(keys) == len(set(keys)) == 5
+
+    def test_that_lists_call_a_pose_safe_stands_with_its_photo(self, samples, tmp_path, contest):
+        rules = replace(contests()["default"], numbers=(5,), lists=("pj-gubernur-jateng",))
+        with Checker() as checker:
+            result = checker.check((samples / "palm.jpg").read_bytes(), contest=rules).to_dict()
+        (text,) = [message["text"] for message in result["messages"] if message["key"] == "lists-safe"]
+        write_reports(lambda: iter([Row(result)]), tmp_path, lang="id", batch="x", contest=contest)
+        blocks = Blocks()
+        blocks.feed((tmp_path / "report.html").read_text(encoding="utf-8"))
+        photo, shared = (
+            json.loads(next(text for attrs, text in blocks.scripts if attrs.get("class") == kind)) for kind in ("photo", "shared")
+        )
+        assert text in [shared["messages"][place] for place in photo["messages"]]
 
     def test_a_page_that_would_grow_too_large(self, batch, monkeypatch, tmp_path, contest):
         monkeypatch.setattr("app.batch.report.html_report.MOST_BYTES", 10_000)
