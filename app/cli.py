@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import wraps
 from gettext import gettext
 from importlib.metadata import version
@@ -132,13 +133,20 @@ def cli() -> None:
     """
 
 
+# What several commands take.
+CONTEST = click.option(
+    "--contest", metavar="NAME|FILE", help="Which numbers and lists apply: a name that `jari contests` gives, or a file."
+)
+FINDER = click.option("--finder", type=click.Choice(["search", "mediapipe"]), help="Find hands of any size (search), or near ones only.")
+
+
 @cli.command(short_help="Check photos and folders of photos.")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option(
     "--format", "format_", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True, help="What to print."
 )
-@click.option("--contest", metavar="NAME|FILE", help="Which numbers and lists apply: a name that `jari contests` gives, or a file.")
-@click.option("--finder", type=click.Choice(["search", "mediapipe"]), help="Find hands of any size (search), or near ones only.")
+@CONTEST
+@FINDER
 @click.option("--annotate", "folder", metavar="DIR", type=click.Path(path_type=Path), help="Write copies with the hands marked to DIR.")
 @click.option("--jobs", metavar="N", type=click.IntRange(1, 64), default=1, show_default=True, help="Check so many photos at once.")
 @in_language
@@ -162,13 +170,12 @@ def check(
     from app.terminal.progress import progress
     from app.terminal.results import result_writer
     from app.terminal.sources import sources
-    from app.workers import CheckerSetup
     from gestures import load_contest
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8" if format_ != "table" else None, errors="replace")
     settings = _settings(finder=finder)
-    setup = CheckerSetup(settings.finder, settings.model, load_contest(contest or settings.contest), settings.limits, settings.thresholds)
+    setup = settings.setup(load_contest(contest or settings.contest))
     photos = list(sources(paths, but=copies_in(folder)) if folder else sources(paths))
     copies = Copies(folder, photos) if folder else None
     writer = result_writer(format_, sys.stdout, lang, [photo.name for photo in photos])
@@ -196,8 +203,8 @@ def check(
 @cli.command(short_help="Check thousands of photos, with a report.")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), required=True, help="Folder for the ledger, results and reports.")
-@click.option("--contest", metavar="NAME|FILE", help="Which numbers and lists apply: a name that `jari contests` gives, or a file.")
-@click.option("--finder", type=click.Choice(["search", "mediapipe"]), help="Find hands of any size (search), or near ones only.")
+@CONTEST
+@FINDER
 @click.option("--jobs", metavar="N", type=click.IntRange(1, 64), help="Check so many photos at once.  [default: the cores, at most 2]")
 @click.option("--cluster", metavar="tcp://HOST:8786", help="Check on the Dask cluster whose scheduler is there, not on this machine.")
 @click.option("--no-crops", is_flag=True, help="Keep and show no piece of any photo.")
@@ -232,12 +239,11 @@ def batch(
     from app.batch.sources import Sources
     from app.terminal.batch import counts, watch
     from app.terminal.words import word
-    from app.workers import CheckerSetup
     from gestures import load_contest
 
     settings = _settings(finder=finder, workers=jobs)
     rules = load_contest(contest or settings.contest)
-    setup = CheckerSetup(settings.finder, settings.model, rules, settings.limits, settings.thresholds)
+    setup = settings.setup(rules)
     photos = Sources(sources)
     photos.check()
     check_free(out)
@@ -263,7 +269,6 @@ def batch(
 def _workers(setup: "CheckerSetup", settings: "Settings", cluster: str | None) -> "Iterator[Workers]":
     """Start the processes of a batch, or reach the cluster."""
     from app.batch.run import Processes
-    from app.workers import CheckerPool
 
     if cluster:
         from app.batch.cluster import Bounds, Cluster
@@ -271,13 +276,7 @@ def _workers(setup: "CheckerSetup", settings: "Settings", cluster: str | None) -
         with Cluster(cluster, setup, Bounds(settings.check_timeout_s, settings.worker_memory)) as workers:
             yield workers
     else:
-        with CheckerPool(
-            setup,
-            workers=settings.workers,
-            queue_size=settings.workers,
-            timeout_s=settings.check_timeout_s,
-            memory_mib=settings.worker_memory,
-        ) as pool:
+        with settings.pool(setup, queue_size=settings.workers) as pool:
             yield Processes(pool)
 
 
@@ -386,7 +385,7 @@ def key_new(name: str, lang: "Lang") -> None:
 @click.option(
     "--results", metavar="FILE", multiple=True, type=click.Path(path_type=Path), help="Measure JSON lines kept before; repeatable."
 )
-@click.option("--contest", metavar="NAME|FILE", help="Which numbers and lists apply: a name that `jari contests` gives, or a file.")
+@CONTEST
 @click.option("--jobs", metavar="N", type=click.IntRange(1, 64), default=1, show_default=True, help="Check so many photos at once.")
 @click.option("--sets", metavar="A,B", help="Only the photos of these sets.")
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help="At most so many photos of each set, spread over it.")
@@ -422,7 +421,6 @@ def evaluate(
     from app.evaluate.report import prepare, results_file, write_report
     from app.evaluate.run import HEADS, check_photos, read_results, rows
     from app.terminal.tables import print_table
-    from app.workers import CheckerSetup
     from gestures import load_contest
 
     if finders and results:
@@ -435,10 +433,7 @@ def evaluate(
     if results:
         runs = read_results(results, photos)
     else:
-        setups = [
-            CheckerSetup(finder, settings.model, rules, settings.limits, settings.thresholds)
-            for finder in dict.fromkeys(finders or (settings.finder,))
-        ]
+        setups = [replace(settings.setup(rules), finder=finder) for finder in dict.fromkeys(finders or (settings.finder,))]
         runs = [
             check_photos(photos, labels.parent, setup, jobs=jobs, lang=lang, keep=report and results_file(report, setup.finder))
             for setup in setups

@@ -17,7 +17,7 @@ from app.batch.spool import FILE, Spool, check_own
 from app.settings import Settings
 from app.terminal.listening import listening
 from app.terminal.words import TerminalError
-from app.workers import CheckerPool, CheckerSetup, Job
+from app.workers import Job
 from gestures import load_contest, open_photo
 from gestures.hands.bundle import SHA256, load_bundle
 
@@ -136,10 +136,8 @@ def _is_running(settings: Settings) -> bool:
 
 def workers(settings: Settings) -> str:
     """Every worker starts, and reads a photo that everybody knows right."""
-    setup = CheckerSetup(settings.finder, settings.model, "default", settings.limits, settings.thresholds)
     began = time.perf_counter()
-    pool = CheckerPool(setup, workers=settings.workers, queue_size=0, timeout_s=settings.check_timeout_s, memory_mib=settings.worker_memory)
-    with pool:
+    with settings.pool(settings.setup(), queue_size=0) as pool:
         checks = [pool.submit(Job(SELF_CHECK.read_bytes())) for _ in range(settings.workers)]
         for check in checks:
             numbers = [code["number"] for code in check.result().advice["codes"]]

@@ -10,7 +10,8 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.keys import Key, parse_keys
-from gestures import FinderName, Limits, Thresholds
+from app.workers import CheckerPool, CheckerSetup
+from gestures import Contest, FinderName, Limits, Thresholds
 from gestures.photo import MOST_PIXELS
 
 PREFIX = "JARI_"
@@ -179,6 +180,21 @@ class Settings(BaseSettings):
     def thresholds(self) -> Thresholds:
         """Where a hand counts as posing, or as unclear."""
         return Thresholds(review=self.review_threshold, unclear=self.unclear_threshold)
+
+    def setup(self, contest: Contest | str = "default") -> CheckerSetup:
+        """What workers build their Checkers from."""
+        return CheckerSetup(self.finder, self.model, contest, self.limits, self.thresholds)
+
+    def pool(self, setup: CheckerSetup, *, queue_size: int, max_wait_s: float | None = None) -> CheckerPool:
+        """Workers, as many and within such bounds as are set."""
+        return CheckerPool(
+            setup,
+            workers=self.workers,
+            queue_size=queue_size,
+            timeout_s=self.check_timeout_s,
+            max_wait_s=max_wait_s,
+            memory_mib=self.worker_memory,
+        )
 
 
 def settings_table() -> list[tuple[str, str, str]]:
