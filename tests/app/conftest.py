@@ -1,6 +1,7 @@
 """A running service: in this process for most tests, as a command on a port where a browser or a bare socket wants one."""
 
 import os
+import pty
 import re
 import signal
 import socket
@@ -65,6 +66,25 @@ def server(tmp_path_factory) -> Iterator[str]:
     """The address of `jari serve`."""
     with serving(tmp_path_factory.mktemp("server") / "log") as (address, _):
         yield address
+
+
+@pytest.fixture(scope="session")
+def watch():
+    """Runs a command, `watch(partial(Popen, …))`, where a person watches: what its standard error shows on a terminal, and its output."""
+
+    def run(start):
+        screen, child = pty.openpty()
+        with start(stdout=subprocess.PIPE, stderr=child) as process:
+            os.close(child)
+            seen = b""
+            with suppress(OSError):  # how a terminal says that its other end was closed
+                while chunk := os.read(screen, 4096):
+                    seen += chunk
+            out = process.stdout.read()
+        os.close(screen)
+        return seen, out
+
+    return run
 
 
 @pytest.fixture

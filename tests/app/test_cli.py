@@ -2,7 +2,6 @@ import csv
 import io
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
@@ -10,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -312,18 +312,8 @@ def test_standard_error_is_silent_where_nobody_watches(finder, posing):
     assert [json.loads(line)["finder"] for line in ran.stdout.splitlines()] == [finder, finder]
 
 
-def test_progress_goes_to_standard_error_where_a_person_watches(posing, plain):
-    screen, child = pty.openpty()
-    with subprocess.Popen([*JARI, "check", posing, plain, "--format", "jsonl"], stdout=subprocess.PIPE, stderr=child) as run:
-        os.close(child)
-        seen = b""
-        try:
-            while chunk := os.read(screen, 4096):
-                seen += chunk
-        except OSError:  # how a terminal says that its other end was closed
-            pass
-        out = run.stdout.read()
-    os.close(screen)
+def test_progress_goes_to_standard_error_where_a_person_watches(posing, plain, watch):
+    seen, out = watch(partial(subprocess.Popen, [*JARI, "check", posing, plain, "--format", "jsonl"]))
     assert b"Memeriksa" in seen
     assert b"2/2" in seen
     assert len([json.loads(line) for line in out.splitlines()]) == 2

@@ -2,10 +2,10 @@
 
 import csv
 import os
-import pty
 import signal
 import sqlite3
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -57,19 +57,9 @@ class TestResults:
             ran = run_batch(folder, "--out", tmp_path, "--lang", "en")
         assert (ran.returncode, ran.stderr.splitlines()[0]) == (2, "The out folder is in use")
 
-    def test_progress_goes_to_standard_error_where_a_person_watches(self, folder, undisturbed, start_batch):
+    def test_progress_goes_to_standard_error_where_a_person_watches(self, folder, undisturbed, start_batch, watch):
         _, out = undisturbed
-        screen, child = pty.openpty()
-        with start_batch(folder, "--out", out, "--lang", "en", stderr=child) as run:
-            os.close(child)
-            seen = b""
-            try:
-                while chunk := os.read(screen, 4096):
-                    seen += chunk
-            except OSError:  # how a terminal says that its other end was closed
-                pass
-            told = run.stdout.read()
-        os.close(screen)
+        seen, told = watch(partial(start_batch, folder, "--out", out, "--lang", "en"))
         for part in (b"Checking", b"24/24", b"photos/s", b"left", b"to review", b"failed"):
             assert part in seen
         assert "24 of them needed no new check" in told
