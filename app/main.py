@@ -21,7 +21,6 @@ from starlette.responses import RedirectResponse, Response
 from app import web
 from app.about import model_sha256, own_sha256, versions
 from app.api import batches, checks, health, metrics, privacy, tables
-from app.api.forms import MOST_FIELD_BYTES, MOST_FIELDS
 from app.api.problems import MEDIA_TYPE, add_handlers, responses
 from app.api.service import Service
 from app.connections import patient_protocol
@@ -83,7 +82,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,  # behind a proxy the redirect would lead elsewhere, and take the photo along
         # Its own traces would carry addresses of callers, and an environment variable could send them away.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False},
-        form_limits={"max_files": 1, "max_fields": MOST_FIELDS, "max_part_size": MOST_FIELD_BYTES},  # a form may be handed on whole
     )
     app.state.service = service
     routers = [checks.router, batches.router, tables.router, privacy.router, health.router, web.router]

@@ -1,45 +1,19 @@
 """POST /v1/checks: a photo in, advice or a copy out."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-import starlette.requests
-from fastapi import APIRouter, Depends, File, Form, UploadFile
-from starlette.datastructures import FormData
-from starlette.formparsers import MultiPartException, MultiPartParser
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from app.api.forms import read_photo
 from app.api.negotiation import language, preferred
 from app.api.parameters import ContestParameter, LanguageParameter
 from app.api.problems import responses
 from app.api.service import Service, ServiceDep
-from app.errors import Lang
+from app.errors import RequestInvalid
 from app.schemas import CheckedPhoto
 from app.workers import Copy, Job
-
-
-class WholeForms(MultiPartParser):
-    """Reads forms of one photo, and refuses those that are cut off: what came last may have been the contest."""
-
-    # Uploads stay in memory, where Starlette would put those above 1 MiB in a temporary file. How large they get is limited elsewhere.
-    spool_max_size = 0
-    is_whole = False
-
-    def on_end(self) -> None:
-        """Hear of the boundary that closes a form."""
-        self.is_whole = True
-
-    async def parse(self) -> FormData:
-        """Read the form. Raises `MultiPartException`."""
-        form = await super().parse()
-        if not self.is_whole:
-            for file in self._files_to_close_on_error:
-                file.close()
-            raise MultiPartException("cut off")
-        return form
-
-
-starlette.requests.MultiPartParser = WholeForms  # type: ignore[attr-defined]  # there is no other place to name one
 
 PROBLEMS = responses(
     "key-needed", "origin-refused", "too-many-requests",
@@ -54,50 +28,66 @@ PICTURE = {
         "content": {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in MEDIA_TYPES},
     }
 }
+FORM = {
+    "type": "object",
+    "required": ["photo"],
+    "properties": {
+        "photo": {
+            "type": "string",
+            "format": "binary",
+            "description": "The photo: JPEG, PNG, WebP, AVIF, HEIC, GIF or BMP. Its name is not looked at.",
+        },
+        "contest": {"type": "string", "description": "Key of a contest, as in `GET /v1/contests`.", "examples": ["default"]},
+        "lang": {
+            "type": "string",
+            "enum": ["id", "en"],
+            "description": "Language of errors and of labels in pictures. Default: by Accept-Language, else `id`.",
+            "examples": ["id"],
+        },
+    },
+}
+BODY: dict[str, Any] = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}}
+COPY: dict[str, Any] = {"response_class": Response, "responses": PICTURE, "openapi_extra": BODY}
 
 router = APIRouter(prefix="/v1/checks", tags=["checks"], responses=PROBLEMS, dependencies=[LanguageParameter])
 
 
-async def read_job(
-    request: Request,
-    service: ServiceDep,
-    photo: Annotated[UploadFile, File(description="The photo: JPEG, PNG, WebP, AVIF, HEIC, GIF or BMP. Its name is not looked at.")],
-    contest: Annotated[str | None, Form(description="Key of a contest, as in `GET /v1/contests`.", examples=["default"])] = None,
-    lang: Annotated[
-        Lang | None,
-        Form(description="Language of errors and of labels in pictures. Default: by Accept-Language, else `id`.", examples=["id"]),
-    ] = None,
-    contest_asked: ContestParameter = None,
-) -> Job:
+async def read_job(request: Request, service: ServiceDep, contest_asked: ContestParameter = None) -> Job:
     """Read what was sent."""
+    form = await read_photo(request)
+    lang = form.fields.get("lang") or None
+    wrong = {} if form.photo is not None else {"photo": "value_error" if form.fields.get("photo") else "missing"}
+    if lang not in (None, "id", "en"):
+        wrong["lang"] = "literal_error"
+    if wrong or form.photo is None:
+        raise RequestInvalid(wrong)
     request.state.lang = lang
-    data = await photo.read()
-    await photo.close()  # it holds them once more
-    return Job(data, contest=service.contest_named(contest or contest_asked or service.contest.key), lang=language(request))
+    contest = service.contest_named(form.fields.get("contest") or contest_asked or service.contest.key)
+    return Job(form.photo, contest=contest, lang=language(request))
 
 
 JobDep = Annotated[Job, Depends(read_job)]
 
 
-@router.post("", response_model=CheckedPhoto, summary="Check a photo")
+@router.post("", response_model=CheckedPhoto, openapi_extra=BODY, summary="Check a photo")
 async def check(request: Request, service: ServiceDep, job: JobDep) -> Response:
     """Say which hand poses in a photo could be read as a candidate's number. The photo is not kept."""
     return JSONResponse((await service.check(request, job)).advice)  # as the library gives it, the same through every door
 
 
-@router.post("/annotated", response_class=Response, responses=PICTURE, summary="A copy with the hands marked")  # type: ignore[arg-type]
+@router.post("/annotated", **COPY, summary="A copy with the hands marked")
 async def annotated(request: Request, service: ServiceDep, job: JobDep) -> Response:
     """Return a copy of the photo with each hand's box, joints, pose and number drawn on it."""
     return await _picture(request, service, job, "annotated")
 
 
-@router.post("/redacted", response_class=Response, responses=PICTURE, summary="A copy with flagged hands blurred")  # type: ignore[arg-type]
+@router.post("/redacted", **COPY, summary="A copy with flagged hands blurred")
 async def redacted(request: Request, service: ServiceDep, job: JobDep) -> Response:
     """Return a copy of the photo in which the hands to review can't be made out."""
     return await _picture(request, service, job, "redacted")
 
 
-@router.post("/upright", response_class=Response, responses=PICTURE, summary="A copy turned upright")  # type: ignore[arg-type]
+@router.post("/upright", **COPY, summary="A copy turned upright")
 async def upright(request: Request, service: ServiceDep, job: JobDep) -> Response:
     """Return the photo itself, upright, for what cannot show the file as it is. Nothing is drawn on it, and no hands are looked for."""
     return await _picture(request, service, job, "upright")

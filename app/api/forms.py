@@ -1,7 +1,10 @@
-"""Reads a form whose files are too many for the memory: straight into a folder, as they come."""
+"""Reads forms as they come: many files straight into a folder, since they are too many for the memory, or one photo into the memory.
+
+What a form is made of is told apart in a thread: bytes that nearly end a part, over and over, take many times as long as others.
+"""
 
 import asyncio
-from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -10,7 +13,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
-from app.errors import BatchRefused, RequestError, ServiceError
+from app.errors import BatchRefused, RequestError
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -23,20 +26,17 @@ MOST_FIELD_BYTES = 4096
 ESCAPES = {"%22": '"', "%0D": "\r", "%0A": "\n"}
 
 
-@dataclass(slots=True)
-class Form:
-    """A form as it comes. files: names and paths, in their order. fields: all else."""
+class _Form:
+    """A form as it comes. fields: all but files. Where these go, who derives from it says."""
 
-    folder: Path
-    most_files: int
-    files: list[tuple[str, Path]] = field(default_factory=list)
-    fields: dict[str, str] = field(default_factory=dict)
-    is_whole: bool = False
-    _header: tuple[bytearray, bytearray] = field(default_factory=lambda: (bytearray(), bytearray()))
-    _disposition: bytes = b""
-    _name: str = ""
-    _value: bytearray = field(default_factory=bytearray)
-    _file: IO[bytes] | None = None
+    def __init__(self) -> None:
+        self.fields: dict[str, str] = {}
+        self.is_whole = False
+        self._header = bytearray(), bytearray()
+        self._disposition = b""
+        self._name = self._file_name = ""
+        self._value = bytearray()
+        self._file: IO[bytes] | None = None
 
     @property
     def callbacks(self) -> "MultipartCallbacks":
@@ -56,7 +56,12 @@ class Form:
         """Close the file that is being written."""
         if self._file:
             self._file.close()
-            self._file = None
+
+    def _new_file(self) -> IO[bytes]:
+        raise NotImplementedError
+
+    def _end_file(self, file: IO[bytes], is_chosen: bool) -> None:
+        raise NotImplementedError
 
     def _begin(self) -> None:
         self._disposition = b""
@@ -71,13 +76,12 @@ class Form:
 
     def _open(self) -> None:
         _, options = parse_options_header(self._disposition)
-        self._name = _decoded(options.get(b"name", b""))
+        if b"name" not in options:
+            raise FormParserError("part without a name")
+        self._name = _decoded(options[b"name"])
         if b"filename" in options and self._name not in FIELDS:  # some clients give every part one
-            if len(self.files) >= self.most_files:
-                raise BatchRefused("batch-too-many", most=self.most_files)
-            path = self.folder / f"part-{len(self.files)}"
-            self._file = path.open("wb")
-            self.files.append((_file_name(options[b"filename"]), path))
+            self._file_name = _unescaped(_decoded(options[b"filename"]))
+            self._file = self._new_file()
 
     def _write(self, data: bytes, start: int, end: int) -> None:
         if self._file:
@@ -89,11 +93,9 @@ class Form:
 
     def _end(self) -> None:
         if self._file:
-            self.close()
-            name, path = self.files[-1]
-            if not name and not path.stat().st_size:  # how browsers send a choice of files that nobody made
-                self.files.pop()
-                path.unlink()
+            # Without either it is how browsers send a choice of files that nobody made.
+            self._end_file(self._file, bool(self._file_name or self._file.tell()))
+            self._file = None
         else:
             self.fields[self._name] = _decoded(bytes(self._value))
             if len(self.fields) > MOST_FIELDS:
@@ -103,37 +105,87 @@ class Form:
         self.is_whole = True
 
 
+class Form(_Form):
+    """A form of many files. files: names and paths, in their order."""
+
+    def __init__(self, folder: Path, most_files: int) -> None:
+        super().__init__()
+        self.folder = folder
+        self.most_files = most_files
+        self.files: list[tuple[str, Path]] = []
+
+    def _new_file(self) -> IO[bytes]:
+        if len(self.files) >= self.most_files:
+            raise BatchRefused("batch-too-many", most=self.most_files)
+        return (self.folder / f"part-{len(self.files)}").open("wb")
+
+    def _end_file(self, file: IO[bytes], is_chosen: bool) -> None:
+        file.close()
+        path = Path(file.name)
+        if is_chosen:
+            self.files.append((self._file_name, path))
+        else:
+            path.unlink()
+
+
+class PhotoForm(_Form):
+    """A form of one file. photo: its bytes, or None where it is not there under that name."""
+
+    photo: bytes | None = None
+    _files = 0
+
+    def _new_file(self) -> IO[bytes]:
+        return BytesIO()
+
+    def _end_file(self, file: IO[bytes], is_chosen: bool) -> None:
+        self._files += is_chosen
+        if self._files > 1:
+            raise FormParserError("more than one file")
+        if is_chosen and self._name == "photo":
+            file.seek(0)
+            self.photo = file.read()
+
+
 async def read_form(request: Request, folder: Path, most_files: int) -> Form:
-    """Read a multipart form, its files into `folder`. Raises an `HTTPException` caused by a `ServiceError`, or `OSError`."""
-    kind, options = parse_options_header(request.headers.get("content-type"))
-    if kind != b"multipart/form-data" or not options.get(b"boundary"):
-        raise RequestError("media-type-unsupported")
+    """Read a form of many files into `folder`. Raises a `ServiceError`, what receiving raises, or `OSError`."""
     form = Form(folder, most_files)
+    await _read(request, form)
+    return form
+
+
+async def read_photo(request: Request) -> PhotoForm:
+    """Read a form of one photo into the memory. Raises a `ServiceError` or what receiving raises."""
+    form = PhotoForm()
+    await _read(request, form)
+    return form
+
+
+async def _read(request: Request, form: _Form) -> None:
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    if kind != b"multipart/form-data":
+        raise RequestError("media-type-unsupported")
     try:
-        parser = MultipartParser(options[b"boundary"], form.callbacks)
+        parser = MultipartParser(options.get(b"boundary", b""), form.callbacks)
         async for chunk in request.stream():
             await asyncio.to_thread(parser.write, chunk)
-        if not form.is_whole:
-            raise RequestError("request-malformed")
     except FormParserError:
-        raise HTTPException(400) from RequestError("request-malformed")
-    except ServiceError as error:
-        raise HTTPException(400) from error
+        raise RequestError("request-malformed") from None
     except ClientDisconnect:
         raise HTTPException(499) from None  # nobody is there to read it
     finally:
         form.close()
-    return form
+    if not form.is_whole:
+        raise RequestError("request-malformed")
 
 
-def _file_name(data: bytes) -> str:
-    name = _decoded(data)
+def _unescaped(name: str) -> str:
     for escape, letter in ESCAPES.items():
         name = name.replace(escape, letter)
     return name
 
 
 def _decoded(data: bytes) -> str:
+    """Text as nearly all write it; never by a charset that the sender names."""
     try:
         return data.decode()
     except UnicodeDecodeError:

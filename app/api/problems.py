@@ -46,6 +46,7 @@ def problem(
     """Answer with an error; where somebody opened a link, with a page. `status` overrides that of problems.toml."""
     lang = language(request)
     title, detail = describe(error, lang)
+    detail = detail.encode(errors="replace").decode()  # it may quote what was sent, whatever that is
     fields = [FieldProblem(field=name, problem=kind) for name, kind in error.wrong.items()] if isinstance(error, RequestInvalid) else None
     status = status or status_of(error)
     request.state.problem = error.type
@@ -92,24 +93,20 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
-        if isinstance(error.__cause__, GesturesError | ServiceError):  # raised while the body was read
-            return problem(request, error.__cause__)
         headers = dict(error.headers or {})
         match error.status_code:
-            case 400:
-                return problem(request, RequestError("request-malformed" if _is_form(request) else "media-type-unsupported"))
             case 404:
                 return problem(request, RequestError("not-found"))
             case 405:
                 allowed = ", ".join(_methods(request)) or "GET, HEAD"  # of a file of the page, which a route within a route answers
                 return problem(request, RequestError("method-not-allowed", allowed=allowed), headers=headers | {"Allow": allowed})
+            case 499:  # as nginx calls it: its sender has left, and nobody is there to read an answer
+                return Response(status_code=499)
             case status:
                 return problem(request, RequestError("http-error"), status=status, headers=headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        if request.method == "POST" and not _is_form(request):
-            return problem(request, RequestError("media-type-unsupported"))
         # Only the field's name and the kind of mistake: what was sent is never echoed.
         return problem(request, RequestInvalid({str(one["loc"][-1]): one["type"] for one in error.errors()}))
 
@@ -118,10 +115,6 @@ def _methods(request: Request) -> list[str]:
     """The methods that a request's address takes; Starlette names those of the first route alone."""
     scopes = {method: {**request.scope, "method": method} for method in ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")}
     return [name for name, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)]
-
-
-def _is_form(request: Request) -> bool:
-    return request.headers.get("content-type", "").lower().startswith("multipart/form-data")
 
 
 def responses(*types: str) -> dict[int | str, dict[str, Any]]:

@@ -296,6 +296,15 @@ class TestQueue:
                 wait_until(lambda: queue(address) == (1, 0))
             assert httpx2.post(f"{address}v1/checks", files={"photo": peace}, timeout=PATIENT_S).status_code == 200
 
+    def test_who_leaves_while_sending_made_no_mistake(self, serve, tmp_path):
+        with serve(tmp_path / "log", JARI_SPOOL=str(tmp_path / "spool")) as (address, _):
+            for path in (b"/v1/checks", b"/v1/batches"):
+                with connect(address) as connection:
+                    connection.sendall((HEAD % 500_000).replace(b"/v1/checks", path) + PART + b"x")
+                left = f'jari_requests_total{{method="POST",route="{path.decode()}",status="499"}} 1.0'
+                wait_until(lambda left=left: left in httpx2.get(f"{address}metrics", timeout=PATIENT_S).text)
+            assert "jari_problems_total{" not in httpx2.get(f"{address}metrics", timeout=PATIENT_S).text
+
     def test_what_has_waited_too_long_is_given_up(self, group):
         """However wrong the forecast was, nobody waits longer than is promised."""
         from starlette.testclient import TestClient

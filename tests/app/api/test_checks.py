@@ -235,6 +235,26 @@ class TestRequestProblems:
         answer = client.post(CHECKS, content=body, headers={"Content-Type": "multipart/form-data; boundary=b"})
         assert (answer.status_code, problem(answer)["type"]) == (400, "request-malformed")
 
+    def test_a_field_may_come_with_a_name_of_a_file(self, client, peace):
+        answer = client.post(CHECKS, files={"photo": peace, "contest": ("upload", b"pilpres-2024")})
+        assert answer.json()["contest"] == "pilpres-2024"
+
+    def test_a_choice_of_files_that_nobody_made_is_no_photo(self, client, peace):
+        nothing = b'--b\r\nContent-Disposition: form-data; name="photo"; filename=""\r\n\r\n\r\n'
+        one = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\n' + peace + b"\r\n"
+        form = {"Content-Type": "multipart/form-data; boundary=b"}
+        assert problem(client.post(CHECKS, content=nothing + b"--b--\r\n", headers=form))["type"] == "request-invalid"
+        assert client.post(CHECKS, content=nothing + one + b"--b--\r\n", headers=form).json()["level"] == "review"
+
+    @pytest.mark.parametrize(
+        ("charset", "contest"), [("utf-7", b"+2AA-"), ("unicode_escape", b"\\ud800"), ("none", b"\xff"), ("utf-8", b"\0")]
+    )
+    def test_in_any_charset(self, client, charset, contest):
+        body = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\nx\r\n'
+        body += b'--b\r\nContent-Disposition: form-data; name="contest"\r\n\r\n' + contest + b"\r\n--b--\r\n"
+        answer = client.post(CHECKS, content=body, headers={"Content-Type": f"multipart/form-data; boundary=b; charset={charset}"})
+        assert (answer.status_code, problem(answer)["type"]) == (422, "contest-unknown")
+
     def test_the_query_may_name_the_contest(self, client, peace):
         def contest(query, form):
             return client.post(CHECKS, params=query, files={"photo": peace}, data=form).json()["contest"]

@@ -1,10 +1,12 @@
-"""Names of files as browsers send them, from the form to the reports."""
+"""Names of files as browsers send them, from the form to the reports; and forms that take long to read."""
 
+import asyncio
 import csv
 import io
 import json
 import re
 import time
+from itertools import pairwise
 
 import openpyxl
 import pytest
@@ -55,3 +57,33 @@ def test_in_each_report(reports):
     page = client.get(f"{place}/report.html").text
     written = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.DOTALL)
     assert 'Rapat "final".jpg' in json.dumps([json.loads(one) for one in written]).replace('\\"', '"')
+
+
+def test_one_that_takes_long_to_read_keeps_nobody_waiting():
+    """Its boundary nearly comes, over and over. None of it is a photo, so that no time is spent on other things."""
+    body = b'--b\r\nContent-Disposition: form-data; name="other"; filename="x"\r\n\r\n' + b"\r\n--b\rx" * 400_000 + b"\r\n--b--\r\n"
+    app = create_app(Settings(workers=1))
+    sent, ticks = [], []
+
+    async def receive():
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    async def tick():
+        while True:
+            ticks.append(time.monotonic())
+            await asyncio.sleep(0.01)
+
+    async def scenario():
+        others = asyncio.create_task(tick())
+        await asyncio.sleep(0)
+        await app(scope, receive, send)
+        others.cancel()
+
+    headers = [(b"content-type", b"multipart/form-data; boundary=b"), (b"content-length", str(len(body)).encode())]
+    scope = {"type": "http", "method": "POST", "path": "/v1/checks", "query_string": b"", "headers": headers, "state": {}}
+    asyncio.run(scenario())
+    assert sent[0]["status"] == 422
+    assert max(after - before for before, after in pairwise(ticks)) < (ticks[-1] - ticks[0]) / 2

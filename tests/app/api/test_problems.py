@@ -9,6 +9,7 @@ from app.keys import new_key
 from app.main import create_app
 from app.middleware import HEADERS
 from app.settings import Settings
+from gestures.errors import UnknownContest
 
 PATIENT_S = 120
 
@@ -157,6 +158,14 @@ class TestBugs:
         assert any("test_problems.py" in frame for frame in bug.fields["stack"])
         assert "budi" not in caplog.text
         assert bug.fields["id"] == answer.headers["x-request-id"]
+
+    def test_what_was_sent_may_be_quoted_whatever_it_is(self, faulty):
+        @faulty.app.get("/contest")
+        async def contest() -> None:
+            raise UnknownContest(name="\ud800", known="default")
+
+        answer = faulty.get("/contest")
+        assert (answer.status_code, answer.json()["type"]) == (422, "contest-unknown")
 
     def test_tell_a_reader_the_number_to_name(self, faulty):
         answer = faulty.get("/bug", headers=OPENING)
