@@ -32,7 +32,7 @@ FORM_OVERHEAD = 64 * 2**10
 LINGER_BYTES = 64 * 2**20
 LINGER_S = 10
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})  # people can send any word as one
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 # Nothing but the page's own files, no inline script or style, in nobody's frame; `blob:` shows the photo that the reader chose.
 # HTTPS, and with it Strict-Transport-Security, is the reverse proxy's.
@@ -45,6 +45,11 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+
+
+def method(scope: Scope) -> str:
+    """A request's method as it may be written down: people can send any word as one."""
+    return scope["method"] if scope["method"] in METHODS else "other"
 
 
 class Surround:
@@ -91,7 +96,7 @@ class Surround:
             seconds = time.perf_counter() - began
             route: BaseRoute | None = scope.get("route")
             answered: Answered = {
-                "method": scope["method"] if scope["method"] in METHODS else "other",
+                "method": method(scope),
                 "route": getattr(route, "path", None),
                 "status": status,
                 "problem": getattr(request.state, "problem", None),

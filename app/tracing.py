@@ -12,6 +12,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.middleware import method
 from app.settings import Settings
 
 
@@ -60,7 +61,8 @@ class Traced:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        caller = TraceContextTextMapPropagator().extract(dict(Headers(scope=scope)))
+        # Not `tracestate`, in which callers write what they like.
+        caller = TraceContextTextMapPropagator().extract({"traceparent": Headers(scope=scope).get("traceparent", "")})
         with self.traces.tracer.start_as_current_span("request", caller, SpanKind.SERVER, record_exception=False) as span:
 
             async def send_noted(message: Message) -> None:
@@ -73,8 +75,8 @@ class Traced:
             await self.app(scope, receive, send_noted)
             with suppress(KeyError, AttributeError):  # no such route
                 route = scope["route"].path
-                span.update_name(f"{scope['method']} {route}")
-                span.set_attributes({"http.request.method": scope["method"], "http.route": route})
+                span.update_name(f"{method(scope)} {route}")
+                span.set_attributes({"http.request.method": method(scope), "http.route": route})
             state = scope.get("state", {})
             span.set_attribute("jari.request_id", state["request_id"])
             if problem := state.get("problem"):

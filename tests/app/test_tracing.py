@@ -40,13 +40,15 @@ def test_a_requests_steps_and_nothing_of_the_photo_or_its_sender(collector, peac
     address, bodies = collector
     trace = "0af7651916cd43dd8448eb211c80319c"
     headers = {"traceparent": f"00-{trace}-b7ad6b7169203331-01", "User-Agent": "peramban-ika", "X-Forwarded-For": "203.0.113.77"}
+    headers["tracestate"] = "pegawai=joko"
     with TestClient(create_app(Settings(workers=1, check_timeout_s=120, max_wait_s=120, traces_endpoint=address))) as client:
         assert client.post("/v1/checks?q=tanya", files={"photo": ("rapat-budi.jpg", peace)}, headers=headers).status_code == 200
         assert client.get("/alamat-hadi").status_code == 404
         assert client.get("/privacy").json()["traces"] is True
+        assert client.request("NIP-19870101-LARAS", "/v1/checks").status_code == 405
     sent = [trace_service.ExportTraceServiceRequest.FromString(body) for body in bodies]
     spans = {span.name: span for one in sent for resource in one.resource_spans for scope in resource.scope_spans for span in scope.spans}
-    assert {"POST /v1/checks", "wait", "decode", "check", "request", "GET /privacy"} == set(spans)
+    assert {"POST /v1/checks", "wait", "decode", "check", "request", "GET /privacy", "other /v1/checks"} == set(spans)
     whole = spans["POST /v1/checks"]
     assert whole.trace_id.hex() == trace
     for step in ("wait", "decode", "check"):
@@ -56,7 +58,7 @@ def test_a_requests_steps_and_nothing_of_the_photo_or_its_sender(collector, peac
     attributes = {one.key for span in spans.values() for one in span.attributes}
     assert attributes == {"http.request.method", "http.route", "http.response.status_code", "jari.request_id", "error.type"}
     told = b"".join(bodies)
-    for secret in (b"budi", b"tanya", b"hadi", b"ika", b"203.0.113", b"testclient"):
+    for secret in (b"budi", b"tanya", b"hadi", b"ika", b"joko", b"LARAS", b"203.0.113", b"testclient"):
         assert secret not in told
 
 
