@@ -78,7 +78,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # FastAPI's pages for these load scripts from other hosts
         redoc_url=None,
-        responses=responses("host-unknown"),
+        responses=responses("host-unknown", "service-stopping"),
         redirect_slashes=False,  # behind a proxy the redirect would lead elsewhere, and take the photo along
         # Its own traces would carry addresses of callers, and an environment variable could send them away.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False},

@@ -86,6 +86,10 @@ class Surround:
 
         try:
             await self.app(scope, receive, send_guarded)
+        except asyncio.CancelledError:  # the service ends, and has waited for this long enough
+            if status is not None:
+                raise
+            await problem(request, RequestError("service-stopping"))(scope, receive, send_guarded)
         except Exception as error:
             # The stack without the message, which may quote what was sent.
             frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
@@ -144,7 +148,7 @@ class Lingering:
         await self.app(scope, watched, open_ended)
         if is_answered:
             left = LINGER_BYTES
-            with suppress(TimeoutError):
+            with suppress(TimeoutError, asyncio.CancelledError):  # or the service ends
                 async with asyncio.timeout(LINGER_S):
                     while not is_whole and left > 0:
                         left -= len((await watched()).get("body", b""))

@@ -328,6 +328,20 @@ class TestQueue:
 
 
 class TestStopping:
+    def test_what_takes_longer_than_is_waited_is_told_so(self, serve, tmp_path):
+        settings = {"JARI_MAX_WAIT_S": "0.5", "JARI_CHECK_TIMEOUT_S": "0.5", "JARI_SPOOL": str(tmp_path / "spool")}  # and 5 seconds more
+        with serve(tmp_path / "log", **settings) as (address, process), connect(address) as connection:
+            connection.sendall((HEAD % 10**6).replace(b"checks", b"batches") + PART)
+            httpx2.get(f"{address}healthz", timeout=PATIENT_S)  # so that the head has been read
+            process.terminate()
+            body, head = problem(document(connection))
+            assert (body["status"], body["type"]) == (503, "service-stopping")
+            assert "retry-after: 5" in head
+            assert process.wait(30) in (0, -signal.SIGTERM)
+        lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines() if line.startswith("{")]
+        assert [(line["status"], line["problem"]) for line in lines if line.get("route") == "/v1/batches"] == [(503, "service-stopping")]
+        assert not [line for line in lines if line["event"] in ("bug", "Exception in ASGI application\n")]
+
     def test_what_was_accepted_is_finished(self, serve, halted, tmp_path, peace):
         """The signal goes to every process, as a service manager sends it."""
         with serve(tmp_path / "log") as (address, process):
