@@ -10,7 +10,6 @@ from contextlib import suppress
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import problem
@@ -50,6 +49,12 @@ HEADERS = {
 def method(scope: Scope) -> str:
     """A request's method as it may be written down: people can send any word as one."""
     return scope["method"] if scope["method"] in METHODS else "other"
+
+
+def route(scope: Scope) -> str | None:
+    """The pattern of a request's address, never the address; of the page's files, their folder. None where there is none."""
+    root = str(scope.get("root_path", ""))
+    return getattr(scope.get("route"), "path", None) or root.removeprefix(scope.get("app_root_path", root)) or None
 
 
 class Surround:
@@ -98,10 +103,9 @@ class Surround:
                 await problem(request, RequestError("internal-error"))(scope, receive, send_guarded)
         finally:
             seconds = time.perf_counter() - began
-            route: BaseRoute | None = scope.get("route")
             answered: Answered = {
                 "method": method(scope),
-                "route": getattr(route, "path", None),
+                "route": route(scope),
                 "status": status,
                 "problem": getattr(request.state, "problem", None),
                 "key": getattr(request.state, "key", None),

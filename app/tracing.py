@@ -4,7 +4,6 @@ Made by hand, because the instrumentation of frameworks adds addresses of caller
 """
 
 import time
-from contextlib import suppress
 from importlib.metadata import version
 
 from opentelemetry.trace import NoOpTracer, SpanKind, StatusCode, Tracer
@@ -12,7 +11,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.middleware import method
+from app.middleware import method, route
 from app.settings import Settings
 
 
@@ -73,10 +72,9 @@ class Traced:
                 await send(message)
 
             await self.app(scope, receive, send_noted)
-            with suppress(KeyError, AttributeError):  # no such route
-                route = scope["route"].path
-                span.update_name(f"{method(scope)} {route}")
-                span.set_attributes({"http.request.method": method(scope), "http.route": route})
+            if pattern := route(scope):
+                span.update_name(f"{method(scope)} {pattern}")
+                span.set_attributes({"http.request.method": method(scope), "http.route": pattern})
             state = scope.get("state", {})
             span.set_attribute("jari.request_id", state["request_id"])
             if problem := state.get("problem"):

@@ -17,3 +17,13 @@ def test_a_spool_that_cannot_be_looked_at_costs_no_other_figure(monkeypatch):
     assert answer.status_code == 200
     assert "jari_build_info" in answer.text
     assert "jari_spool" not in answer.text
+
+
+def test_the_pages_files_are_told_from_what_is_not_there():
+    client = TestClient(create_app(Settings(workers=1, root_path="/jari")), root_path="/jari")
+    for path in ("/jari/static/page.js", "/jari/static/budi.js", "/jari/budi"):
+        client.get(path)
+    figures = client.get("/jari/metrics").text
+    for one in ('route="/static",status="200"', 'route="/static",status="404"', 'route="none",status="404"'):
+        assert f'jari_requests_total{{method="GET",{one}}} 1.0' in figures
+    assert "budi" not in figures
