@@ -26,6 +26,10 @@ def context(browser, request):
     context.close()
 
 
+# For tests of what is the same at any size.
+any_size = pytest.mark.parametrize("context", ["desk"], indirect=True)
+
+
 @pytest.fixture
 def page(context, server):
     """The open page. Whatever it asks of other hosts, or complains of on the console, fails the test."""
@@ -132,6 +136,7 @@ class TestDoors:
         assert page.get_by_role("heading", level=1).inner_text() == "Tidak ditemukan pose yang perlu ditinjau"
         assert page.locator(".card.flagged").count() == 0
 
+    @any_size
     def test_a_sample_that_comes_late_does_not_take_the_place_of_a_photo(self, page, peace):
         held = []
         page.route("**/samples/fist.jpg", lambda route: held.append(route))
@@ -148,6 +153,7 @@ class TestDoors:
         assert page.locator("#result").is_visible()
         assert "Dua jari terbuka" in page.locator(".card").first.inner_text()
 
+    @any_size
     def test_a_sample_that_is_left(self, page):
         held = []
         page.route("**/samples/fist.jpg", lambda route: held.append(route))
@@ -162,6 +168,7 @@ class TestDoors:
         assert checks == []
         assert page.locator("#start").is_visible()
 
+    @any_size
     def test_a_sample_that_is_lost_and_again(self, page):
         page.expected = ["ERR_FAILED"]
         page.route("**/samples/fist.jpg", lambda route: route.abort(), times=1)
@@ -171,6 +178,7 @@ class TestDoors:
         page.get_by_role("button", name="Coba lagi").click()
         result(page)
 
+    @any_size
     @pytest.mark.parametrize(("event", "field"), [("paste", "clipboardData"), ("drop", "dataTransfer")])
     def test_paste_and_drop(self, page, event, field):
         page.evaluate(
@@ -184,6 +192,7 @@ class TestDoors:
         )
         result(page)
 
+    @any_size
     def test_several_are_not_taken_for_one(self, page):
         page.evaluate(
             """() => {
@@ -196,6 +205,7 @@ class TestDoors:
         assert page.get_by_role("heading", level=1).inner_text() == "Lebih dari satu foto"
         assert not page.get_by_role("button", name="Coba lagi").is_visible()
 
+    @any_size
     def test_a_folder_is_not_taken_for_a_photo(self, page, context, tmp_path):
         drop(context, page, [tmp_path])
         page.wait_for_selector("#problem:not([hidden])")
@@ -220,6 +230,7 @@ class TestDoors:
         result(page)
         assert note.inner_text() == ""
 
+    @any_size
     def test_the_contest_that_was_chosen(self, page, peace):
         page.get_by_label("Kontestasi").select_option("pilpres-2024")
         with page.expect_response("**/v1/checks") as answer:
@@ -233,6 +244,7 @@ class TestDoors:
         page.get_by_label("Kontestasi").select_option("default")  # which may be another at the next election
         assert page.evaluate("() => localStorage.length") == 0
 
+    @any_size
     def test_the_files_name_stays_in_the_browser(self, page, peace):
         with page.expect_request("**/v1/checks") as asked:
             choose(page, peace, "rapat-rahasia.jpg")
@@ -258,6 +270,7 @@ class TestPhotos:
         centre = (box["x"] + box["width"] / 2 - shown["x"]) / shown["width"], (box["y"] + box["height"] / 2 - shown["y"]) / shown["height"]
         assert centre == pytest.approx((x + width / 2, y + height / 2), abs=0.02)
 
+    @any_size
     @pytest.mark.parametrize("orientation", [3, 6])
     def test_a_turned_webp_is_shown_upright(self, page, pictures, orientation):
         """Its shape may tell nothing of it."""
@@ -282,6 +295,7 @@ class TestPhotos:
         shown, badge = page.locator(".picture").bounding_box(), page.locator(".sheet .badge").first.bounding_box()
         assert shown["x"] <= badge["x"] < shown["x"] + 10
 
+    @any_size
     def test_a_photo_that_the_browser_cannot_show(self, page, pictures):
         pillow_heif = pytest.importorskip("pillow_heif")
         file = BytesIO()
@@ -298,6 +312,7 @@ class TestPhotos:
         shown, there = pixels(page, edge), [original.getpixel(point) for point in edge]
         assert sum(abs(a - b) for one, other in zip(shown, there, strict=True) for a, b in zip(one, other, strict=True)) / len(edge) < 40
 
+    @any_size
     def test_each_card_has_a_crop_of_its_hand(self, page, peace):
         choose(page, peace)
         result(page)
@@ -310,7 +325,7 @@ class TestPhotos:
 
     def test_many_hands(self, page, group, shot):
         choose(page, group)
-        page.wait_for_timeout(500)
+        page.wait_for_selector("#preview img")
         shot(page, "-working")
         result(page)
         assert page.locator(".card").count() >= 12
@@ -332,8 +347,6 @@ class TestPhotos:
         assert page.locator(notes).locator("visible=true").count() == page.locator(notes).count()
         fits(page)
         page.locator(".card-main").nth(3).click()
-        page.wait_for_timeout(500)
-        shot(page, "-picked")
         card = page.locator(".card.selected")
         assert card.count() == 1
         page.wait_for_function(
@@ -342,6 +355,7 @@ class TestPhotos:
                 return top >= 0 && bottom <= innerHeight;
             }"""
         )
+        shot(page, "-picked")
 
 
 class TestResult:
@@ -456,6 +470,7 @@ class TestHighlighting:
         assert not page.locator(".sheet .badge").first.is_visible()
 
 
+@any_size
 class TestCopies:
     @pytest.mark.parametrize(
         ("button", "file"), [("Unduh salinan yang disamarkan", "foto-disamarkan.jpg"), ("Unduh salinan bertanda", "foto-bertanda.jpg")]
@@ -502,6 +517,7 @@ class TestProblems:
         page.wait_for_selector("#start:not([hidden])")
         assert page.evaluate("() => document.activeElement.id") == "choose"
 
+    @any_size
     def test_a_file_over_the_limit_is_not_sent(self, page, tmp_path):
         large = tmp_path / "besar.jpg"
         large.write_bytes(b"\xff" * (25 * 2**20 + 1))
@@ -512,6 +528,7 @@ class TestProblems:
         assert "25 MB" in page.locator("#problem-detail").inner_text()
         assert sent == []
 
+    @any_size
     def test_without_a_network_and_again(self, page, context, peace):
         page.expected = ["ERR_INTERNET_DISCONNECTED"]
         context.set_offline(True)
@@ -523,6 +540,7 @@ class TestProblems:
         page.get_by_role("button", name="Coba lagi").click()
         result(page)
 
+    @any_size
     def test_a_file_that_is_changed_is_to_be_chosen_again(self, page, context, peace, tmp_path):
         page.expected = ["ERR_INTERNET_DISCONNECTED", "ERR_FILE_NOT_FOUND", "ERR_UPLOAD_FILE_CHANGED"]
         file = tmp_path / "foto.jpg"
@@ -539,15 +557,16 @@ class TestProblems:
         assert page.locator("#problem-detail").inner_text().startswith("Foto ini belum diperiksa.")
         assert not page.get_by_role("button", name="Coba lagi").is_visible()
 
+    @any_size
     def test_cancelling(self, page, peace):
         page.route("**/v1/checks", lambda route: None)  # a check that is never done
         choose(page, peace)
         page.get_by_role("button", name="Batalkan").click()
         page.wait_for_selector("#start:not([hidden])")
         assert page.locator("#status").inner_text() == "Pemeriksaan dibatalkan."
-        page.wait_for_timeout(500)
         assert page.locator("#problem").is_hidden()
 
+    @any_size
     def test_the_back_button_leads_to_the_start(self, page, peace):
         choose(page, peace)
         result(page)
@@ -567,6 +586,7 @@ class TestWorking:
         assert cancel["y"] + cancel["height"] <= 640
         shot(page)
 
+    @any_size
     def test_each_step_is_announced_once(self, page, peace):
         page.evaluate(
             """() => {
@@ -582,6 +602,7 @@ class TestWorking:
         assert len(heard) == len(set(heard))
 
 
+@any_size
 class TestLanguage:
     def test_switch(self, page, peace, server):
         choose(page, peace)
@@ -613,6 +634,7 @@ class TestLanguage:
         assert page.title() == "Jari Netral: check hand poses before you post a photo"
 
 
+@any_size
 def test_a_browser_that_keeps_nothing(page, peace):
     page.add_init_script("Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('', 'SecurityError') } })")
     page.reload()
@@ -625,6 +647,7 @@ def test_a_browser_that_keeps_nothing(page, peace):
     result(page)
 
 
+@any_size
 @pytest.mark.parametrize("path", ["", "batch", "privacy"])
 def test_all_that_its_scripts_need_is_asked_for_at_once(page, server, path):
     """One after another they would take a phone on a slow network twice as long, with buttons that do nothing yet."""
@@ -653,11 +676,13 @@ class TestPartsThatAreLost:
         assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
         shot(page)
 
+    @any_size
     @pytest.mark.parametrize("path", ["", "batch", "privacy"])
     def test_with_its_script_it_does_not(self, page, server, path):
         page.goto(server + path)
         page.wait_for_selector("#late", state="detached")
 
+    @any_size
     @pytest.mark.parametrize(("lost", "title"), [("en", "Periksa pose jari"), ("id", "Check hand poses")])
     def test_the_page_does_with_the_words_of_one_language(self, page, server, lost, title):
         page.expected = ["503"]
@@ -667,6 +692,7 @@ class TestPartsThatAreLost:
         assert page.get_by_role("heading", level=1).inner_text().startswith(title)
         assert page.locator(f"[data-language={lost}]").is_hidden()
 
+    @any_size
     @pytest.mark.parametrize("lost", ["limits", "contests"])
     def test_the_page_does_without_limits_and_contests(self, page, server, peace, lost):
         page.expected = ["503"]
@@ -748,6 +774,7 @@ class TestKeyboard:
                 assert stops > 12
                 assert covered == []
 
+    @any_size
     @pytest.mark.parametrize("path", ["", "batch", "privacy"])
     def test_what_is_read_on_a_button_is_part_of_its_name(self, page, server, path):
         """Whoever speaks to the browser says what is written there."""
@@ -785,6 +812,7 @@ class TestTheme:
         page.reload()
         assert page.evaluate(dark) == (scheme == "light")
 
+    @any_size
     def test_what_was_chosen_holds_when_the_device_turns(self, page):
         page.get_by_role("button", name="Ganti tampilan").dblclick()
         page.evaluate(
@@ -796,6 +824,7 @@ class TestTheme:
         page.evaluate("async () => { await window.turned; }")
         assert page.locator("html").get_attribute("data-theme") == "light"
 
+    @any_size
     @pytest.mark.parametrize("path", ["", "batch", "privacy"])
     def test_every_page_can_be_turned_and_says_what_its_advice_is(self, page, server, path):
         page.goto(server + path)
@@ -823,6 +852,7 @@ class TestTheme:
         assert drawn(".card") != before
         shot(page)
 
+    @any_size
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_contrast(self, page, scheme):
         turn(page, scheme)
