@@ -425,7 +425,7 @@ class TestNarrow:
         self.fits_everywhere(page, server, peace, shot)
 
     def test_large_text(self, context, page, server, peace, shot):
-        page.set_viewport_size({"width": 360, "height": 640})
+        page.set_viewport_size({"width": 280, "height": 640})
         session = context.new_cdp_session(page)
 
         def enlarge():
@@ -441,6 +441,8 @@ class TestNarrow:
             page.wait_for_selector("#late", state="detached")
             enlarge()
             assert page.evaluate(fits), path
+            skip = page.locator(".skip").bounding_box()
+            assert skip["y"] + skip["height"] <= 0, path
         alive(page)
         choose(page, peace)
         result(page)

@@ -228,6 +228,8 @@ class TestSummary:
         page.evaluate("(percent) => { document.documentElement.style.fontSize = `${percent}%`; }", letters)
         page.evaluate("() => { for (const one of document.querySelectorAll('details')) one.open = true; }")
         assert page.evaluate("() => document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        skip = page.locator(".skip").bounding_box()
+        assert skip["y"] + skip["height"] <= 0
 
 
 class TestViewer:
