@@ -25,8 +25,8 @@ class OwnNames:
     """Refuses, where there are no keys, what was sent to a name that is not ours.
 
     Whoever owns a name can let it lead to this machine, and a page of theirs that is open in a browser here is then of our origin
-    (DNS rebinding). An address, and localhost, lead nowhere else. Who names no host is no browser. The page's files are for the page that
-    says why.
+    (DNS rebinding). Nobody owns an address, localhost, or a name without a dot, as machines of one's own network and containers have. Who
+    names no host is no browser. The page's files are for the page that says why.
     """
 
     def __init__(self, app: ASGIApp, ring: KeyRing, names: Collection[str]) -> None:
@@ -44,7 +44,7 @@ class OwnNames:
 
     def _is_ours(self, host: str) -> bool:
         name = re.sub(r"\.?(:\d*)?$", "", host.lower(), count=1)
-        if not name or name in self.names or name.split(".")[-1] == "localhost":
+        if "." not in name or name in self.names or name.endswith(".localhost"):
             return True
         with suppress(ValueError):
             ip_address(name.removeprefix("[").removesuffix("]"))

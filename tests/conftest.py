@@ -17,9 +17,6 @@ from gestures.reading.fingers import Fingers, PosedHand, State
 # Services that tests start keep no batches in the user's folder; a test that wants some names a folder of its own.
 os.environ["JARI_SPOOL"] = "off"
 
-# The name that Starlette's test client calls the service by.
-os.environ["JARI_HOSTS"] = "testserver"
-
 # A shell lets what it starts in the background ignore Ctrl+C, and so would the commands that tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -176,7 +176,8 @@ class TestNames:
             ("intranet.example", False),  # whose pages may call, which does not make its name ours
             ("127.0.0.1.evil.example", False),
             ("localhost.evil.example:8080", False),
-            ("evil-localhost", False),
+            ("jari:8080", True),  # a container, or a machine of one's own network
+            ("evil.localhost.example", False),
             ("evil.example:127", False),
             ("[evil.example]", False),
         ],
