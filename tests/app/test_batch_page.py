@@ -159,6 +159,8 @@ def test_from_the_choice_to_the_deletion(open_page, photos, complaints):
         assert one.title() == "Selesai · Periksa banyak foto: Jari Netral"
         assert sum(int(count) for count in one.locator("#done .tallies strong").all_inner_texts()) == 16
     assert "dihapus otomatis pada" in page.locator("#deleted-at").inner_text()
+    report, whole = page.get_by_role("link", name="Buka laporan").bounding_box(), page.locator("#done").bounding_box()
+    assert report["width"] == whole["width"]
     fits(page)
 
     with page.context.expect_page() as opened:

@@ -2,7 +2,7 @@
 
 import { keep, recalled } from "./memory.js";
 
-export const LANGUAGES = ["id", "en"];
+const LANGUAGES = ["id", "en"];
 const NAMED = 5;
 
 const catalogues = new Map(); // a language whose words are lost is not offered; the page does with the other

@@ -249,6 +249,12 @@ class TestViewer:
         page.locator("#said summary").click()
         assert "BKN (video)" in page.locator("#said").inner_text()
 
+    def test_what_is_said_begins_beside_the_crop(self, page):
+        """The service's own styles come first, and what they give to a question's words would part these."""
+        view(page)
+        crop, words = page.locator(".said-head img").bounding_box(), page.locator(".said-head p").first.bounding_box()
+        assert abs(crop["y"] - words["y"]) < 8
+
     def test_an_unclear_hand(self, page):
         view(page, 3)
         assert "Pose tidak terbaca" in page.locator("#said").inner_text()
