@@ -29,7 +29,6 @@ from app.guards import KeyHolders, OwnNames, SameOrigin
 from app.middleware import JsonLines, Lingering, Surround, Uploads
 from app.settings import Settings
 from app.tracing import Traced
-from app.workers import CheckerPool, CheckerSetup
 from gestures import GesturesError
 
 log = logging.getLogger(__name__)
@@ -41,19 +40,11 @@ disk until each was checked; no face is recognised. Where an installation asks f
 (`GET /privacy` says so), send one as `Authorization: Bearer KEY`."""
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings) -> FastAPI:
     """Build the service. Raises what `Service.load` raises where the settings name a contest or keys that can't be used."""
-    settings = settings or Settings()
     # No contest: every job brings its own, and a worker that starts later must not meet a file that a reload refused.
-    setup = CheckerSetup(settings.finder, settings.model, limits=settings.limits, thresholds=settings.thresholds)
-    pool = CheckerPool(
-        setup,
-        workers=settings.workers,
-        queue_size=settings.queue_size,
-        timeout_s=settings.check_timeout_s,
-        max_wait_s=settings.max_wait_s,
-        memory_mib=settings.worker_memory,
-    )
+    setup = settings.setup()
+    pool = settings.pool(setup, queue_size=settings.queue_size, max_wait_s=settings.max_wait_s)
     service = Service(settings, setup, pool)
 
     @asynccontextmanager

@@ -176,14 +176,10 @@ class Settings(BaseSettings):
         """What a photo may be at most."""
         return Limits(bytes=self.max_bytes, pixels=self.max_pixels, side=self.max_side)
 
-    @property
-    def thresholds(self) -> Thresholds:
-        """Where a hand counts as posing, or as unclear."""
-        return Thresholds(review=self.review_threshold, unclear=self.unclear_threshold)
-
     def setup(self, contest: Contest | str = "default") -> CheckerSetup:
         """What workers build their Checkers from."""
-        return CheckerSetup(self.finder, self.model, contest, self.limits, self.thresholds)
+        thresholds = Thresholds(review=self.review_threshold, unclear=self.unclear_threshold)
+        return CheckerSetup(self.finder, self.model, contest, self.limits, thresholds)
 
     def pool(self, setup: CheckerSetup, *, queue_size: int, max_wait_s: float | None = None) -> CheckerPool:
         """Workers, as many and within such bounds as are set."""
