@@ -40,8 +40,12 @@ disk until each was checked; no face is recognised. Where an installation asks f
 (`GET /privacy` says so), send one as `Authorization: Bearer KEY`."""
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Build the service. Raises what `Service.load` raises where the settings name a contest or keys that can't be used."""
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Build the service, from the environment where no settings are given, as for `uvicorn --factory app.main:create_app`.
+
+    Raises what `Service.load` raises where the settings name a contest or keys that can't be used.
+    """
+    settings = settings or Settings()
     # No contest: every job brings its own, and a worker that starts later must not meet a file that a reload refused.
     setup = settings.setup()
     pool = settings.pool(setup, queue_size=settings.queue_size, max_wait_s=settings.max_wait_s)

@@ -112,7 +112,7 @@ class Settings(BaseSettings):
     hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Names, separated by commas, by which a service without keys is reached, such as a proxy's. "
-        "Default: only addresses, `localhost` and `JARI_HOST`.",
+        "Default: only addresses, names without a dot, and `JARI_HOST`.",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Origins, separated by commas, whose pages may call the service. Default: none."

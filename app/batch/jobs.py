@@ -38,6 +38,8 @@ SWEEP_S = 60
 COUNT_S = 0.3
 # Seconds that whoever deletes a batch waits for the work at it to end.
 LET_GO_S = 30
+# How long to wait, when stopping, for what uploads that were cut off have left to be deleted.
+TIDY_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,8 @@ class Batches:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
+        with self._changed:  # whoever was cut off while sending is tidied up after; else the next start does it
+            self._changed.wait_for(lambda: not self._receiving, TIDY_S)
         if self._spool:
             self._spool.close()
             self._spool = None
@@ -180,9 +184,12 @@ class Batches:
         try:
             yield batch, self.spool.photos(batch)
         finally:
-            with self._changed:
-                del self._receiving[batch]
-            self.spool.discard(batch)
+            try:
+                self.spool.discard(batch)
+            finally:
+                with self._changed:
+                    del self._receiving[batch]
+                    self._changed.notify_all()
 
     def add(self, batch: str, received: Sequence[tuple[str, Path]], *, owner: str | None, contest: str, lang: Lang, crops: bool) -> Status:
         """Take a batch whose files were received. Raises what `unpack` raises."""
