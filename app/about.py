@@ -7,6 +7,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
+import gestures
 from gestures import GesturesError
 from gestures.hands.bundle import SHA256, load_bundle
 
@@ -26,6 +27,16 @@ def model_sha256(path: Path | None) -> str | None:
     except GesturesError:
         return None
     return SHA256
+
+
+@cache
+def library_sha256() -> str:
+    """Return one hash of all that finds hands, reads them and advises on them: the library's code, tables, networks and words."""
+    folder = Path(gestures.__file__).parent
+    contents = hashlib.sha256()
+    for file in sorted(file for file in folder.rglob("*") if file.is_file() and file.suffix != ".pyc"):
+        contents.update(hashlib.sha256(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes()).digest())
+    return contents.hexdigest()
 
 
 @cache

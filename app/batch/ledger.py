@@ -14,19 +14,17 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
-from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from app.about import own_sha256
+from app.about import library_sha256
 from app.batch.pictures import Found
 from app.batch.rows import Row
 from app.errors import Lang
 from app.terminal.sources import shown
 from app.terminal.words import Problem, TerminalError, problem
 from app.workers import CheckerSetup
-from gestures import Contest, Findings, PhotoError, advise, lists
+from gestures import Contest, Findings, PhotoError, advise
 from gestures.hands import bundle
 
 FILE = "ledger.sqlite"
@@ -264,21 +262,18 @@ def not_written(folder: Path, error: OSError) -> TerminalError:
 def settings_key(setup: CheckerSetup) -> bytes:
     """Return what all that decides which hands are found, and how they are read, comes to."""
     parts: dict[str, Any] = {
-        "version": version("jari-netral"),
+        "library": library_sha256(),
         "finder": setup.finder,
         "limits": asdict(setup.limits),
         "thresholds": asdict(setup.thresholds),
         "model": bundle.SHA256,  # no other is accepted
-        **own_sha256(),
-        "poses": hashlib.sha256((files("gestures.reading") / "poses.toml").read_bytes()).hexdigest(),
     }
     return _key(parts)
 
 
 def contest_key(contest: Contest) -> bytes:
     """Return what all that decides the advice on given hands comes to."""
-    applying = {key: asdict(lists()[key]) for key in contest.lists}
-    return _key({"version": version("jari-netral"), "contest": asdict(contest), "lists": applying})
+    return _key({"library": library_sha256(), "contest": asdict(contest)})
 
 
 def _key(parts: dict[str, Any]) -> bytes:

@@ -188,6 +188,21 @@ class TestGoingOn:
         assert go(out, folder, setup=replace(SETUP, thresholds=Thresholds(review=0.9)))[1] == 4
         assert go(out, folder)[1] == 0
 
+    def test_another_library_looks_anew(self, folder, out, monkeypatch):
+        go(out, folder)
+        monkeypatch.setattr("app.batch.ledger.library_sha256", lambda: "that of an earlier version")
+        assert go(out, folder)[1] == 4
+
+    def test_what_an_earlier_library_said_of_photos_that_are_gone_is_said_anew(self, folder, out, monkeypatch):
+        with monkeypatch.context() as earlier:
+            earlier.setattr("app.batch.ledger.library_sha256", lambda: "that of an earlier version")
+            _, _, before = go(out, folder)
+        with sqlite3.connect(out / "ledger.sqlite") as database:
+            database.execute("UPDATE advice SET result = '{}'")  # as it would lack a field
+        with Ledger(out, SETUP, DEFAULT) as gone_on:
+            gone_on.begin(spooled=True)
+            assert [row.result for row in gone_on.rows("en")] == [row.result for row in before]
+
     def test_recheck_looks_anew_and_can_be_gone_on_with(self, folder, out):
         go(out, folder)
         workers = Here()
