@@ -55,18 +55,20 @@ def daylight(photo: NDArray[np.uint8]) -> NDArray[np.float64] | None:
 
     photo: (height, width, 3) uint8 RGB; some thousand pixels of it are enough.
     """
-    taken = photo.reshape(-1, 3)[~_is_painted(photo)]
-    pixels = np.ascontiguousarray(taken.T, np.float64)  # a row a channel: they are compared in a tenth of the time
-    pixels = pixels[:, pixels.max(axis=0) > BLACK]
+    whole = np.ascontiguousarray(photo.reshape(-1, 3).T, np.float64)  # a row a channel: they are compared in a tenth of the time
+    bright_enough = whole.max(axis=0) > BLACK
+    pixels = whole[:, bright_enough & ~_is_painted(photo)]
     if not pixels.size:
         return None
     lowest, light = np.percentile(pixels, (1, BRIGHT), axis=1)
     veil = float(lowest.min())
     veiled = veil > VEIL and np.percentile(pixels.max(axis=0), BRIGHT) < veil + CONTRAST
     veil = TAKEN * veil if veiled else 0.0
-    pixels -= veil
     light = np.maximum((light - veil) / (light - veil).mean(), 1e-3)
-    if light.min() < ONE_COLOURED or _is_colourless(pixels[:, pixels.max(axis=0) < WHITE - veil] / light[:, None]):
+    # A toned photo has few colours, so that many pixels share each: without those, what is left may look coloured.
+    told = (some[:, some.max(axis=0) < WHITE] for some in (pixels, whole[:, bright_enough]))
+    pixels = pixels - veil
+    if light.min() < ONE_COLOURED or any(_is_colourless((some - veil) / light[:, None]) for some in told):
         matrix = tint(light)
     elif (light < LEAST).any() or (light > MOST).any():
         matrix = np.diag(USUAL / light)

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gestures import Checker, Photo, open_photo
+from gestures.drawing import encode
 from gestures.hands.light import daylight
 from gestures.hands.networks import Pyramid
 from gestures.hands.search import SearchFinder
@@ -160,6 +161,16 @@ def test_what_is_painted_into_a_photo_is_no_light(light: str, colour: tuple[int,
     assert plain is not None
     assert painted is not None
     np.testing.assert_allclose(painted, plain, rtol=0.1, atol=0.05)
+
+
+@pytest.mark.parametrize("tone", [(1, 0.8, 0.6), (1.1, 0.9, 0.7)])
+@pytest.mark.parametrize("name", ["group.jpg", "two_up.jpg"])
+def test_the_few_colours_of_a_toned_photo_are_not_painted(name: str, tone: tuple[float, ...], samples: Path) -> None:
+    grey = without_colour(open_photo((samples / name).read_bytes()).pixels)
+    toned = open_photo(encode(np.clip(grey * np.array(tone), 0, 255).astype(np.uint8))).pixels
+    matrix = daylight(Pyramid(toned)._few_pixels())
+    assert matrix is not None
+    assert np.linalg.matrix_rank(matrix[:, :3], tol=1e-6) == 1  # no colour is left but the tint of skin
 
 
 def test_dark_places_are_lit_up_only_where_few_hands_are_proposed(search: SearchFinder, samples: Path) -> None:
