@@ -103,23 +103,26 @@ def unique(name: str, names: dict[str, int]) -> str:
     return given
 
 
-def archive(file: IO[bytes], prefix: str = "") -> Iterator[Source]:
+def archive(file: IO[bytes], prefix: str = "", unreadable: str = "file-unreadable") -> Iterator[Source]:
     """Yield the photos of a ZIP archive, each to be read before the next is asked for.
 
-    Nothing is unpacked to a disk. An entry that is itself an archive, is encrypted or packed oddly gives a source that says so. Raises
-    `ArchiveRefused` before the first photo where the archive as a whole cannot be trusted or read.
+    Nothing is unpacked to a disk. An entry that is itself an archive, is encrypted or packed oddly gives a source that says so.
+    unreadable: the `TerminalError` where the file fails. Raises that, or `ArchiveRefused`, before the first photo where the archive as a
+    whole cannot be read or trusted; and what the file raises where one cannot go to its end.
     """
-    guarded = _Guarded(file, MOST_ENTRIES * ENTRY)  # zipfile reads the whole table of contents before it can be counted
+    own = file.seek(0, os.SEEK_END)  # what cannot go anywhere fails here: later it is the archive that leads to where there is nothing
+    guarded = _Guarded(file, own, unreadable)
+    guarded.most = MOST_ENTRIES * ENTRY  # zipfile reads the whole table of contents before it can be counted
     try:
         contents = zipfile.ZipFile(guarded)
-    except ArchiveRefused:
+    except (ArchiveRefused, TerminalError, MemoryError):
         raise
     except Exception:  # zipfile raises every kind for what is damaged
         raise ArchiveRefused("archive-damaged") from None
     guarded.most = None
     with contents:
         entries = contents.infolist()
-        _check_archive(entries, file)
+        _check_archive(entries, own)
         names: dict[str, int] = {}
         found = False
         for entry in entries:
@@ -142,22 +145,33 @@ def archive(file: IO[bytes], prefix: str = "") -> Iterator[Source]:
 
 
 class _Guarded:
-    """A file that gives no more than `most` bytes at once, if there is a most."""
+    """A file that gives no more than `most` bytes at once, if there is a most, and tells its own failing from damage in what it holds."""
 
-    def __init__(self, file: IO[bytes], most: int | None) -> None:
+    def __init__(self, file: IO[bytes], end: int, unreadable: str) -> None:
         self._file = file
-        self.most = most
+        self._end = end
+        self._unreadable = unreadable
+        self.most: int | None = None
 
     def read(self, size: int = -1, /) -> bytes:
         if self.most is None:
-            return self._file.read(size)
-        data = self._file.read(self.most + 1 if size < 0 else min(size, self.most + 1))
+            return self._read(size)
+        data = self._read(self.most + 1 if size < 0 else min(size, self.most + 1))
         if len(data) > self.most:
             raise ArchiveRefused("archive-too-many", most=MOST_ENTRIES)
         return data
 
+    def _read(self, size: int) -> bytes:
+        try:
+            return self._file.read(size)
+        except MemoryError:
+            raise
+        except Exception as error:  # a disk or a connection that fails
+            raise _out_of_reach(error, self._unreadable) from None
+
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        return self._file.seek(offset, whence)
+        # Past their end some files cannot be read, and it is the archive that leads there.
+        return self._file.seek(offset if whence else min(offset, self._end), whence)
 
     def tell(self) -> int:
         return self._file.tell()
@@ -166,7 +180,7 @@ class _Guarded:
         return True
 
 
-def _check_archive(entries: Sequence[zipfile.ZipInfo], file: IO[bytes]) -> None:
+def _check_archive(entries: Sequence[zipfile.ZipInfo], own: int) -> None:
     if len(entries) > MOST_ENTRIES:
         raise ArchiveRefused("archive-too-many", most=MOST_ENTRIES)
     for entry in entries:
@@ -174,7 +188,6 @@ def _check_archive(entries: Sequence[zipfile.ZipInfo], file: IO[bytes]) -> None:
         # A drive alone ("a:n Bupati") is how macOS writes the slash in a folder's name.
         if name.startswith("/") or ".." in name.split("/") or re.match("[A-Za-z]:/", name):
             raise ArchiveRefused("archive-climbs")
-    own = file.seek(0, os.SEEK_END)
     if sum(entry.file_size for entry in entries) > max(FREE, MOST_GROWTH * own):
         raise ArchiveRefused("archive-bomb", times=MOST_GROWTH)
 
@@ -183,9 +196,9 @@ def _read_entry(contents: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) ->
     try:
         with contents.open(entry) as file:
             return file.read(most)
-    except MemoryError:
+    except (TerminalError, MemoryError):
         raise
-    except Exception:  # a broken header or sum, a way of packing that Python lacks, a disk that fails
+    except Exception:  # a broken header or sum, a way of packing that Python lacks
         raise ArchiveRefused("archive-damaged") from None
 
 
@@ -208,7 +221,12 @@ class _Entry(NamedTuple):
 
 
 class _Files(Protocol):
-    """Files of this machine or of another. What cannot be read or listed is told by a `TerminalError`."""
+    """Files of this machine or of another. What cannot be read or listed is told by a `TerminalError`.
+
+    unreadable: its type where a file fails.
+    """
+
+    unreadable: str
 
     def find(self, path: str) -> _Entry | None:
         """What is at a path; None where there is nothing."""
@@ -234,6 +252,8 @@ class _Files(Protocol):
 class _Here:
     """Files of this machine. Unlike those of pathlib, what is called here takes names in any bytes, and never raises for what is there."""
 
+    unreadable = "file-unreadable"
+
     def find(self, path: str) -> _Entry | None:
         return _Entry(path, os.path.isdir(path)) if os.path.lexists(path) else None  # noqa: PTH112
 
@@ -255,10 +275,8 @@ class _Here:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                     raise TerminalError("file-odd")
                 yield file
-        except FileNotFoundError:
-            raise TerminalError("file-missing") from None
         except OSError as error:
-            raise TerminalError("file-unreadable", reason=error.strerror or type(error).__name__) from None
+            raise _out_of_reach(error, self.unreadable) from None
 
     def name(self, path: str) -> str:
         return path
@@ -271,6 +289,8 @@ def _open_at_once(path: str, flags: int) -> int:
 
 class _Elsewhere:
     """Files of a place that fsspec knows. Every kind of place raises errors of its own."""
+
+    unreadable = "remote-unreadable"
 
     def __init__(self, url: str) -> None:
         try:
@@ -342,10 +362,10 @@ class _Elsewhere:
         return self._system.unstrip_protocol(path) if self._head is None else self._head + path
 
 
-def _out_of_reach(error: Exception) -> TerminalError:
+def _out_of_reach(error: Exception, unreadable: str = _Elsewhere.unreadable) -> TerminalError:
     if isinstance(error, FileNotFoundError):
         return TerminalError("file-missing")
-    return TerminalError("remote-unreadable", reason=getattr(error, "strerror", None) or type(error).__name__)
+    return TerminalError(unreadable, reason=getattr(error, "strerror", None) or type(error).__name__)
 
 
 def _reached(place: str) -> tuple[_Files, str]:
@@ -445,7 +465,7 @@ def _zip(files: _Files, path: str, name: str, prefix: str, *, photos_due: bool =
     """Yield a ZIP archive's photos. photos_due: one without any is told."""
     try:
         with files.open(path) as file:
-            yield from archive(file, prefix)
+            yield from archive(file, prefix, files.unreadable)
     except (ArchiveRefused, TerminalError) as refused:
         if photos_due or refused.type != "archive-empty":
             yield _trouble(name, refused)

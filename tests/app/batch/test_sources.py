@@ -4,6 +4,8 @@ import re
 import socket
 import struct
 import sys
+import tarfile
+import tempfile
 import threading
 import tracemalloc
 import zipfile
@@ -133,6 +135,11 @@ class TestFolders:
         finally:
             (tmp_path / "closed").chmod(0o700)
 
+    def test_a_file_that_fails_says_so(self, tmp_path):
+        for name in ("a.jpg", "b.zip"):
+            (tmp_path / name).symlink_to("/proc/self/mem")  # at whose beginning nothing is to be read, and which has no end
+        assert listed(tmp_path) == {"a.jpg": "file-unreadable", "b.zip": "file-unreadable"}
+
     def test_a_pipe_is_not_waited_for(self, tmp_path):
         os.mkfifo(tmp_path / "pipe.jpg")
         os.mkfifo(tmp_path / "pipe.zip")
@@ -246,6 +253,15 @@ class TestArchives:
         path.write_bytes(path.read_bytes().replace(b"AAAA", b"AAAX"))
         assert listed(path) == {"a.jpg": "archive-damaged", "b.jpg": b"BBBB"}
 
+    @pytest.mark.parametrize("offset", [2**40, 2**63 - 2, 2**64 - 1])
+    def test_a_photo_far_past_the_end_is_damage(self, offset):
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # where one can go to 2**63 - 2, but not read there
+            path = Path(folder, "x.zip")
+            with zipfile.ZipFile(path, "w") as out:
+                out.writestr("a.jpg", b"A")
+                out.filelist[0].header_offset = offset
+            assert listed(path) == {"a.jpg": "archive-damaged"}
+
 
 class TestRemote:
     @pytest.fixture
@@ -279,6 +295,26 @@ class TestRemote:
     def test_an_archive(self, memory, tmp_path):
         memory.pipe("/bucket/x.zip", zipped(tmp_path / "x.zip", [("c.jpg", b"C")]).read_bytes())
         assert listed("memory://bucket/x.zip") == {"c.jpg": b"C"}
+
+    def test_an_archive_is_not_called_damaged_where_its_place_fails(self, tmp_path):
+        pytest.importorskip("fsspec", reason="needs fsspec")
+        place = tmp_path / "place.tar"
+        with tarfile.open(place, "w") as out:
+            for name in ("x.zip", "y.zip"):
+                out.add(zipped(tmp_path / name, [(f"{number}.jpg", bytes(2**16)) for number in range(3)]), name)
+        found = {}
+        for source in Sources([f"tar://*.zip::file://{place}"]):
+            try:
+                found[source.name] = source.read(MOST)
+            except (TerminalError, ArchiveRefused) as error:
+                found[source.name] = error.type
+            os.truncate(place, 2**16)  # within the first photo
+        assert found == {
+            "tar://x.zip/0.jpg": bytes(MOST),
+            "tar://x.zip/1.jpg": "remote-unreadable",
+            "tar://x.zip/2.jpg": "remote-unreadable",
+            "tar://y.zip": "remote-unreadable",
+        }
 
     def test_a_folder_is_as_one_of_this_machine(self, memory, tmp_path):
         files(tmp_path, "a.jpg", "notes.txt", "._a.jpg", "deep/b.png", "deep/lain.rar", "log.gz", "foto.tar.gz")
