@@ -341,10 +341,12 @@ class _Elsewhere:
                 yield _Entry(folder, trouble=_out_of_reach(error))
                 continue
             for one in listed:
-                path, is_folder = one["name"].rstrip("/"), one["type"] == "directory"
+                path, is_link = one["name"].rstrip("/"), one.get("islink") or one["type"] == "link"
                 if path == folder.rstrip("/"):  # some list a folder among what it holds
                     continue
-                if is_folder and level != depth and not one.get("islink"):
+                behind = self.find(path) if is_link else None
+                is_folder = behind.is_folder if behind else one["type"] == "directory"
+                if is_folder and level != depth and not (is_link and depth is None):  # links may go round
                     folders.append((path, level + 1))
                 yield _Entry(path, is_folder)
 

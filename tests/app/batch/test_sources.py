@@ -336,6 +336,19 @@ class TestRemote:
     def test_a_place_of_another_kind(self, memory, tmp_path):
         assert listed(f"file://{files(tmp_path, 'a.jpg')}") == {"a.jpg": b"a.jpg"}
 
+    def test_links_to_folders_are_as_those_of_this_machine(self, tmp_path):
+        pytest.importorskip("fsspec", reason="needs fsspec")
+        files(tmp_path, "real/a.jpg")
+        (tmp_path / "link").symlink_to("real")
+        (tmp_path / "link.jpg").symlink_to("real")
+        (tmp_path / "real/round").symlink_to(tmp_path)
+        (tmp_path / "gone.jpg").symlink_to("nowhere.jpg")
+        for pattern, photos in (("*", 4), ("*/*.jpg", 3)):
+            found = listed(f"{tmp_path}/{pattern}")
+            assert len(found) == photos
+            assert listed(f"file://{tmp_path}/{pattern}") == {f"file://{name}": data for name, data in found.items()}
+        assert listed(f"file://{tmp_path}") == listed(tmp_path) == {"real/a.jpg": b"real/a.jpg", "gone.jpg": "file-missing"}
+
     def test_a_folder_that_cannot_be_listed_says_so(self, tmp_path):
         if os.geteuid() == 0:
             pytest.skip("the superuser may read everything")
