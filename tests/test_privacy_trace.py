@@ -167,6 +167,7 @@ def test_the_service_opens_no_socket_but_its_listener_and_writes_to_nothing_but_
             assert b'"hands"' in post(address[0] + "v1/checks", photo)
             assert post(address[0] + "v1/checks/annotated", photo)
             assert post(address[0] + "v1/checks/redacted", photo)
+            assert post(address[0] + "v1/checks/upright", photo)
             if finder == "search":
                 upload_by_the_page(chromium, address[0], photo)
                 assert {path.name.partition("-")[0] for path in spool.iterdir()} == {"batches.sqlite", "batches.sqlite.lock"}

@@ -16,7 +16,8 @@ class Thresholds:
     """Where a hand counts as posing, by its calibrated score 0..1. MODEL_CARD.md shows what each costs.
 
     The score itself leans to recall for a single person close up and to quiet for the small hands of a group (see `head.evidence`).
-    review: from here up, the hand poses. unclear: from here up to that, it seems to, but is not read with confidence.
+    review: from here up, the hand poses. unclear: from here up to that, it seems to, but is not read with confidence; so it is, whatever
+        its score, where it poses as no row of the table does (see UNREAD).
     least_size: pixels; a smaller hand cannot be read, and is at most unclear.
     """
 

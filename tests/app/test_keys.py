@@ -151,6 +151,7 @@ class TestGuard:
             ("POST", "/v1/checks"),
             ("POST", "/v1/checks/annotated"),
             ("POST", "/v1/checks/redacted"),
+            ("POST", "/v1/checks/upright"),
             ("GET", "/metrics"),
             ("GET", "/v1/checks"),
             ("POST", "/"),

@@ -73,7 +73,7 @@ def told(telling, tmp_path_factory) -> tuple[str, str]:
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stream, text=True)
     try:
         service = process.stdout.readline().split(": ")[1].split(" ")[0]
-        for door in ("v1/checks", "v1/checks/annotated", "v1/checks/redacted"):
+        for door in ("v1/checks", "v1/checks/annotated", "v1/checks/redacted", "v1/checks/upright"):
             assert ask(f"{service}{door}?q={QUERY}", form(telling))[0] == 200
         damaged = telling[: len(telling) // 2]
         assert ask(f"{service}v1/checks", form(damaged))[0] == 422
@@ -101,11 +101,11 @@ class TestLog:
         # Native code says what it likes where its voice is left on, which it is for debugging alone.
         lines = [json.loads(line) for line in told[0].splitlines() if not line.startswith("INFO: Created TensorFlow")]
         requests = [line for line in lines if line["event"] == "request"]
-        assert len(requests) == 9
+        assert len(requests) == 10
         assert set().union(*requests) <= set(LOGGED)
         checked = requests[0]
         assert {"time", "level", "id", "route", "status", "ms", "bytes", "wait_ms", "decode_ms", "check_ms"} <= set(checked)
-        assert [line.get("problem") for line in requests[3:6]] == ["photo-damaged", "photo-unsupported", "contest-unknown"]
+        assert [line.get("problem") for line in requests[4:7]] == ["photo-damaged", "photo-unsupported", "contest-unknown"]
 
     def test_tells_no_result(self, told):
         assert not re.search(r'"(review|unclear|clear|peace)"', told[0])
