@@ -83,7 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in (*routers, metrics.router) if settings.metrics else routers:
         app.include_router(router)
     for page in ("batch", "privacy"):
-        app.add_route(f"/{page}/", _without_slash, include_in_schema=False)
+        app.add_api_route(f"/{page}/", _without_slash, methods=["GET", "HEAD"], include_in_schema=False)
     app.mount("/static", web.static)
     add_handlers(app)
 

@@ -3,13 +3,13 @@
 What a form is made of is told apart in a thread: bytes that nearly end a part, over and over, take many times as long as others.
 """
 
-import asyncio
 from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
@@ -167,7 +167,7 @@ async def _read(request: Request, form: _Form) -> None:
     try:
         parser = MultipartParser(options.get(b"boundary", b""), form.callbacks)
         async for chunk in request.stream():
-            await asyncio.to_thread(parser.write, chunk)
+            await run_in_threadpool(parser.write, chunk)  # not asyncio's own few threads, in which batches are unpacked
     except FormParserError:
         raise RequestError("request-malformed") from None
     except ClientDisconnect:

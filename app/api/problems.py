@@ -33,7 +33,9 @@ from gestures.errors import PhotoTooLarge, PhotoTooSmall, UnknownContest
 from gestures.words import Name
 
 MEDIA_TYPE = "application/problem+json"
-FORMS = (MEDIA_TYPE, "application/json", "text/html")
+# What all browsers ask for, and they alone, where something is to fill a tab; some HTTP clients ask for text/html whatever they fetch.
+BROWSERS = "application/xhtml+xml"
+FORMS = (MEDIA_TYPE, "application/json", BROWSERS)
 
 
 def problem(
@@ -60,7 +62,7 @@ def problem(
         headers["Retry-After"] = "5"
     if request.method in ("GET", "HEAD"):
         headers["Vary"] = "Accept, Accept-Language"
-        if preferred(request.headers.get("accept", ""), FORMS) == "text/html":  # as all browsers ask for what is to fill a tab
+        if preferred(request.headers.get("accept", ""), FORMS) == BROWSERS:
             return HTMLResponse(_page(request, title, detail, lang), status, headers)
     return JSONResponse(body.body(), status, headers, MEDIA_TYPE)
 

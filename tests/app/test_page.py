@@ -699,9 +699,12 @@ class TestPartsThatAreLost:
     def test_the_page_does_without_limits_and_contests(self, page, server, peace, lost):
         page.expected = ["503"]
         page.route(f"**/v1/{lost}", lambda route: route.fulfill(status=503, json={"title": "Layanan sedang sibuk"}))
+        page.get_by_label("Kontestasi").select_option("pilpres-2024")
         with page.expect_response(f"**/v1/{lost}"):
             page.goto(server)
-        choose(page, peace)
+        with page.expect_response("**/v1/checks") as answer:
+            choose(page, peace)
+        assert answer.value.json()["contest"] == "pilpres-2024"  # chosen on an earlier visit
         result(page)
         assert page.locator("#formats").text_content() == "JPEG, PNG, WebP, AVIF, atau HEIC"
 

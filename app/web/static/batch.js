@@ -2,7 +2,7 @@
 // which browsers send to nobody, so that the page can be closed and come back to.
 
 import { alive, dropZone, tellProblem } from "./alive.js";
-import { offer } from "./contests.js";
+import { contestChosen, offer } from "./contests.js";
 import { Problem, batch, batchAddress, deleteBatch, sendBatch, tables } from "./service.js";
 import { duration, language, note, number, text } from "./words.js";
 
@@ -160,7 +160,7 @@ async function begin() {
       share = part;
       tellProgress();
     };
-    sending = sendBatch(chosen, { contest: $("contest").value, language, crops: $("crops").checked, signal, sent });
+    sending = sendBatch(chosen, { contest: contestChosen(), language, crops: $("crops").checked, signal, sent });
     const made = await sending;
     share = null;
     chosen = skipped = [];

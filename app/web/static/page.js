@@ -1,7 +1,7 @@
 // The page's four views (start, working, result, problem) and the way between them.
 
 import { alive, dropZone, tellProblem } from "./alive.js";
-import { offer } from "./contests.js";
+import { contestChosen, offer } from "./contests.js";
 import { Stage, crop, decode, mayLie, release } from "./picture.js";
 import { describe, highlight, numbered } from "./result.js";
 import { Problem, check, copy, tables } from "./service.js";
@@ -80,7 +80,7 @@ async function begin(file) {
     }
     if (known && photo.size > known.limits.bytes) throw tooLarge("bytes", photo.size / MB, known.limits.bytes / MB);
     const decoding = image ? Promise.resolve(image) : decode(photo).then((one) => preview(one, signal));
-    const checking = check(photo, { contest: $("contest").value, language, signal, sent });
+    const checking = check(photo, { contest: contestChosen(), language, signal, sent });
     checking.catch(() => {}); // awaited below; the preview may throw first
     const [lying] = await Promise.all([mayLie(photo).catch(() => false), decoding]); // of a file that cannot be read the upload tells
     result = await checking;

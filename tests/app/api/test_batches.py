@@ -483,6 +483,30 @@ class TestRefusals:
         said = [record.fields["reason"] for record in caplog.records if record.levelname == "ERROR"]
         assert said == [reason]
 
+    def test_those_that_are_unpacked_hold_up_no_photo(self, tmp_path, photos, monkeypatch):
+        """However many: asyncio has but a few threads of its own, and all are taken then."""
+        many = min(32, (os.cpu_count() or 1) + 4)
+        unpacking, unpacked = threading.Semaphore(0), threading.Event()
+        add = Batches.add
+
+        def slowly(*args, **options):
+            unpacking.release()
+            assert unpacked.wait(PATIENT_S)
+            return add(*args, **options)
+
+        monkeypatch.setattr(Batches, "add", slowly)
+        settings = Settings(workers=1, finder="mediapipe", check_timeout_s=PATIENT_S, spool=tmp_path, batch_queue=many)
+        with TestClient(create_app(settings)) as client, ThreadPoolExecutor(many + 1) as senders:
+            batches = [senders.submit(send, client, photos) for _ in range(many)]
+            try:
+                for _ in range(many):
+                    assert unpacking.acquire(timeout=PATIENT_S)
+                one = senders.submit(client.post, "/v1/checks", files={"photo": photos["acara/peace.jpg"]})
+                assert one.result(PATIENT_S / 4).status_code == 200
+            finally:
+                unpacked.set()
+            assert {batch.result(PATIENT_S).status_code for batch in batches} == {202}
+
 
 class TestWhatIsTold:
     def test_limits_and_privacy(self, service):

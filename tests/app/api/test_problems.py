@@ -91,7 +91,10 @@ class TestPages:
     @pytest.mark.parametrize("path", ["/nothing", "/v1/batches/x/report.html"])
     @pytest.mark.parametrize(
         "accept",
-        ["*/*", "", "application/json", "application/json, text/html;q=0.9", "application/problem+json, text/html;q=0.5", "image/*"],
+        [
+            *("*/*", "", "application/json", "application/json, text/html;q=0.9", "application/problem+json, text/html;q=0.5", "image/*"),
+            "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2",  # Java's HttpURLConnection, whatever it fetches
+        ],
     )
     def test_are_for_nobody_else(self, client, path, accept):
         answer = client.get(path, headers={"Accept": accept})
