@@ -14,7 +14,7 @@ from gestures.findings import Findings
 from gestures.hands.finder import Hand
 from gestures.people import pairs
 from gestures.reading.fingers import FINGERS, LETTERS, PosedHand, State
-from gestures.reading.poses import Reading, pose_table
+from gestures.reading.poses import Reading, pose_table, poses_as_none
 from gestures.reading.two_hands import HEART
 from gestures.words import Name, both, joined, long_date
 
@@ -215,8 +215,10 @@ def _stances(pose: str, contest: Contest) -> Iterable[ListStance]:
 
 def _why(posed: PosedHand) -> Name:
     """Say in words what was seen in a hand."""
-    if posed.state is not State.POSING or posed.pose is None:
-        return both("why-rest" if posed.state is State.REST else "why-unclear")
+    if posed.state is State.REST:
+        return both("why-rest")
+    if posed.state is State.UNCLEAR or posed.pose is None:
+        return both("why-unread" if poses_as_none(posed.fingers) else "why-unclear")
     if posed.pose == HEART:
         return both("why-heart")
     row = pose_table()[posed.pose]

@@ -7,7 +7,7 @@ import numpy as np
 from gestures.hands.finder import Hand
 from gestures.reading.fingers import Fingers, PosedHand, State
 from gestures.reading.head import load_head
-from gestures.reading.poses import best_pose, pose_table
+from gestures.reading.poses import best_pose, pose_table, poses_as_none
 from gestures.reading.two_hands import HEART, hearts
 
 
@@ -17,7 +17,7 @@ class Thresholds:
 
     The score itself leans to recall for a single person close up and to quiet for the small hands of a group (see `head.evidence`).
     review: from here up, the hand poses. unclear: from here up to that, it seems to, but is not read with confidence; so it is, whatever
-        its score, where it poses as no row of the table does (see UNREAD).
+        its score, where it poses as no row of the table does (see `poses_as_none`).
     least_size: pixels; a smaller hand cannot be read, and is at most unclear.
     """
 
@@ -31,11 +31,6 @@ class Thresholds:
             raise ValueError(f"review and unclear are scores from 0 to 1, not {self.review} and {self.unclear}")
 
 
-# A hand that poses, by so much, as no row of the table is unclear rather than at rest: all fingers but the ring finger, say. Of 2,800
-# hands in labelled photos none at rest reaches this; of 250 rendered ones, and others that taught nothing, one does, which poses.
-UNREAD = 0.5
-
-
 def read_hands(hands: list[Hand], thresholds: Thresholds = Thresholds()) -> list[PosedHand]:
     """Read every hand of one photo."""
     if not hands:
@@ -46,19 +41,17 @@ def read_hands(hands: list[Hand], thresholds: Thresholds = Thresholds()) -> list
     raw = np.array([one.posing * fit if pose_table()[pose].readings else 0.0 for one, (pose, fit) in zip(fingers, poses, strict=True)])
     scores = head.scores(raw, np.array([hand.share for hand in hands]))
     posed = [
-        _posed(hand, one, pose, float(score), one.posing * (1 - fit), thresholds)
-        for hand, one, (pose, fit), score in zip(hands, fingers, poses, scores, strict=True)
+        _posed(hand, one, pose, float(score), thresholds) for hand, one, (pose, _), score in zip(hands, fingers, poses, scores, strict=True)
     ]
     for index, sure in hearts(hands).items():
         posed[index] = PosedHand(hands[index], fingers[index], State.POSING, HEART, sure, HEART, sure)
     return posed
 
 
-def _posed(hand: Hand, fingers: Fingers, pose: str, score: float, unread: float, thresholds: Thresholds) -> PosedHand:
-    """unread: how likely the hand poses something else than the pose that fits best."""
+def _posed(hand: Hand, fingers: Fingers, pose: str, score: float, thresholds: Thresholds) -> PosedHand:
     large_enough = hand.size >= thresholds.least_size
     if score >= thresholds.review and large_enough:
         return PosedHand(hand, fingers, State.POSING, pose, score, pose, score)
-    if score >= min(thresholds.review, thresholds.unclear) or (unread >= UNREAD and large_enough and pose_table()[pose].readings):
+    if score >= min(thresholds.review, thresholds.unclear) or (large_enough and poses_as_none(fingers)):
         return PosedHand(hand, fingers, State.UNCLEAR, None, score, pose, score)
     return PosedHand(hand, fingers, State.REST, None, 1 - score, pose, score)

@@ -170,6 +170,12 @@ class TestMessages:
         assert len(named) == 3
         assert not any("call me" in sentence for sentence in named)
 
+    def test_why_a_hand_is_unclear(self, make_posed):
+        unclear = make_posed(None, state=State.UNCLEAR)
+        unread = replace(unclear, fingers=replace(unclear.fingers, extended=(0.97, 0.97, 0.97, 0.03, 0.97)))
+        said = [hand.why.en for hand in advice_on([unclear, unread]).hands]
+        assert said == ["this hand cannot be read clearly", "this hand seems to pose, but like none of the poses that are known here"]
+
     def test_hands_are_counted_by_what_is_to_be_done(self, make_posed):
         shown = [("peace", State.POSING), ("one", State.POSING), (None, State.UNCLEAR), (None, State.UNCLEAR), (None, State.REST)]
         advice = advice_on([make_posed(pose, state=state, x=900 * place) for place, (pose, state) in enumerate(shown)])
