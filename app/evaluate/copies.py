@@ -124,6 +124,17 @@ def streaked(length: int) -> Step:
     return _painted(lambda pixels: cv2.blur(pixels, (length, 1)).astype(np.float64))
 
 
+def framed(share: float) -> Step:
+    """Lay a white frame around it, so wide as a share of its longer side."""
+
+    def step(picture: Picture, _: np.random.Generator) -> Picture:
+        side = round(share * max(picture.pixels.shape))
+        pixels = np.pad(picture.pixels, ((side, side), (side, side), (0, 0)), constant_values=255)
+        return Picture(pixels, picture.moved + np.array([[0, 0, side], [0, 0, side]]))
+
+    return step
+
+
 def _painted(change: Callable[[Pixels], NDArray[np.float64]]) -> Step:
     return lambda picture, _: replace(picture, pixels=np.clip(np.round(change(picture.pixels)), 0, 255).astype(np.uint8))
 
@@ -163,6 +174,10 @@ KINDS = (
     Kind("darkened to two fifths, with noise", (lit(2 / 5), noisy(9))),
     Kind("veiled, a quarter of the contrast left", (lit(0.25, lift=150),)),
     Kind("dark but where it is bright: the third power", (lit(1, power=3),)),
+    Kind("framed in white", (framed(0.04),)),
+    Kind("in green light, framed in white", (lit(0.35, 1, 0.35), framed(0.04))),
+    Kind("in red light, framed in white", (lit(1, 0.35, 0.35), framed(0.04))),
+    Kind("darkened to a third, framed in white", (lit(1 / 3), framed(0.04))),
 )
 
 

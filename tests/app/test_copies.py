@@ -28,6 +28,8 @@ def test_a_label_lies_on_its_hand(kind, data):
     assert copied.path == "7/some-photo.jpg"
     assert (copied.set, copied.kind) == (f"{kind.name}: some", "partial")
     seen = open_photo(written).pixels.mean(axis=2)
+    if "framed" in kind.name:  # the frame is brighter than all
+        seen = np.where(np.pad(np.ones(np.subtract(seen.shape, 60)), 30), seen, np.median(seen))
     bright = seen > np.median(seen) + (seen.max() - np.median(seen)) / 2
     rows, columns = np.nonzero(bright)
     x, y, width, height = copied.labels[0].box
