@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -32,6 +33,11 @@ def _spool() -> Path | None:
         return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "jari"
     except RuntimeError:  # a user without a home
         return None
+
+
+def _listed(value: object, each: Callable[[str], str]) -> object:
+    """Take a text apart at its commas."""
+    return tuple(each(part.strip()) for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
 def _origin(written: str) -> str:
@@ -128,7 +134,7 @@ class Settings(BaseSettings):
     @field_validator("hosts", mode="before")
     @classmethod
     def _names(cls, value: object) -> object:
-        return tuple(part.strip().rstrip(".").lower() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return _listed(value, lambda name: name.rstrip(".").lower())
 
     @field_validator("hosts")
     @classmethod
@@ -140,7 +146,7 @@ class Settings(BaseSettings):
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(_origin(part.strip()) for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return _listed(value, _origin)
 
     @field_validator("cors_origins")
     @classmethod

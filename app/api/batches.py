@@ -174,7 +174,7 @@ async def results(
     limit: Annotated[int, Query(ge=1, le=500, description="Most photos to give.")] = 100,
 ) -> Response:
     """Give the results of a batch that is done, in the order of the photos' names, each as `POST /v1/checks` gives it or its error."""
-    lines = await asyncio.to_thread(_lines, service, status, offset, limit)
+    lines = await run_in_threadpool(_lines, service, status, offset, limit)
     after = offset + len(lines)
     head = {"total": status.batch.photos, "offset": offset, "next": after if after < status.batch.photos else None}
     body = f'{json.dumps(head)[:-1]}, "results": [{",".join(lines)}]}}'
@@ -191,7 +191,7 @@ async def report(status: DoneDep, file: Annotated[IO[bytes], Depends(report_file
     """Give a report of a batch that is done: a page to look through, which needs nothing else, a workbook, or a table for programs."""
     headers = {"Cache-Control": "no-store"}
     if kind == "html":
-        headers["Content-Security-Policy"] = await asyncio.to_thread(_policy, file)
+        headers["Content-Security-Policy"] = await run_in_threadpool(_policy, file)
     name = f"jari-{status.batch.id[:6]}.{kind}"
     disposition = "inline" if kind == "html" else "attachment"
     path = f"/proc/self/fd/{file.fileno()}"  # the file that is open, whatever becomes of its name while it is sent
