@@ -84,10 +84,14 @@ class HandOut(Schema):
     )
     fingers: FingersOut = Field(description="How likely each finger is extended.")
     state: State = Field(
-        description="`posing`: a pose was read; `unclear`: it seems to pose but cannot be read, look yourself; `rest`: it poses nothing.",
+        description="`posing`: a pose was read; `unclear`: it seems to pose, but not surely, or cannot be read: look yourself; `rest`: it "
+        "poses nothing.",
         examples=["posing"],
     )
-    pose: str | None = Field(description="Key of the pose, as in `GET /v1/poses`, or null.", examples=["peace"])
+    pose: str | None = Field(
+        description="Key of the pose, as in `GET /v1/poses`; of an `unclear` hand, what it seems to show; null where there is none.",
+        examples=["peace"],
+    )
     pose_name: Words | None = Field(description="The pose's name, or null.")
     pose_confidence: Probability = Field(
         description="`posing`: how likely `pose` is right; `rest`: that the hand poses nothing; `unclear`: that it shows `best_pose`.",
@@ -141,13 +145,14 @@ class CheckedPhoto(Schema):
     )
     level: Level = Field(
         description="`clear`: no pose with a reading; `review`: a pose may be read as a number on the ballot, or stands on a list; "
-        "`unclear`: a hand was seen but cannot be read, look yourself.",
+        "`unclear`: a hand seems to pose, but not surely, or cannot be read: look yourself.",
         examples=["review"],
     )
     codes: list[CodeOut] = Field(description="Numbers that can be read in the photo.")
     hands: list[HandOut] = Field(description="Every hand that was found, largest first.")
     messages: list[MessageOut] = Field(description="What to tell the person, in order.")
     contest: str = Field(description="Key of the contest that was used.", examples=["default"])
+    ballot: list[int] = Field(description="The numbers on the ballot of that contest.", examples=[[1, 2, 3, 4, 5]])
     finder: str = Field(description="The hand finder that was used.", examples=["search"])
     elapsed_ms: int = Field(ge=0, description="Milliseconds that the check took.", examples=[412])
 
@@ -157,7 +162,7 @@ class BatchCounts(Schema):
 
     clear: int = Field(description="No pose with a reading.", examples=[81])
     review: int = Field(description="A pose may be read as a number on the ballot, or stands on a list.", examples=[12])
-    unclear: int = Field(description="A hand was seen but cannot be read.", examples=[5])
+    unclear: int = Field(description="A hand seems to pose, but not surely, or cannot be read.", examples=[5])
     failed: int = Field(description="Could not be checked; the results say why.", examples=[2])
 
 

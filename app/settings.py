@@ -110,10 +110,13 @@ class Settings(BaseSettings):
         default=Thresholds().review,
         ge=0,
         le=1,
-        description="Score from which a hand counts as posing: lower finds more, higher is quieter.",
+        description="Score from which a hand surely poses, and its photo is one to review: lower flags more, higher leaves more unclear.",
     )
     unclear_threshold: float = Field(
-        default=Thresholds().unclear, ge=0, le=1, description="Score from which a hand that is not read counts as unclear."
+        default=Thresholds().unclear,
+        ge=0,
+        le=1,
+        description="Score from which a hand seems to pose, and is unclear: lower finds more, higher is quieter.",
     )
     hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),

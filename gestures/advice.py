@@ -56,10 +56,12 @@ class ListStance:
 
 @dataclass(frozen=True, slots=True)
 class AdvisedHand:
-    """A hand with all that is said of it. `readings` and `lists` are empty unless the hand's state is "posing".
+    """A hand with all that is said of it. `readings` and `lists` are empty where it has no pose; those of a hand that is unclear hold if it
+    is one.
 
     together: the numbers on the ballot that it shows only together with another hand.
-    flagged: the hand is one to review: its pose is (see `is_flagged`), or two hands together may be read as a number on the ballot.
+    flagged: the hand is one to review: it surely poses, and its pose is one to review (see `is_flagged`), or two hands together may be read
+        as a number on the ballot.
     person: a number, from 0 within the photo, that it shares with the other hand of probably the same person; None where none is known.
     """
 
@@ -77,6 +79,11 @@ class AdvisedHand:
         """The pose's name, where the hand has one."""
         return pose_table()[self.posed.pose].name if self.posed.pose else None
 
+    @property
+    def needs_look(self) -> bool:
+        """Whether a person should look at it before the photo is posted: it is to review, or unclear."""
+        return self.flagged or self.posed.state is State.UNCLEAR
+
 
 @dataclass(frozen=True, slots=True)
 class Advice:
@@ -90,6 +97,7 @@ class Advice:
     hands: tuple[AdvisedHand, ...]
     messages: tuple[Message, ...]
     contest: str
+    ballot: tuple[int, ...]
     finder: str
     elapsed_ms: float
     name: str = ""
@@ -116,6 +124,7 @@ class Advice:
             "hands": [self._hand(hand) for hand in self.hands],
             "messages": [{"key": message.key, "text": asdict(message.text)} for message in self.messages],
             "contest": self.contest,
+            "ballot": list(self.ballot),
             "finder": self.finder,
             "elapsed_ms": round(self.elapsed_ms),
         }
@@ -172,6 +181,7 @@ def advise(findings: Findings, contest: Contest, name: str = "") -> Advice:
         hands=hands,
         messages=tuple(_messages(level, hands, found, contest, findings.taken_at)),
         contest=contest.key,
+        ballot=contest.numbers,
         finder=findings.finder,
         elapsed_ms=findings.elapsed_ms,
         name=name,
@@ -198,10 +208,10 @@ def _rounded(probability: float) -> float:
 
 def _advised(posed: PosedHand, contest: Contest, shared: tuple[Reading, ...], person: int | None) -> AdvisedHand:
     """shared: what the hand shows only together with another."""
-    if posed.state is not State.POSING or posed.pose is None:
+    if posed.state is State.REST or posed.pose is None:
         return AdvisedHand(posed, (), (), _why(posed), person=person)
     stances = tuple(_stances(posed.pose, contest))
-    flagged = bool(shared) or is_flagged(posed.pose, contest)
+    flagged = posed.state is State.POSING and (bool(shared) or is_flagged(posed.pose, contest))
     return AdvisedHand(posed, readings_of(posed.pose, contest), stances, _why(posed), shared, flagged, person)
 
 
@@ -217,11 +227,16 @@ def _why(posed: PosedHand) -> Name:
     """Say in words what was seen in a hand."""
     if posed.state is State.REST:
         return both("why-rest")
-    if posed.state is State.UNCLEAR or posed.pose is None:
-        return both("why-unread" if poses_as_none(posed.fingers) else "why-unclear")
-    if posed.pose == HEART:
+    if posed.pose is None:
+        return both("why-unread" if poses_as_none(posed.fingers) else "why-small")
+    seen = _seen(posed.pose)
+    return seen if posed.state is State.POSING else both("why-perhaps", seen=seen)
+
+
+def _seen(pose: str) -> Name:
+    if pose == HEART:
         return both("why-heart")
-    row = pose_table()[posed.pose]
+    row = pose_table()[pose]
     if row.ring:
         return both("why-ring" if row.extended else "why-circle")
     if row.crossed:
@@ -247,7 +262,7 @@ def _messages(
     def message(key: str, **params: object) -> Message:
         return Message(key, both(key, **params))
 
-    unclear = sum(hand.posed.state is State.UNCLEAR for hand in hands)
+    unclear = [hand for hand in hands if hand.posed.state is State.UNCLEAR]
     if level is Level.CLEAR:
         yield message("nothing-found")
     if level is Level.REVIEW:
@@ -261,7 +276,10 @@ def _messages(
         if note := pose_table()[pose].note:
             yield Message("pose-note", note)
     if unclear:
-        yield message("hand-unclear", count=unclear)
+        yield message("hand-unclear", count=len(unclear))
+        perhaps = {reading.number for hand in unclear for reading in hand.readings} & set(contest.numbers)
+        if perhaps:
+            yield message("unclear-read-as", count=len(perhaps), numbers=joined([str(number) for number in sorted(perhaps)]))
     if level is Level.REVIEW:
         yield message("often-without-intent")
         yield message("safe-poses")
@@ -277,7 +295,7 @@ def _messages(
 
 def _number_messages(hands: Sequence[AdvisedHand], found: Sequence[Code]) -> Iterable[Message]:
     """Yield what numbers may be read: from single hands, those that are merely possible apart, then from two hands together."""
-    single = {reading.number for hand in hands for reading in hand.readings}
+    single = {reading.number for hand in hands if hand.posed.state is State.POSING for reading in hand.readings}
     keys = {
         "pose-read-as-number": [code for code in found if code.number in single and code.strength != "possible"],
         "pose-possibly-read": [code for code in found if code.number in single and code.strength == "possible"],

@@ -1,5 +1,6 @@
-"""Copies of a checked photo: one with its hands marked, one with the flagged hands blurred beyond recognition."""
+"""Copies of a checked photo: one with its hands marked, one with those blurred beyond recognition that need a look."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -52,14 +53,14 @@ def annotate(photo: Photo, advice: Advice, lang: str = "id") -> Pixels:
 
 
 def redact(photo: Photo, advice: Advice) -> Pixels:
-    """Return a copy, (height, width, 3) uint8 RGB, with every flagged hand blurred.
+    """Return a copy, (height, width, 3) uint8 RGB, with every hand blurred that is to review or unclear.
 
     Of each hand's box with a margin only sixteen mean colours at most remain, drawn as a smooth patch: nothing of the pose is left
     to bring back.
     """
     pixels = photo.pixels.copy()
     # Larger hands last: the finer cells of a smaller hand must not show through where two overlap.
-    for hand in sorted((hand for hand in advice.hands if hand.flagged), key=lambda hand: hand.posed.hand.size):
+    for hand in sorted((hand for hand in advice.hands if hand.needs_look), key=lambda hand: hand.posed.hand.size):
         x, y, width, height = clipped_box(hand.posed.hand, photo.width, photo.height)
         margin = max(2, round(0.3 * max(width, height)))
         region = pixels[max(0, y - margin) : y + height + margin, max(0, x - margin) : x + width + margin]
@@ -143,7 +144,7 @@ def _draw_labels(pixels: Pixels, advice: Advice, lang: str, unit: float) -> Pixe
 def _placed(hand: AdvisedHand, boxes: list[Place], index: int, taken: list[Place], advice: Advice, lang: str, unit: float) -> _Label:
     """Return the fullest, largest label that finds a free place at its hand; where none does, the shortest where it covers least."""
     size = hand.posed.hand.size
-    full, short = _words(hand, {code.number for code in advice.codes if code.on_ballot}, lang)
+    full, short = _words(hand, advice.ballot, lang)
     small, badge = max(11, round(14 * unit)), max(11, round(20 * unit))
     large = max(small, round(min(size / 6, 30 * unit)))
     tries = [(full, large), (full, small), (short, badge), (short, small)]
@@ -167,14 +168,15 @@ def _placed(hand: AdvisedHand, boxes: list[Place], index: int, taken: list[Place
     return best[1]
 
 
-def _words(hand: AdvisedHand, ballot: set[int], lang: str) -> tuple[str, str]:
-    """Return a hand's label, in full and short. ballot: the numbers on it that the photo shows."""
-    if hand.posed.state is State.UNCLEAR or hand.pose_name is None:
+def _words(hand: AdvisedHand, ballot: Sequence[int], lang: str) -> tuple[str, str]:
+    """Return a hand's label, in full and short. ballot: the numbers on it."""
+    if hand.pose_name is None:
         return text("label-unclear", lang), "?"
-    name: str = getattr(hand.pose_name, lang)
+    mark = "?" if hand.posed.state is State.UNCLEAR else ""
+    name: str = getattr(hand.pose_name, lang) + mark
     if not hand.readings or hand.readings[0].number not in ballot:  # those on the ballot come first
         return name, name
-    number = str(hand.readings[0].number)
+    number = f"{hand.readings[0].number}{mark}"
     return f"{name} · {number}", number
 
 

@@ -81,7 +81,7 @@ async def annotated(request: Request, service: ServiceDep, job: JobDep) -> Respo
     return await _picture(request, service, job, "annotated")
 
 
-@router.post("/redacted", **COPY, summary="A copy with flagged hands blurred")
+@router.post("/redacted", **COPY, summary="A copy with the hands blurred that are to review or unclear")
 async def redacted(request: Request, service: ServiceDep, job: JobDep) -> Response:
     """Return a copy of the photo in which the hands to review can't be made out."""
     return await _picture(request, service, job, "redacted")

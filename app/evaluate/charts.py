@@ -53,7 +53,7 @@ def reliability_chart(curves: Mapping[str, Reliability]) -> bytes:
 
 
 def trade_off_chart(curves: Mapping[str, Sequence[TradeOff]], chosen: Mapping[str, Figures]) -> bytes:
-    """Draw numbers read right against photos flagged though nobody poses, as the threshold moves; the chosen point is a star."""
+    """Draw numbers surely read right against photos flagged though nobody poses, as the threshold moves; the chosen point is a star."""
     with _style():
         figure, axes = _axes(7.6, 4.2)
         for place, (name, points) in enumerate(curves.items()):
@@ -64,12 +64,12 @@ def trade_off_chart(curves: Mapping[str, Sequence[TradeOff]], chosen: Mapping[st
                 if point.false_alarm is not None and point.number is not None:
                     at = (100 * point.false_alarm, 100 * point.number)
                     axes.annotate(f"{point.score:.1f}", at, xytext=(3, -9), textcoords="offset points", fontsize=7, color=colour)
-            alarm, number = chosen[name].false_alarm.value, chosen[name].number.value
+            alarm, number = chosen[name].false_alarm.value, chosen[name].sure.value
             if alarm is not None and number is not None:
                 axes.plot(
                     100 * alarm, 100 * number, "*", color=colour, markersize=15, markeredgecolor="black", label=f"{name}: as it is set"
                 )
-        axes.set(xlabel="photos flagged though nobody poses, %", ylabel="numbers read right, %", ylim=(0, 102))
+        axes.set(xlabel="photos flagged though nobody poses, %", ylabel="numbers surely read right, %", ylim=(0, 102))
         axes.set_xlim(left=-1)
         return _svg(figure, axes)
 

@@ -56,6 +56,11 @@ class Sighting:
         return any(first_number(hand) in self.label.numbers for hand in self.hands)
 
     @property
+    def surely_right(self) -> bool:
+        """Whether such a hand is to review, too, rather than unclear."""
+        return any(first_number(hand) in self.label.numbers and bool(hand.get("flagged")) for hand in self.hands)
+
+    @property
     def pose_right(self) -> bool:
         """Whether a hand has the pose of the label."""
         return any(same_pose(hand.get("pose"), self.label.pose) for hand in self.hands)
@@ -119,7 +124,8 @@ class Rate:
 class Figures:
     """What is measured over a set of photos.
 
-    hands: labelled hands that show a number. seen, number, pose: those reported, with a number allowed, of the pose's name.
+    hands: labelled hands that show a number. seen, number, sure, pose: those reported, with a number allowed, to review as well, of the
+    pose's name.
     quiet: labelled fists and hands at rest without a number. false_alarm, doubt: photos in which nobody poses, yet the level is
     "review" or "unclear". extra: hands with a number where none poses, a group photo. failed: photos without a result.
     """
@@ -128,6 +134,7 @@ class Figures:
     hands: int
     seen: Rate
     number: Rate
+    sure: Rate
     pose: Rate
     quiet: Rate
     false_alarm: Rate
@@ -135,7 +142,7 @@ class Figures:
     extra: float | None
     failed: int
 
-    RATES = ("seen", "number", "pose", "quiet", "false_alarm", "doubt")
+    RATES = ("seen", "number", "sure", "pose", "quiet", "false_alarm", "doubt")
 
     def to_dict(self) -> dict[str, Any]:
         """The measures as plain numbers, and the rates' intervals beside them."""
@@ -266,6 +273,7 @@ def figures(outcomes: Sequence[Outcome]) -> Figures:
         hands=len(posing),
         seen=_rate(sighting.seen for sighting in posing),
         number=_rate(sighting.number_right for sighting in posing),
+        sure=_rate(sighting.surely_right for sighting in posing),
         pose=_rate(sighting.pose_right for sighting in posing),
         quiet=_rate(sighting.quiet for sighting in still),
         false_alarm=_rate(outcome.level == "review" for outcome in rest),

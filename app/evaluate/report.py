@@ -125,9 +125,9 @@ def write_report(runs: Sequence[Run], photos: Path, contest: Contest, folder: Pa
     parts = [
         "<h2>Figures</h2>",
         '<p class="note">Rates in percent, with 95 % intervals (Wilson). seen: labelled posing hands that were reported; number: whose'
-        " first reading is allowed; pose: of the expected name; quiet: fists and hands at rest without a number; false alarm, doubt:"
-        " photos in which nobody poses, yet “review” or “unclear”; extra: hands with a number where none poses, a group photo;"
-        " failed: photos without a result.</p>",
+        " first reading is allowed; sure: and which is to review, rather than unclear; pose: of the expected name; quiet: fists and hands"
+        " at rest without a number; false alarm, doubt: photos in which nobody poses, yet “review” or “unclear”; extra: hands with a number"
+        " where none poses, a group photo; failed: photos without a result.</p>",
         _table(rows(runs)),
         "<h2>Size of the hand</h2>",
         '<p class="note">Where no finder saw a hand, its size is estimated from its label. Hands of unknown size are left out.</p>',
@@ -145,8 +145,8 @@ def write_report(runs: Sequence[Run], photos: Path, contest: Contest, folder: Pa
     parts.append("<h2>Recall against false alarms</h2>")
     if curves:
         parts += [
-            '<p class="note">If every hand were read as its best pose from a score on (small figures). The star is what the settings give'
-            " as they are; it may lie off the curve, since they look at more than the score.</p>",
+            '<p class="note">If every hand were to review as its best pose from a score on (small figures). The star is what the settings'
+            " give as they are; it may lie off the curve, since they look at more than the score.</p>",
             _chart(trade_off_chart(curves, {run.name: figures(run.outcomes) for run in runs}), "Numbers right against photos flagged"),
         ]
     else:

@@ -136,8 +136,9 @@ _STYLES = {"clear": "green", "review": "bold yellow", "unclear": "cyan", "failed
 class TableWriter:
     """A table that grows with every photo, then the advice and a count.
 
-    Hands of one photo that show the same are one row. A number with a question mark is a merely possible reading. Hands at rest are only
-    counted. Of a single photo all messages are told, of several those that speak of photos in general, once.
+    Hands of one photo that show the same are one row. A number with a question mark is a merely possible reading, or that of a hand that is
+    unclear. Hands at rest are only counted. Of a single photo all messages are told, of several those that speak of photos in general,
+    once.
     """
 
     def __init__(self, out: TextIO, lang: Lang, names: Collection[str]) -> None:
@@ -186,11 +187,11 @@ class TableWriter:
 
     def _hands(self, result: Result) -> Iterator[tuple[str, Text]]:
         """Yield numbers and pose, with what was seen, for hands that show something; one line for a photo in which none does."""
-        ballot = {code["number"] for code in result["codes"] if code["on_ballot"]}
         shown: Counter[tuple[str, str, str]] = Counter()
         for hand in result["hands"]:
             if hand["state"] != "rest":
-                numbers = ", ".join(_number(reading) for reading in hand["readings"] if reading["number"] in ballot)
+                unclear = hand["state"] == "unclear"
+                numbers = ", ".join(_number(reading, unclear) for reading in hand["readings"] if reading["number"] in result["ballot"])
                 pose = f"{hand['pose_name'][self._lang]}:" if hand["pose_name"] else ""
                 shown[numbers, pose, hand["why"][self._lang]] += 1
         for (numbers, pose, why), count in shown.items():
@@ -211,5 +212,5 @@ def _two(first: str, rest: str) -> Text:
     return Text(f"{first} " if first else "").append(rest, style="dim")
 
 
-def _number(reading: Result) -> str:
-    return f"{reading['number']}?" if reading["strength"] == "possible" else str(reading["number"])
+def _number(reading: Result, unclear: bool = False) -> str:
+    return f"{reading['number']}?" if unclear or reading["strength"] == "possible" else str(reading["number"])

@@ -16,7 +16,7 @@ class State(StrEnum):
     POSING = "posing"
     """It poses, and the pose was read with enough confidence."""
     UNCLEAR = "unclear"
-    """It seems to pose but cannot be read, or it is too small or blurred: the person looks."""
+    """It seems to pose, but not surely, or like nothing that is known, or it is too small to be read: the person looks."""
     REST = "rest"
     """It poses nothing: relaxed, holding something, or gone unnoticed on purpose."""
 
@@ -48,7 +48,7 @@ class Fingers:
 class PosedHand:
     """A hand with what was read off it.
 
-    pose: a key of poses.toml, or None where the hand is at rest or can't be read.
+    pose: a key of poses.toml: of a hand that is unclear, what it seems to show. None where it is at rest or can't be read.
     confidence: calibrated probability 0..1 that `pose` is right; for a hand at rest, that it poses nothing.
     best_pose, score: the pose that fits best whatever the state, and the calibrated probability that the hand shows it on purpose.
     """

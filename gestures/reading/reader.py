@@ -16,13 +16,13 @@ class Thresholds:
     """Where a hand counts as posing, by its calibrated score 0..1. MODEL_CARD.md shows what each costs.
 
     The score itself leans to recall for a single person close up and to quiet for the small hands of a group (see `head.evidence`).
-    review: from here up, the hand poses. unclear: from here up to that, it seems to, but is not read with confidence; so it is, whatever
-        its score, where it poses as no row of the table does (see `poses_as_none`).
+    review: from here up, the hand poses. unclear: from here up to that, it seems to, but not surely; so it is, whatever its score, where
+        it poses as no row of the table does (see `poses_as_none`).
     least_size: pixels; a smaller hand cannot be read, and is at most unclear.
     """
 
-    review: float = 0.35
-    unclear: float = 0.28
+    review: float = 0.65
+    unclear: float = 0.35
     least_size: float = 14
 
     def __post_init__(self) -> None:
@@ -50,8 +50,9 @@ def read_hands(hands: list[Hand], thresholds: Thresholds = Thresholds()) -> list
 
 def _posed(hand: Hand, fingers: Fingers, pose: str, score: float, thresholds: Thresholds) -> PosedHand:
     large_enough = hand.size >= thresholds.least_size
+    unread = poses_as_none(fingers)
     if score >= thresholds.review and large_enough:
         return PosedHand(hand, fingers, State.POSING, pose, score, pose, score)
-    if score >= min(thresholds.review, thresholds.unclear) or (large_enough and poses_as_none(fingers)):
-        return PosedHand(hand, fingers, State.UNCLEAR, None, score, pose, score)
+    if score >= min(thresholds.review, thresholds.unclear) or (large_enough and unread):
+        return PosedHand(hand, fingers, State.UNCLEAR, pose if large_enough and not unread else None, score, pose, score)
     return PosedHand(hand, fingers, State.REST, None, 1 - score, pose, score)

@@ -75,7 +75,7 @@ def outcomes():
     ]
     results = [
         result("right.jpg", hand("peace", confidence=0.95)),
-        result("kin.jpg", hand(), hand("two_up", confidence=0.85)),
+        result("kin.jpg", hand(), hand("two_up", confidence=0.85, state="unclear", flagged=False)),
         result("wrong.jpg", hand("three", confidence=0.75)),
         result("fist.jpg", hand("fist", confidence=0.65)),
         result(
@@ -107,6 +107,7 @@ def test_every_measure_counts_what_it_says(outcomes):
     assert (measured.photos, measured.hands, measured.failed) == (9, 6, 1)
     assert (measured.seen.hits, measured.seen.of) == (4, 6)
     assert (measured.number.hits, measured.number.of) == (3, 6)
+    assert (measured.sure.hits, measured.sure.of) == (2, 6)
     assert (measured.pose.hits, measured.pose.of) == (3, 6)
     assert (measured.quiet.hits, measured.quiet.of) == (1, 2)
     assert (measured.false_alarm.hits, measured.false_alarm.of) == (1, 3)
@@ -225,7 +226,8 @@ def score(shared: Path, labels: Path, results: Path) -> dict:
 
 
 def our_figures(figures_of: dict) -> dict:
-    return {name: {key: value for key, value in some.items() if key != "intervals"} for name, some in figures_of.items()}
+    """What the scoring script has as well."""
+    return {name: {key: value for key, value in some.items() if key not in ("sure", "intervals")} for name, some in figures_of.items()}
 
 
 def test_figures_equal_those_of_the_scoring_script(shared, tmp_path):
@@ -313,8 +315,8 @@ def test_the_table_shows_rates_with_intervals(labelled):
     said = evaluate(labels, "--results", results)
     assert said.exit_code == 0
     lines = [line.split() for line in said.stdout.splitlines()]
-    assert ["ours", "search", "1", "1", "100.0", "0.0", "0.0", "–", "–", "–", "–", "0"] in lines
-    assert ["21–100", "0–79", "0–79"] in lines
+    assert ["ours", "search", "1", "1", "100.0", "0.0", "0.0", "0.0", "–", "–", "–", "–", "0"] in lines
+    assert ["21–100", "0–79", "0–79", "0–79"] in lines
     assert said.stderr == ""
 
 
@@ -323,7 +325,7 @@ def test_files_of_results_stand_side_by_side(labelled, tmp_path):
     other = tmp_path / "before.jsonl"
     other.write_text(results.read_text().replace('"number": 3', '"number": 2'))
     said = evaluate(labels, "--results", results, "--results", other)
-    assert [line.split()[-11:-6] for line in said.stdout.splitlines() if "kept" in line or "before" in line][:2] == [
+    assert [line.split()[-12:-7] for line in said.stdout.splitlines() if "kept" in line or "before" in line][:2] == [
         ["kept", "1", "1", "100.0", "0.0"],
         ["before", "1", "1", "100.0", "100.0"],
     ]

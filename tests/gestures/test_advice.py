@@ -86,12 +86,17 @@ class TestLevel:
         assert [hand["together"] for hand in advice.to_dict()["hands"]] == [[{"number": 2, "strength": "possible"}]] * 2 + [[]]
         assert keys(advice)[:3] == ["pose-read-as-number", "two-hands-together", "hands-to-review"]
 
-    def test_readings_and_lists_only_of_posing_hands(self, make_posed):
-        for state in (State.REST, State.UNCLEAR):
-            (hand,) = advice_on([make_posed("peace", state=state)]).hands
-            assert hand.readings == ()
-            assert hand.lists == ()
-            assert not hand.flagged
+    def test_a_hand_at_rest_shows_nothing(self, make_posed):
+        (hand,) = advice_on([make_posed("peace", state=State.REST)]).hands
+        assert (hand.readings, hand.lists, hand.flagged, hand.needs_look) == ((), (), False, False)
+
+    def test_what_an_unclear_hand_seems_to_show_makes_no_review(self, make_posed):
+        advice = advice_on([make_posed("peace", state=State.UNCLEAR)])
+        (hand,) = advice.hands
+        assert hand.readings == (Reading(2, "official"),)
+        assert {stance.stance for stance in hand.lists} == {"avoid"}
+        assert (hand.flagged, hand.needs_look) == (False, True)
+        assert (advice.level, advice.codes) == (Level.UNCLEAR, ())
 
 
 class TestMessages:
@@ -174,7 +179,25 @@ class TestMessages:
         unclear = make_posed(None, state=State.UNCLEAR)
         unread = replace(unclear, fingers=replace(unclear.fingers, extended=(0.97, 0.97, 0.97, 0.03, 0.97)))
         said = [hand.why.en for hand in advice_on([unclear, unread]).hands]
-        assert said == ["this hand cannot be read clearly", "this hand seems to pose, but like none of the poses that are known here"]
+        assert said == ["this hand is too small to be read", "this hand seems to pose, but like none of the poses that are known here"]
+
+    def test_what_an_unclear_hand_may_show(self, make_posed):
+        advice = advice_on([make_posed("peace", state=State.UNCLEAR)])
+        assert keys(advice) == ["hand-unclear", "unclear-read-as", "initial-advice"]
+        assert advice.messages[1].text.en == "If it poses, the unclear hand may be read as the ballot number 2."
+        (hand,) = advice.hands
+        assert hand.why.id == "tampak berpose, tetapi belum pasti: telunjuk dan jari tengah terbuka dan renggang, jari lain terlipat"
+
+    def test_what_unclear_hands_may_show_beside_others(self, make_posed):
+        shown = [("one", State.POSING), ("ok", State.UNCLEAR), ("peace", State.UNCLEAR), (None, State.UNCLEAR)]
+        advice = advice_on([make_posed(pose, state=state, x=900 * place) for place, (pose, state) in enumerate(shown)])
+        said = {message.key: message.text.en for message in advice.messages}
+        assert said["pose-read-as-number"].endswith("ballot number 1.")
+        assert said["unclear-read-as"].endswith("ballot numbers 2 and 3.")
+        assert said["hand-unclear"].startswith("3 hands")
+
+    def test_a_number_that_is_not_on_the_ballot_is_not_said_of_unclear_hands(self, make_posed):
+        assert keys(advice_on([make_posed("palm", state=State.UNCLEAR)], "pilkada-contoh")) == ["hand-unclear", "initial-advice"]
 
     def test_hands_are_counted_by_what_is_to_be_done(self, make_posed):
         shown = [("peace", State.POSING), ("one", State.POSING), (None, State.UNCLEAR), (None, State.UNCLEAR), (None, State.REST)]
@@ -262,7 +285,7 @@ class TestWhy:
 
     def test_not_posing(self, make_posed):
         (unclear, rest) = advice_on([make_posed(None, state=State.UNCLEAR), make_posed(None)]).hands
-        assert "tidak terbaca" in unclear.why.id
+        assert "terlalu kecil" in unclear.why.id
         assert "tidak berpose" in rest.why.id
 
 
@@ -273,11 +296,12 @@ class TestJson:
         ).to_dict()
         assert json.loads(json.dumps(result, allow_nan=False)) == result
         assert list(result) == [
-            *("schema", "name", "width", "height", "taken_at", "level", "codes", "hands", "messages", "contest", "finder", "elapsed_ms"),
+            *("schema", "name", "width", "height", "taken_at", "level", "codes", "hands", "messages", "contest"),
+            *("ballot", "finder", "elapsed_ms"),
         ]
         assert (result["schema"], result["name"], result["width"], result["height"]) == (1, "rapat.jpg", 640, 480)
         assert (result["taken_at"], result["level"], result["elapsed_ms"]) == ("2023-11-08T09:12:00", "review", 412)
-        assert (result["contest"], result["finder"]) == ("default", "search")
+        assert (result["contest"], result["ballot"], result["finder"]) == ("default", [1, 2, 3, 4, 5], "search")
         assert result["codes"] == [{"number": 2, "strength": "official", "confidence": 0.971, "hands": [0], "on_ballot": True}]
         posing, rest = result["hands"]
         assert posing["box"] == [70, 70, 60, 60]

@@ -102,6 +102,8 @@ def test_a_label_names_no_number_that_is_not_on_the_ballot(make_posed):
     (hand,) = advice_on(plain(), [make_posed("palm", x=300, y=250, size=120)]).hands
     assert drawing._words(hand, {5}, "en")[1] == "5"
     assert drawing._words(hand, {1, 2}, "en") == ("five fingers (open palm)", "five fingers (open palm)")
+    (hand,) = advice_on(plain(), [make_posed("palm", state=State.UNCLEAR)]).hands
+    assert drawing._words(hand, {5}, "en") == ("five fingers (open palm)? · 5?", "5?")
 
 
 @pytest.fixture
@@ -205,17 +207,18 @@ def test_nothing_to_mark():
         assert drawn is not photo.pixels
 
 
-def test_only_flagged_hands_are_blurred(make_posed):
+def test_only_hands_that_need_a_look_are_blurred(make_posed):
     photo = noisy()
     posed = [
         make_posed("peace", x=100, y=100, size=50),
         make_posed("hand_heart", x=300, y=100, size=50),
         make_posed(None, x=500, y=100, size=50),
-        make_posed(None, state=State.UNCLEAR, x=100, y=400, size=50),
+        make_posed("peace", state=State.UNCLEAR, x=100, y=400, size=50),
     ]
     blurred = changed(redact(photo, advice_on(photo, posed)), photo.pixels)
-    assert blurred[75:125, 75:125].mean() > 0.95
-    blurred[50:150, 50:150] = False  # the box and its margin
+    for y in (100, 400):
+        assert blurred[y - 25 : y + 25, 75:125].mean() > 0.95
+        blurred[y - 50 : y + 50, 50:150] = False  # the box and its margin
     assert not blurred.any()
 
 

@@ -200,17 +200,21 @@ class TestHead:
 
     def test_where_a_hand_counts_as_posing_by_itself(self) -> None:
         """As MODEL_CARD.md gives them, with what each costs."""
-        assert Thresholds() == Thresholds(review=0.35, unclear=0.28, least_size=14)
+        assert Thresholds() == Thresholds(review=0.65, unclear=0.35, least_size=14)
 
     def test_thresholds_part_posing_unclear_and_rest(self, found: dict[str, list[Hand]]) -> None:
         hands = found["peace"][:1]
         score = read_hands(hands)[0].score
-        state = lambda review, unclear, least=1.0: read_hands(hands, Thresholds(review, unclear, least))[0].state  # noqa: E731
-        assert state(score - 0.01, 0) is State.POSING
-        assert state(1, score - 0.01) is State.UNCLEAR
-        assert state(1, score + 0.001) is State.REST
-        assert state(score - 0.01, 0, least=10_000) is State.UNCLEAR
-        assert state(score - 0.01, score + 0.001, least=10_000) is State.UNCLEAR  # whichever threshold is the lower
+
+        def told(review: float, unclear: float, least: float = 1.0) -> tuple[State, str | None]:
+            (posed,) = read_hands(hands, Thresholds(review, unclear, least))
+            return posed.state, posed.pose
+
+        assert told(score - 0.01, 0) == (State.POSING, "peace")
+        assert told(1, score - 0.01) == (State.UNCLEAR, "peace")
+        assert told(1, score + 0.001) == (State.REST, None)
+        assert told(score - 0.01, 0, least=10_000) == (State.UNCLEAR, None)
+        assert told(score - 0.01, score + 0.001, least=10_000) == (State.UNCLEAR, None)  # whichever threshold is the lower
 
     def test_a_hand_that_poses_as_no_row_of_the_table_is_unclear(self, found: dict[str, list[Hand]]) -> None:
         (unread,) = read_hands(found["unread"])

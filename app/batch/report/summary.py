@@ -16,8 +16,7 @@ def kind(hand: dict[str, Any]) -> Kind:
 
 def ballot_readings(hand: dict[str, Any], result: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the numbers on the ballot that a hand of a result may be read as, then those that it shows together with another."""
-    ballot = {code["number"] for code in result["codes"] if code["on_ballot"]}
-    own = [reading for reading in hand["readings"] if reading["number"] in ballot]
+    own = [reading for reading in hand["readings"] if reading["number"] in result["ballot"]]
     return [*own, *hand["together"]]
 
 

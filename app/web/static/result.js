@@ -39,12 +39,12 @@ export function describe(result, shown, picked) {
   for (const one of KINDS) document.querySelector(`.legend .${one}`).hidden = !kinds.has(one);
   document.querySelector("#result figcaption").hidden = !shown.length;
   document.querySelector("[data-copy=annotated]").hidden = !shown.length;
-  for (const one of document.querySelectorAll("[data-copy=redacted], #redacted-hint")) one.hidden = !kinds.has("flagged");
-  $("again").classList.toggle("primary", !kinds.has("flagged")); // else the blurred copy is
+  const needsLook = kinds.has("flagged") || kinds.has("unclear");
+  for (const one of document.querySelectorAll("[data-copy=redacted], #redacted-hint")) one.hidden = !needsLook;
+  $("again").classList.toggle("primary", !needsLook); // else the blurred copy is
   $("copy-problem").textContent = "";
 
-  const showing = (hand) => codes.filter((code) => code.hands.includes(result.hands.indexOf(hand)));
-  $("cards").replaceChildren(...shown.map(([hand, place]) => card(hand, place, showing(hand), picked)));
+  $("cards").replaceChildren(...shown.map(([hand, place]) => card(hand, place, result.ballot, picked)));
   $("rest").textContent = resting(result.hands.length, shown.length);
 }
 
@@ -90,7 +90,7 @@ function folded(some) {
   return item;
 }
 
-function card(hand, place, codes, picked) {
+function card(hand, place, ballot, picked) {
   const item = element("li", `card ${kind(hand)}`);
   item.dataset.hand = place;
   const main = element("button", "card-main");
@@ -110,7 +110,7 @@ function card(hand, place, codes, picked) {
   words.append(
     head,
     element("span", "card-pose", hand.pose_name?.[language] ?? text("hand.unreadable")),
-    ...reads(hand, codes).map((line) => element("span", "card-reads", line)),
+    ...reads(hand, ballot).map((line) => element("span", "card-reads", line)),
     element("span", "card-why", why(hand)),
   );
   main.append(canvas, words);
@@ -119,19 +119,19 @@ function card(hand, place, codes, picked) {
   return item;
 }
 
-/** What a hand may be read as, alone or together with another. codes: the numbers on the ballot that it shows. */
-function reads(hand, codes) {
-  const onBallot = [...hand.readings.filter((reading) => codes.some((code) => code.number === reading.number)), ...hand.together];
+/** What a hand may be read as, alone or together with another. ballot: the numbers on it. */
+function reads(hand, ballot) {
+  const onBallot = [...hand.readings.filter((reading) => ballot.includes(reading.number)), ...hand.together];
+  const possible = (reading) => reading.strength === "possible" || hand.state === "unclear";
   return ["hand.reads", "hand.possibly-reads"].flatMap((key) => {
-    const possible = key === "hand.possibly-reads";
-    const numbers = onBallot.filter((reading) => (reading.strength === "possible") === possible).map((reading) => reading.number);
+    const numbers = onBallot.filter((reading) => possible(reading) === (key === "hand.possibly-reads")).map((reading) => reading.number);
     return numbers.length ? [text(key, { numbers: either(numbers) })] : [];
   });
 }
 
 function why(hand) {
   const words = hand.why[language].charAt(0).toUpperCase() + hand.why[language].slice(1);
-  if (hand.state !== "posing") return `${words}.`;
+  if (hand.pose === null) return `${words}.`;
   const percent = Math.min(99, Math.round(hand.pose_confidence * 100)); // nothing that is computed is certain
   return `${words} (${text("hand.confidence", { percent })}).`;
 }

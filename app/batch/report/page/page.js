@@ -113,12 +113,13 @@ function listName(key) {
 function offer() {
   const kinds = KINDS.filter((kind) => summary.hands[kind]);
   $("kinds").replaceChildren(...kinds.map((kind) => pick(text(`hand.${kind}`), kind, chosen.kinds, summary.hands[kind], kind)));
-  const numbers = Object.keys(summary.numbers).map(Number);
+  const numbers = [...new Set(hands.flatMap((hand) => hand.readings.map((reading) => reading.number)))].sort((one, other) => one - other);
   $("number-field").hidden = !numbers.length;
   $("numbers").replaceChildren(...numbers.map((one) => pick(String(one), one, chosen.numbers)));
   const shown = hands.filter((hand) => hand.pose).map((hand) => hand.pose);
   options("pose", [...new Set(shown)].map((key) => [key, poseName(key)]).sort(byName));
-  options("list", Object.keys(summary.lists).map((key) => [key, listName(key)]).sort(byName));
+  const advising = hands.flatMap((hand) => hand.lists.filter((one) => one.stance === "avoid").map((one) => one.list));
+  options("list", [...new Set(advising)].map((key) => [key, listName(key)]).sort(byName));
   options("state", ["open", "done", "noted"].map((key) => [key, text(`filter.${key}`)]));
   $("order").replaceChildren(...Object.keys(ORDERS).map((key) => new Option(text(`order.${key}`), key, false, key === chosen.order)));
   $("name").value = chosen.name;

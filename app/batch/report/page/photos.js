@@ -32,7 +32,7 @@ function poseOf(hand) {
   return hand.name ? capital(hand.name[language]) : text("hand.unreadable");
 }
 
-/** A hand's numbers as they stand on its tile; those merely possible with a question mark. */
+/** A hand's numbers as they stand on its tile; with a question mark those merely possible, and those of a hand that is unclear. */
 function numbersOf(hand) {
-  return hand.readings.map((reading) => (reading.strength === "possible" ? `${reading.number}?` : `${reading.number}`));
+  return hand.readings.map((reading) => (hand.kind === "unclear" || reading.strength === "possible" ? `${reading.number}?` : `${reading.number}`));
 }

@@ -80,10 +80,10 @@ function said(hand) {
   const words = element("div", "", element("p", "card-state", text(`hand.${hand.kind}`)), element("h2", "", poseOf(hand)));
   for (const strength of STRENGTHS) {
     const numbers = hand.readings.filter((reading) => reading.strength === strength).map((reading) => reading.number);
-    const key = strength === "possible" ? "hand.possibly-reads" : "hand.reads";
+    const key = hand.kind === "unclear" || strength === "possible" ? "hand.possibly-reads" : "hand.reads";
     if (numbers.length) words.append(element("p", "", `${text(key, { numbers: either(numbers) })} (${text(`strength.${strength}`)}).`));
   }
-  const sure = hand.kind === "unclear" ? "" : ` (${text("hand.confidence", { percent: percent(hand.confidence) })})`;
+  const sure = hand.pose === null ? "" : ` (${text("hand.confidence", { percent: percent(hand.confidence) })})`;
   words.append(element("p", "small", `${capital(hand.why[language])}${sure}.`));
   head.append(words);
 

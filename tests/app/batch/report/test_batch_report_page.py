@@ -131,8 +131,8 @@ class TestGrid:
         page.locator("#pose").select_option("ok")
         assert shown() == 1
         page.get_by_role("button", name="Hapus saringan").click()
-        page.locator("#list").select_option(label="BKN (video)")
-        assert shown() == 3
+        page.locator("#list").select_option(label="Penjabat Gubernur Jawa Tengah")
+        assert shown() == 2
         page.get_by_role("button", name="Hapus saringan").click()
         page.locator("#kinds label", has_text="Perlu ditinjau").first.click()
         assert page.locator(".tile.unclear").count() == shown() == 1
@@ -255,8 +255,23 @@ class TestViewer:
         crop, words = page.locator(".said-head img").bounding_box(), page.locator(".said-head p").first.bounding_box()
         assert abs(crop["y"] - words["y"]) < 8
 
-    def test_an_unclear_hand(self, page):
-        view(page, 3)
+    def test_what_an_unclear_hand_seems_to_show(self, page):
+        page.locator("#kinds label", has_text="Perlu ditinjau").first.click()
+        page.locator("#numbers label", has_text="1").click()  # which no hand to review shows
+        assert page.locator(".tile-number").all_text_contents() == ["1?"]
+        view(page)
+        words = page.locator("#said").inner_text()
+        assert "Telunjuk (satu jari)" in words
+        assert "Mungkin ditafsirkan sebagai nomor 1" in words
+        assert "Tampak berpose, tetapi belum pasti" in words
+
+    def test_an_unclear_hand_that_cannot_be_read(self, visit, batch, tmp_path, contest):
+        unread = {"pose": None, "pose_name": None, "readings": [], "lists": []}
+        result = batch[3].result | {"hands": [batch[3].result["hands"][0] | unread]}
+        write_reports(lambda: iter([replace(batch[3], result=result)]), tmp_path, lang="id", batch="kecil", contest=contest)
+        page = visit(tmp_path)
+        assert page.locator(".tile-number").all_text_contents() == ["?"]
+        view(page)
         assert "Pose tidak terbaca" in page.locator("#said").inner_text()
         assert "keyakinan" not in page.locator("#said").inner_text()
 

@@ -305,8 +305,7 @@ def test_numbers_that_two_hands_show_together_count_for_both():
     seven = {"number": 7, "strength": "possible"}
     hands = [hand("palm", 5, seven), hand("peace", 2, seven)]
     # Somebody else shows a seven by himself, which makes theirs no surer.
-    codes = [{"number": number, "strength": "official", "hands": [0, 1], "on_ballot": number != 5} for number in (2, 5, 7)]
-    result = {"level": "review", "hands": hands, "codes": codes}
+    result = {"level": "review", "hands": hands, "ballot": [2, 7]}
     assert [ballot_readings(hand, result) for hand in hands] == [[seven], [{"number": 2, "strength": "official"}, seven]]
     summary = Summary()
     summary.add(result)
