@@ -26,7 +26,7 @@ from app.api.service import Service
 from app.connections import patient_protocol
 from app.errors import NotReady
 from app.guards import KeyHolders, OwnNames, SameOrigin
-from app.middleware import JsonLines, Lingering, Surround, Uploads
+from app.middleware import Heads, JsonLines, Lingering, Surround, Uploads
 from app.settings import Settings
 from app.tracing import Traced
 from gestures import GesturesError
@@ -83,10 +83,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in (*routers, metrics.router) if settings.metrics else routers:
         app.include_router(router)
     for page in ("batch", "privacy"):
-        app.add_api_route(f"/{page}/", _without_slash, methods=["GET", "HEAD"], include_in_schema=False)
+        app.add_api_route(f"/{page}/", _without_slash, include_in_schema=False)
     app.mount("/static", web.static)
     add_handlers(app)
 
+    app.add_middleware(Heads)
     app.add_middleware(
         Uploads,
         pool=pool,

@@ -116,6 +116,24 @@ class Surround:
             log.info("request", extra={"fields": fields})
 
 
+class Heads:
+    """Answers HEAD wherever GET is answered (RFC 9110, 9.3.2). The server, which still knows what was asked, sends no body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+        asked = {**scope, "method": "GET"}
+        try:
+            await self.app(asked, receive, send)
+        finally:
+            scope |= asked | {"method": "HEAD"}  # which route it was, for the log
+
+
 class Lingering:
     """Takes in what is left of a body that is answered before it was read, and only then hangs up.
 

@@ -9,14 +9,12 @@ from app.schemas import Health
 router = APIRouter(tags=["health"])
 
 
-@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", summary="The process is up")
 async def healthz() -> Health:
     """Answer, which is all there is to it."""
     return Health()
 
 
-@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses=responses("not-ready"), summary="Photos are checked and read right")
 async def readyz(service: ServiceDep) -> Health:
     """Check that the model is loaded and that a worker reads a known picture of two fingers as number 2."""

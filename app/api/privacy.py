@@ -14,7 +14,6 @@ router = APIRouter(tags=["privacy"])
 PAGE = {200: {"content": {"text/html": {"schema": {"type": "string"}}}, "description": "JSON, or a page where `Accept` prefers HTML."}}
 
 
-@router.head("/privacy", response_model=None, include_in_schema=False)
 @router.get("/privacy", response_model=Privacy, responses=PAGE, summary="Privacy")  # type: ignore[arg-type]
 async def privacy(request: Request, service: ServiceDep, response: Response) -> Privacy | Response:
     """Say what is kept, logged, counted and sent, and who may call, as this installation is set."""

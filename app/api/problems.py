@@ -100,7 +100,7 @@ def add_handlers(app: FastAPI) -> None:
             case 404:
                 return problem(request, RequestError("not-found"))
             case 405:
-                allowed = ", ".join(_methods(request)) or "GET, HEAD"  # of a file of the page, which a route within a route answers
+                allowed = ", ".join(_methods(request))
                 return problem(request, RequestError("method-not-allowed", allowed=allowed), headers=headers | {"Allow": allowed})
             case 499:  # as nginx calls it: its sender has left, and nobody is there to read an answer
                 return Response(status_code=499)
@@ -115,8 +115,10 @@ def add_handlers(app: FastAPI) -> None:
 
 def _methods(request: Request) -> list[str]:
     """The methods that a request's address takes; Starlette names those of the first route alone."""
-    scopes = {method: {**request.scope, "method": method} for method in ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")}
-    return [name for name, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)]
+    scopes = {method: {**request.scope, "method": method} for method in ("DELETE", "GET", "PATCH", "POST", "PUT")}
+    names = {name for name, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)}
+    names = names or {"GET"}  # of a file of the page, which a route within a route answers
+    return sorted(names | {"HEAD"} if "GET" in names else names)  # see `Heads`
 
 
 def responses(*types: str) -> dict[int | str, dict[str, Any]]:

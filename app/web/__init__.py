@@ -19,13 +19,13 @@ def send(request: Request, name: str) -> Response:
     return static.file_response(ROOT / name, (ROOT / name).stat(), request.scope)
 
 
-@router.api_route("/", methods=["GET", "HEAD"])
+@router.get("/")
 async def page(request: Request) -> Response:
     """Return the page."""
     return send(request, "index.html")
 
 
-@router.api_route("/batch", methods=["GET", "HEAD"])
+@router.get("/batch")
 async def batch_page(request: Request) -> Response:
     """Return the page for many photos."""
     return send(request, "batch.html")

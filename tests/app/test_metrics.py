@@ -23,7 +23,9 @@ def test_the_pages_files_are_told_from_what_is_not_there():
     client = TestClient(create_app(Settings(workers=1, root_path="/jari")), root_path="/jari")
     for path in ("/jari/static/page.js", "/jari/static/budi.js", "/jari/budi"):
         client.get(path)
+    client.head("/jari/batch")
     figures = client.get("/jari/metrics").text
     for one in ('route="/static",status="200"', 'route="/static",status="404"', 'route="none",status="404"'):
         assert f'jari_requests_total{{method="GET",{one}}} 1.0' in figures
+    assert 'jari_requests_total{method="HEAD",route="/batch",status="200"} 1.0' in figures
     assert "budi" not in figures

@@ -32,8 +32,20 @@ class TestAddresses:
 
     def test_every_method_of_an_address_is_named(self, client):
         answer = client.put("/v1/batches/x")
-        assert answer.headers["allow"] == "DELETE, GET"
-        assert "DELETE, GET" in answer.json()["detail"]
+        assert answer.headers["allow"] == "DELETE, GET, HEAD"
+        assert "DELETE, GET, HEAD" in answer.json()["detail"]
+
+    @pytest.mark.parametrize(
+        "path", ["/", "/batch", "/privacy", "/healthz", "/v1/contests", "/v1/poses", "/openapi.json", "/static/page.js"]
+    )
+    def test_head_is_answered_like_get(self, client, path):
+        asked, read = client.head(path), client.get(path)
+        assert (asked.status_code, asked.content) == (200, b"")
+        assert asked.headers["content-length"] == str(len(read.content))
+        assert asked.headers["content-type"] == read.headers["content-type"]
+
+    def test_head_of_what_is_only_sent_to(self, client):
+        assert client.head("/v1/checks").status_code == 405
 
     def test_a_file_of_the_page_is_only_read(self, client):
         assert client.put("/static/page.js").headers["allow"] == "GET, HEAD"
