@@ -131,7 +131,7 @@ class Heads:
         try:
             await self.app(asked, receive, send)
         finally:
-            scope |= asked | {"method": "HEAD"}  # which route it was, for the log
+            scope.update({**asked, "method": "HEAD"})  # which route it was, for the log
 
 
 class Lingering:

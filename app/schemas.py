@@ -100,11 +100,18 @@ class HandOut(Schema):
     best_pose: str = Field(description="Key of the pose that fits best, whatever the hand's state.", examples=["peace"])
     score: Probability = Field(description="Probability that the hand shows `best_pose` on purpose.", examples=[0.97])
     readings: list[ReadingOut] = Field(description="Numbers that the pose has been read as.")
-    together: list[ReadingOut] = Field(description="Numbers on the ballot that it may be read as only together with another hand.")
+    together: list[ReadingOut] = Field(
+        description="Numbers on the ballot that it may be read as only together with another hand; if they pose, where one is unclear."
+    )
     lists: list[ListStanceOut] = Field(description="What the contest's lists say of the pose.")
     flagged: bool = Field(
         description="Whether to review this hand: its pose, or it and another hand together, may be read as a number on the ballot, or its "
         "pose stands on a list as one to avoid.",
+        examples=[True],
+    )
+    needs_look: bool = Field(
+        description="Whether to look at this hand before the photo is posted: it is `flagged`, or would be if what is unclear poses, or it "
+        "cannot be read.",
         examples=[True],
     )
     why: Words = Field(

@@ -60,8 +60,10 @@ class AdvisedHand:
     is one.
 
     together: the numbers on the ballot that it shows only together with another hand.
-    flagged: the hand is one to review: it surely poses, and its pose is one to review (see `is_flagged`), or two hands together may be read
-        as a number on the ballot.
+    flagged: the hand is one to review: it surely poses, and its pose is one to review (see `is_flagged`), or together with another hand
+        that surely poses it may be read as a number on the ballot.
+    needs_look: a person should look at it before the photo is posted: it is flagged, or would be if what is unclear poses, or it cannot
+        be read.
     person: a number, from 0 within the photo, that it shares with the other hand of probably the same person; None where none is known.
     """
 
@@ -72,17 +74,13 @@ class AdvisedHand:
     """In words, what was seen: which fingers are open, which folded."""
     together: tuple[Reading, ...] = ()
     flagged: bool = False
+    needs_look: bool = False
     person: int | None = None
 
     @property
     def pose_name(self) -> Name | None:
         """The pose's name, where the hand has one."""
         return pose_table()[self.posed.pose].name if self.posed.pose else None
-
-    @property
-    def needs_look(self) -> bool:
-        """Whether a person should look at it before the photo is posted: it is to review, or unclear."""
-        return self.flagged or self.posed.state is State.UNCLEAR
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +145,7 @@ class Advice:
             "together": [asdict(reading) for reading in advised.together],
             "lists": [{"list": stance.list, "name": asdict(stance.name), "stance": stance.stance} for stance in advised.lists],
             "flagged": advised.flagged,
+            "needs_look": advised.needs_look,
             "why": asdict(advised.why),
             "person": advised.person,
         }
@@ -155,20 +154,27 @@ class Advice:
 def advise(findings: Findings, contest: Contest, name: str = "") -> Advice:
     """Say what may be said of a photo in a contest.
 
-    Level: REVIEW when a hand is flagged (see `AdvisedHand`); else UNCLEAR when a hand is; else CLEAR.
+    Level: REVIEW when a hand is flagged (see `AdvisedHand`); else UNCLEAR when one needs a look; else CLEAR.
     """
     posed = findings.hands
     couples = pairs([one.hand for one in posed])
     people = {hand: person for person, couple in enumerate(couples) for hand in couple}
     shared = tuple(together(posed, couples, contest))
-    found = codes(posed, shared, contest)
+    sure = [code for code in shared if all(posed[hand].state is State.POSING for hand in code.hands)]
+    found = codes(posed, sure, contest)
     hands = tuple(
-        _advised(one, contest, tuple(Reading(code.number, code.strength) for code in shared if place in code.hands), people.get(place))
+        _advised(
+            one,
+            contest,
+            tuple(Reading(code.number, code.strength) for code in shared if place in code.hands),
+            any(place in code.hands for code in sure),
+            people.get(place),
+        )
         for place, one in enumerate(posed)
     )
     if any(hand.flagged for hand in hands):
         level = Level.REVIEW
-    elif any(one.state is State.UNCLEAR for one in posed):
+    elif any(hand.needs_look for hand in hands):
         level = Level.UNCLEAR
     else:
         level = Level.CLEAR
@@ -179,7 +185,7 @@ def advise(findings: Findings, contest: Contest, name: str = "") -> Advice:
         level=level,
         codes=found,
         hands=hands,
-        messages=tuple(_messages(level, hands, found, contest, findings.taken_at)),
+        messages=tuple(_messages(level, hands, found, {code.number for code in sure}, contest, findings.taken_at)),
         contest=contest.key,
         ballot=contest.numbers,
         finder=findings.finder,
@@ -206,13 +212,22 @@ def _rounded(probability: float) -> float:
     return round(float(probability), 3)
 
 
-def _advised(posed: PosedHand, contest: Contest, shared: tuple[Reading, ...], person: int | None) -> AdvisedHand:
-    """shared: what the hand shows only together with another."""
+def _advised(posed: PosedHand, contest: Contest, shared: tuple[Reading, ...], surely: bool, person: int | None) -> AdvisedHand:
+    """shared: what the hand shows only together with another. surely: whether both surely pose."""
+    is_unclear = posed.state is State.UNCLEAR
     if posed.state is State.REST or posed.pose is None:
-        return AdvisedHand(posed, (), (), _why(posed), person=person)
-    stances = tuple(_stances(posed.pose, contest))
-    flagged = posed.state is State.POSING and (bool(shared) or is_flagged(posed.pose, contest))
-    return AdvisedHand(posed, readings_of(posed.pose, contest), stances, _why(posed), shared, flagged, person)
+        return AdvisedHand(posed, (), (), _why(posed), needs_look=is_unclear, person=person)
+    to_review = is_flagged(posed.pose, contest)
+    return AdvisedHand(
+        posed,
+        readings_of(posed.pose, contest),
+        tuple(_stances(posed.pose, contest)),
+        _why(posed),
+        together=shared,
+        flagged=not is_unclear and (to_review or surely),
+        needs_look=to_review or bool(shared),
+        person=person,
+    )
 
 
 def _stances(pose: str, contest: Contest) -> Iterable[ListStance]:
@@ -228,7 +243,7 @@ def _why(posed: PosedHand) -> Name:
     if posed.state is State.REST:
         return both("why-rest")
     if posed.pose is None:
-        return both("why-unread" if poses_as_none(posed.fingers) else "why-small")
+        return both("why-unread" if poses_as_none(posed.fingers) else "why-unclear")
     seen = _seen(posed.pose)
     return seen if posed.state is State.POSING else both("why-perhaps", seen=seen)
 
@@ -255,18 +270,18 @@ def _seen(pose: str) -> Name:
 
 
 def _messages(
-    level: Level, hands: Sequence[AdvisedHand], found: Sequence[Code], contest: Contest, taken_at: datetime | None
+    level: Level, hands: Sequence[AdvisedHand], found: Sequence[Code], shared: set[int], contest: Contest, taken_at: datetime | None
 ) -> Iterable[Message]:
-    """Yield the messages that fit the photo, weightiest first."""
+    """Yield the messages that fit the photo, weightiest first. shared: the numbers that two hands surely show together."""
 
     def message(key: str, **params: object) -> Message:
         return Message(key, both(key, **params))
 
-    unclear = [hand for hand in hands if hand.posed.state is State.UNCLEAR]
+    unclear = [hand for hand in hands if hand.needs_look and not hand.flagged]
     if level is Level.CLEAR:
         yield message("nothing-found")
     if level is Level.REVIEW:
-        yield from _number_messages(hands, found)
+        yield from _number_messages(hands, found, shared)
         yield from _list_messages(hands)
         flagged = sum(hand.flagged for hand in hands)
         if flagged > 1:
@@ -277,7 +292,7 @@ def _messages(
             yield Message("pose-note", note)
     if unclear:
         yield message("hand-unclear", count=len(unclear))
-        perhaps = {reading.number for hand in unclear for reading in hand.readings} & set(contest.numbers)
+        perhaps = {reading.number for hand in unclear for reading in (*hand.readings, *hand.together)} & set(contest.numbers)
         if perhaps:
             yield message("unclear-read-as", count=len(perhaps), numbers=joined([str(number) for number in sorted(perhaps)]))
     if level is Level.REVIEW:
@@ -293,13 +308,13 @@ def _messages(
         yield message("initial-advice")
 
 
-def _number_messages(hands: Sequence[AdvisedHand], found: Sequence[Code]) -> Iterable[Message]:
+def _number_messages(hands: Sequence[AdvisedHand], found: Sequence[Code], shared: set[int]) -> Iterable[Message]:
     """Yield what numbers may be read: from single hands, those that are merely possible apart, then from two hands together."""
     single = {reading.number for hand in hands if hand.posed.state is State.POSING for reading in hand.readings}
     keys = {
         "pose-read-as-number": [code for code in found if code.number in single and code.strength != "possible"],
         "pose-possibly-read": [code for code in found if code.number in single and code.strength == "possible"],
-        "two-hands-together": [code for code in found if any(code.number == one.number for hand in hands for one in hand.together)],
+        "two-hands-together": [code for code in found if code.number in shared],
     }
     for key, some in keys.items():
         numbers = sorted(code.number for code in some if code.on_ballot)

@@ -41,8 +41,8 @@ def readings_of(pose: str, contest: Contest) -> tuple[Reading, ...]:
 def codes(posed: Sequence[PosedHand], shared: Sequence[Code], contest: Contest) -> tuple[Code, ...]:
     """Return every number that the posing hands show, each once: on the ballot first, then the best established, then the surest.
 
-    A code has the strength of its best reading, and the confidence of the surest hand with that strength. shared: what hands show but
-    together, see `together`.
+    A code has the strength of its best reading, and the confidence of the surest hand with that strength. shared: what hands that
+    surely pose show but together, see `together`.
     """
     single = [
         Code(reading.number, reading.strength, one.confidence, (index,), reading.number in contest.numbers)
@@ -55,10 +55,12 @@ def codes(posed: Sequence[PosedHand], shared: Sequence[Code], contest: Contest) 
 
 
 def together(posed: Sequence[PosedHand], couples: Iterable[tuple[int, int]], contest: Contest) -> Iterable[Code]:
-    """Yield what two hands show together and neither shows by itself, of the numbers on the ballot. couples: see `people.pairs`."""
+    """Yield what two hands show together and neither shows by itself, of the numbers on the ballot; if they pose, where a hand is unclear.
+    couples: see `people.pairs`.
+    """
     for pair in couples:
         left, right = (posed[index] for index in pair)
-        if left.state is not State.POSING or right.state is not State.POSING or left.pose is None or right.pose is None:
+        if State.REST in (left.state, right.state) or left.pose is None or right.pose is None:
             continue
         confidence = left.confidence * right.confidence
         alone = {reading.number for pose in (left.pose, right.pose) for reading in readings_of(pose, contest)}

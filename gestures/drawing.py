@@ -83,7 +83,9 @@ def encode(pixels: Pixels, format: Format = "jpeg", quality: int = 88) -> bytes:
 def _colour(hand: AdvisedHand) -> Colour:
     if hand.flagged:
         return FLAGGED
-    return {State.UNCLEAR: UNCLEAR, State.POSING: FINE, State.REST: REST}[hand.posed.state]
+    if hand.needs_look:
+        return UNCLEAR
+    return REST if hand.posed.state is State.REST else FINE
 
 
 def _draw_hand(pixels: Pixels, hand: AdvisedHand, colour: Colour, unit: float) -> None:

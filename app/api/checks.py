@@ -83,7 +83,7 @@ async def annotated(request: Request, service: ServiceDep, job: JobDep) -> Respo
 
 @router.post("/redacted", **COPY, summary="A copy with the hands blurred that are to review or unclear")
 async def redacted(request: Request, service: ServiceDep, job: JobDep) -> Response:
-    """Return a copy of the photo in which the hands to review can't be made out."""
+    """Return a copy of the photo in which the hands that are to review or unclear can't be made out."""
     return await _picture(request, service, job, "redacted")
 
 

@@ -90,6 +90,26 @@ class TestLevel:
         (hand,) = advice_on([make_posed("peace", state=State.REST)]).hands
         assert (hand.readings, hand.lists, hand.flagged, hand.needs_look) == ((), (), False, False)
 
+    def test_two_hands_of_which_one_is_unclear(self, make_posed):
+        contest = replace(contests()["pilkada-contoh"], numbers=(2,), lists=(), poses=())
+        thumbs = [make_posed("like", x=100, side="right"), make_posed("like", state=State.UNCLEAR, x=150, side="left")]
+        advice = advice_on(thumbs, contest)
+        assert (advice.level, [code.number for code in advice.codes if code.on_ballot]) == (Level.UNCLEAR, [])
+        assert [hand.together for hand in advice.hands] == [(Reading(2, "possible"),)] * 2
+        assert [(hand.flagged, hand.needs_look) for hand in advice.hands] == [(False, True)] * 2
+        assert keys(advice) == ["hand-unclear", "unclear-read-as", "initial-advice"]
+        # A V beside them is surely a 2; that they show it together is no surer for that.
+        beside = advice_on([*thumbs, make_posed("peace", x=2000)], contest)
+        assert [hand.flagged for hand in beside.hands] == [False, False, True]
+        assert beside.codes[0].hands == (2,)
+        assert "two-hands-together" not in keys(beside)
+
+    def test_an_unclear_hand_that_would_need_no_review_needs_no_look(self, make_posed):
+        contest = replace(contests()["pilkada-contoh"], numbers=(1, 2), lists=(), poses=())
+        advice = advice_on([make_posed("palm", state=State.UNCLEAR)], contest)
+        assert (advice.level, advice.hands[0].needs_look) == (Level.CLEAR, False)
+        assert keys(advice) == ["nothing-found"]
+
     def test_what_an_unclear_hand_seems_to_show_makes_no_review(self, make_posed):
         advice = advice_on([make_posed("peace", state=State.UNCLEAR)])
         (hand,) = advice.hands
@@ -179,12 +199,12 @@ class TestMessages:
         unclear = make_posed(None, state=State.UNCLEAR)
         unread = replace(unclear, fingers=replace(unclear.fingers, extended=(0.97, 0.97, 0.97, 0.03, 0.97)))
         said = [hand.why.en for hand in advice_on([unclear, unread]).hands]
-        assert said == ["this hand is too small to be read", "this hand seems to pose, but like none of the poses that are known here"]
+        assert said == ["this hand cannot be read clearly", "this hand seems to pose, but like none of the poses that are known here"]
 
     def test_what_an_unclear_hand_may_show(self, make_posed):
         advice = advice_on([make_posed("peace", state=State.UNCLEAR)])
         assert keys(advice) == ["hand-unclear", "unclear-read-as", "initial-advice"]
-        assert advice.messages[1].text.en == "If it poses, the unclear hand may be read as the ballot number 2."
+        assert advice.messages[1].text.en == "Should what is unclear be a pose, it may be read as the ballot number 2."
         (hand,) = advice.hands
         assert hand.why.id == "tampak berpose, tetapi belum pasti: telunjuk dan jari tengah terbuka dan renggang, jari lain terlipat"
 
@@ -197,7 +217,8 @@ class TestMessages:
         assert said["hand-unclear"].startswith("3 hands")
 
     def test_a_number_that_is_not_on_the_ballot_is_not_said_of_unclear_hands(self, make_posed):
-        assert keys(advice_on([make_posed("palm", state=State.UNCLEAR)], "pilkada-contoh")) == ["hand-unclear", "initial-advice"]
+        listed = replace(contests()["pilkada-contoh"], numbers=(1, 2), lists=("bkn-2023",))
+        assert keys(advice_on([make_posed("four", state=State.UNCLEAR)], listed)) == ["hand-unclear", "initial-advice"]
 
     def test_hands_are_counted_by_what_is_to_be_done(self, make_posed):
         shown = [("peace", State.POSING), ("one", State.POSING), (None, State.UNCLEAR), (None, State.UNCLEAR), (None, State.REST)]
@@ -285,7 +306,7 @@ class TestWhy:
 
     def test_not_posing(self, make_posed):
         (unclear, rest) = advice_on([make_posed(None, state=State.UNCLEAR), make_posed(None)]).hands
-        assert "terlalu kecil" in unclear.why.id
+        assert "tidak terbaca" in unclear.why.id
         assert "tidak berpose" in rest.why.id
 
 

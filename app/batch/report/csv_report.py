@@ -20,7 +20,7 @@ FORMULA = re.compile(r"""^(?=[\t\r\n])|(?:^|(?<=[;\t\r\n]))(?=[\s"]*[=+\-@＝＋
 class CsvReport:
     """Columns as in `jari check --format csv`, and `row`, which says what a row is about: "photo" or "hand".
 
-    hands, to_review, unclear: how many hands of the photo there are, are flagged, cannot be read; empty where the photo could not be
+    hands, to_review, unclear: how many hands of the photo there are, are flagged, are unclear; empty where the photo could not be
     checked. What a spreadsheet would take for a formula has an apostrophe before it. UTF-8 with a byte order mark, which spreadsheets need.
     """
 

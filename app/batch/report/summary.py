@@ -8,10 +8,10 @@ Kind = Literal["flagged", "unclear", "fine", "rest"]
 
 
 def kind(hand: dict[str, Any]) -> Kind:
-    """Return how a hand of a result is shown: to review, unclear, posing without need for a review, or at rest."""
-    if hand["state"] == "posing":
-        return "flagged" if hand["flagged"] else "fine"
-    return "unclear" if hand["state"] == "unclear" else "rest"
+    """Return how a hand of a result is shown: to review, unclear, posing without need for a look, or at rest."""
+    if hand["needs_look"]:
+        return "flagged" if hand["flagged"] else "unclear"
+    return "rest" if hand["state"] == "rest" else "fine"
 
 
 def ballot_readings(hand: dict[str, Any], result: dict[str, Any]) -> list[dict[str, Any]]:

@@ -35,8 +35,8 @@ export function release(image) {
 
 /** How a hand is shown: "flagged", "unclear", "fine", or "rest". */
 export function kind(hand) {
-  if (hand.state === "rest") return "rest";
-  return hand.state === "unclear" ? "unclear" : hand.flagged ? "flagged" : "fine";
+  if (hand.needs_look) return hand.flagged ? "flagged" : "unclear";
+  return hand.state === "rest" ? "rest" : "fine";
 }
 
 /**

@@ -113,7 +113,8 @@ function tile(hand, place) {
 function spoken(hand) {
   const numbers = numbersOf(hand);
   const said = numbers.length ? text("hand.label.number", { numbers: either(numbers) }) : text("hand.label.none");
-  const label = text("hand.label", { pose: poseOf(hand), numbers: said, percent: percent(hand.confidence), name: printable(hand.photo.name) });
+  const about = { kind: text(`hand.${hand.kind}`), pose: poseOf(hand), numbers: said };
+  const label = text("hand.label", { ...about, percent: percent(hand.confidence), name: printable(hand.photo.name) });
   return markOf(hand).reviewed ? `${label}. ${text("filter.done")}` : label;
 }
 

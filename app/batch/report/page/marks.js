@@ -41,6 +41,7 @@ function exported(format) {
   const rows = marked.map((hand) => ({
     photo: hand.photo.name,
     ...hand.box,
+    kind: hand.kind,
     pose: hand.pose ?? "",
     numbers: numbersOf(hand).join(" "),
     confidence: hand.confidence,

@@ -29,7 +29,8 @@ function picture(photo, line) {
 }
 
 function poseOf(hand) {
-  return hand.name ? capital(hand.name[language]) : text("hand.unreadable");
+  if (!hand.name) return text("hand.unreadable");
+  return `${capital(hand.name[language])}${hand.kind === "unclear" ? "?" : ""}`;
 }
 
 /** A hand's numbers as they stand on its tile; with a question mark those merely possible, and those of a hand that is unclear. */

@@ -259,6 +259,8 @@ class TestViewer:
         page.locator("#kinds label", has_text="Perlu ditinjau").first.click()
         page.locator("#numbers label", has_text="1").click()  # which no hand to review shows
         assert page.locator(".tile-number").all_text_contents() == ["1?"]
+        assert page.locator(".tile-pose").all_text_contents() == ["Telunjuk (satu jari)?"]
+        assert page.locator(".tile").get_attribute("aria-label").startswith("Belum jelas: Telunjuk (satu jari)?, nomor 1?")
         view(page)
         words = page.locator("#said").inner_text()
         assert "Telunjuk (satu jari)" in words
@@ -449,12 +451,12 @@ class TestViewer:
         """In the dialog: while it is open, a screen reader is told of nothing outside."""
         page.locator(".tile").first.focus()
         page.keyboard.press("Enter")
-        first = re.compile("^1 dari 4. Dua jari terbuka \\(V\\), nomor 2, keyakinan [0-9]+%, foto .*jpg$")
+        first = re.compile("^1 dari 4. Perlu ditinjau: Dua jari terbuka \\(V\\), nomor 2, keyakinan [0-9]+%, foto .*jpg$")
         expect(page.locator("#done")).to_be_focused()
         expect(page.locator("#done")).to_have_accessible_description(first)
         page.keyboard.press("Enter")
         said = page.locator("#viewer [role=status]")
-        expect(said).to_have_text(re.compile("^2 dari 4. Simbol OK, nomor 3, "))
+        expect(said).to_have_text(re.compile("^2 dari 4. Perlu ditinjau: Simbol OK, nomor 3, "))
         page.keyboard.press("ArrowLeft")
         expect(said).to_have_text(re.compile("^1 dari 4. .* Sudah ditinjau$"))
         page.get_by_role("button", name="Tandai belum ditinjau").press("Enter")

@@ -300,7 +300,8 @@ class TestTexts:
 def test_numbers_that_two_hands_show_together_count_for_both():
     def hand(pose, number, *together):
         readings = [{"number": number, "strength": "official"}]
-        return {"state": "posing", "flagged": True, "pose": pose, "lists": [], "readings": readings, "together": list(together)}
+        state = {"state": "posing", "flagged": True, "needs_look": True}
+        return state | {"pose": pose, "lists": [], "readings": readings, "together": list(together)}
 
     seven = {"number": 7, "strength": "possible"}
     hands = [hand("palm", 5, seven), hand("peace", 2, seven)]
