@@ -266,7 +266,7 @@ class PoseListOut(Schema):
 
 
 class Contests(Schema):
-    """The contests and lists that come with the service."""
+    """The contests that the service knows, and agencies' lists."""
 
     default: str = Field(description="Key of the contest used where a request names none.", examples=["default"])
     contests: list[ContestOut] = Field(description="Contests.")
@@ -274,8 +274,9 @@ class Contests(Schema):
 
     @classmethod
     def of(cls, default: str, contests: dict[str, Contest], lists: dict[str, PoseList]) -> "Contests":
-        """Build from the library's tables."""
-        return cls.model_validate({"default": default, "contests": list(contests.values()), "lists": list(lists.values())})
+        """Build from the library's tables, and the contests' own lists."""
+        all_lists = [*lists.values(), *(one for contest in contests.values() for one in contest.own_lists)]
+        return cls.model_validate({"default": default, "contests": list(contests.values()), "lists": all_lists})
 
 
 class PoseOut(Schema):

@@ -9,7 +9,7 @@ from math import ceil, floor
 from typing import Any, Literal
 
 from gestures.codes import Code, codes, readings_of, together
-from gestures.contest import Contest, lists
+from gestures.contest import Contest
 from gestures.findings import Findings
 from gestures.hands.finder import Hand
 from gestures.people import pairs
@@ -46,12 +46,8 @@ class ListStance:
     """What one agency's list says of a pose."""
 
     list: str
+    name: Name
     stance: Literal["avoid", "safe"]
-
-    @property
-    def name(self) -> Name:
-        """Whose list it is."""
-        return lists()[self.list].name
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +139,7 @@ class Advice:
             "score": _rounded(posed.score),
             "readings": [asdict(reading) for reading in advised.readings],
             "together": [asdict(reading) for reading in advised.together],
-            "lists": [{"list": stance.list, "name": asdict(stance.name), "stance": stance.stance} for stance in advised.lists],
+            "lists": [asdict(stance) for stance in advised.lists],
             "flagged": advised.flagged,
             "needs_look": advised.needs_look,
             "why": asdict(advised.why),
@@ -231,11 +227,11 @@ def _advised(posed: PosedHand, contest: Contest, shared: tuple[Reading, ...], su
 
 
 def _stances(pose: str, contest: Contest) -> Iterable[ListStance]:
-    for key in contest.lists:
-        if pose in lists()[key].avoid:
-            yield ListStance(key, "avoid")
-        elif pose in lists()[key].safe:
-            yield ListStance(key, "safe")
+    for one in contest.pose_lists:
+        if pose in one.avoid:
+            yield ListStance(one.key, one.name, "avoid")
+        elif pose in one.safe:
+            yield ListStance(one.key, one.name, "safe")
 
 
 def _why(posed: PosedHand) -> Name:

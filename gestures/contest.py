@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, time
 from functools import cache
 from importlib.resources import files
@@ -35,13 +35,15 @@ LONGEST_SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class PoseList:
-    """What one agency advises: poses to avoid and poses that are safe, as keys of poses.toml. `key` is the file's name."""
+    """What one agency advises: poses to avoid and poses that are safe, as keys of poses.toml. `key` is the file's name; in a contest file
+    the list gives its own.
+    """
 
     key: str
     name: Name
     source: Name
     avoid: tuple[str, ...]
-    safe: tuple[str, ...]
+    safe: tuple[str, ...] = ()
     year: int | None = None
 
 
@@ -65,7 +67,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """One contest: numbers on the ballot, the keys of the lists that apply, poses and stages of its own. `key` is the file's name."""
+    """One contest: numbers on the ballot, keys of the lists that apply, poses, stages and lists of its own. `key` is the file's name."""
 
     key: str
     name: Name
@@ -73,6 +75,13 @@ class Contest:
     lists: tuple[str, ...]
     poses: tuple[ContestPose, ...] = ()
     stages: tuple[Stage, ...] = ()
+    own_lists: tuple[PoseList, ...] = ()
+
+    @property
+    def pose_lists(self) -> tuple[PoseList, ...]:
+        """The lists that apply."""
+        known = _lists() | {one.key: one for one in self.own_lists}
+        return tuple(known[key] for key in self.lists)
 
     def stage_on(self, day: date) -> Stage | None:
         """Return the stage that a day falls in."""
@@ -126,6 +135,10 @@ def _contest(file: str, data: bytes) -> Contest:
     if raw.get("lists") == "all":
         raw["lists"] = list(lists())
     contest = _validated(Contest, file, raw | {"key": file.removesuffix(".toml")})
+    for one in contest.own_lists:
+        _check_list(file, one)
+    if twice := _repeated([*lists(), *(one.key for one in contest.own_lists)]):
+        raise _invalid(file, "own_lists", "repeated", value=twice)
     if not contest.numbers or len(set(contest.numbers)) < len(contest.numbers):
         raise _invalid(file, "numbers", "numbers")
     for key in contest.lists:
@@ -133,6 +146,7 @@ def _contest(file: str, data: bytes) -> Contest:
             raise _invalid(file, "lists", "unknown-list", value=key, known=", ".join(lists()))
     if twice := _repeated(contest.lists):
         raise _invalid(file, "lists", "repeated", value=twice)
+    contest = replace(contest, lists=(*contest.lists, *(one.key for one in contest.own_lists)))
     if twice := _repeated(f"{own.pose} = {own.number}" for own in contest.poses):
         raise _invalid(file, "poses", "repeated", value=twice)
     for place, own in enumerate(contest.poses, start=1):
@@ -191,7 +205,7 @@ _MISTYPED = {
     r"0\d+ ": "leading-zero",
     r"\d+[-/.]\d+[-/.]\d+ ": "toml-date",
     r"[“”„‘’]|[^\W\d]\S* Invalid value": "quotation-marks",
-    r"(poses|stages) Cannot declare": "tables",
+    r"(poses|stages|own_lists) Cannot declare": "tables",
     r"\S* Unclosed array": "open-list",
     r"\S* Unclosed inline table": "open-table",
     r"\S* (Cannot|Duplicate)": "written-twice",
@@ -224,11 +238,13 @@ _PROBLEMS = {
     "lists tuple_type": "lists",
     "poses tuple_type": "tables",
     "stages tuple_type": "tables",
+    "own_lists tuple_type": "tables",
     "date_type": "date",
     "value_error": "date",
     "dataclass_type": "table",
     "poses dataclass_type": "tables",
     "stages dataclass_type": "tables",
+    "own_lists dataclass_type": "tables",
     "literal_error": "choice",
 }
 

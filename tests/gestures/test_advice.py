@@ -16,7 +16,7 @@ from gestures.findings import Findings
 from gestures.hands.finder import Hand
 from gestures.reading.fingers import State
 from gestures.reading.poses import Reading, pose_table
-from gestures.words import LANGUAGES, both, joined, long_date, text
+from gestures.words import LANGUAGES, Name, both, joined, long_date, text
 
 
 def advice_on(posed, contest="default", taken_at=None):
@@ -187,6 +187,16 @@ class TestMessages:
         assert "lists-safe" not in keys(advice_on([make_posed("palm")]))
         # Where its number is not on the ballot there is nothing to review.
         assert keys(advice_on([make_posed("palm")], replace(contest, numbers=(1, 2)))) == ["nothing-found"]
+
+    def test_a_list_of_the_contests_own_is_named(self, make_posed):
+        own = replace(lists()["bkn-2023"], key="dinas-kami", name=Name("Dinas Kami", "Our agency"), avoid=("stop",), safe=())
+        contest = replace(contests()["pilkada-contoh"], lists=("dinas-kami",), own_lists=(own,))
+        advice = advice_on([make_posed("stop")], contest)
+        assert advice.level is Level.REVIEW
+        assert advice.to_dict()["hands"][0]["lists"] == [
+            {"list": "dinas-kami", "name": {"id": "Dinas Kami", "en": "Our agency"}, "stance": "avoid"}
+        ]
+        assert any("Our agency" in message.text.en for message in advice.messages if message.key == "pose-on-list")
 
     def test_many_poses_name_only_the_most_frequent(self, make_posed):
         shown = ["ok", "ok", "one", "one", "peace", "peace", "call", "like"]

@@ -86,6 +86,28 @@ def test_a_contest_of_ones_own(tmp_path):
         assert contest.poses[0].pose == "rock"
 
 
+OWN_LIST = '[[own_lists]]\nkey = "dinas-kami"\nname = { id = "a", en = "b" }\nsource = { id = "a", en = "b" }\navoid = ["peace"]\n'
+
+
+def test_an_agency_brings_its_own_list(tmp_path):
+    file = tmp_path / "kota-kami.toml"
+    file.write_text(NAME + 'numbers = [1]\nlists = ["bkn-2023"]\n' + OWN_LIST)
+    contest = load_contest(file)
+    assert contest.lists == ("bkn-2023", "dinas-kami")
+    bkn, own = contest.pose_lists
+    assert bkn == lists()["bkn-2023"]
+    assert (own.avoid, own.safe) == (("peace",), ())
+    assert "dinas-kami" not in lists()
+    assert pickle.loads(pickle.dumps(contest)).pose_lists == (bkn, own)  # they travel to worker processes
+
+
+def test_the_example_of_an_own_list_can_be_used(root, tmp_path):
+    example = (root / "gestures/contests/pilkada-contoh.toml").read_text()
+    file = tmp_path / "kota-kami.toml"
+    file.write_text(re.sub(r"^# (?=\[\[own_lists|\w+ = )", "", example, flags=re.MULTILINE))
+    assert load_contest(file).lists[-1] == "dinas-kami"
+
+
 def test_a_file_from_a_windows_editor(tmp_path):
     file = tmp_path / "bom.toml"
     file.write_bytes(b"\xef\xbb\xbf" + (NAME + 'numbers = [1]\nlists = "all"\n').replace("\n", "\r\n").encode())
@@ -136,6 +158,22 @@ def test_unknown_name():
 REST = 'lists = "all"\n'
 WRONG = {
     "no such file": (None, "cannot be opened"),
+    "a list of its own that is there already": (
+        NAME + "numbers = [1]\nlists = []\n" + OWN_LIST.replace("dinas-kami", "bkn-2023"),
+        "“own_lists” names “bkn-2023” twice",
+    ),
+    "a list of its own with an unknown pose": (
+        NAME + "numbers = [1]\nlists = []\n" + OWN_LIST.replace("peace", "damai"),
+        "“avoid” names the",
+    ),
+    "a list of its own without a name": (
+        NAME + "numbers = [1]\nlists = []\n" + OWN_LIST.replace('name = { id = "a", en = "b" }\n', ""),
+        "“own_lists, 1, name” is missing",
+    ),
+    "a list of its own in single brackets": (
+        NAME + "numbers = [1]\nlists = []\n" + OWN_LIST.replace("[[own_lists]]", "[own_lists]"),
+        "[[own_lists]]",
+    ),
     "not TOML": ("numbers = [1,", "not valid TOML"),
     "not UTF-8": (b"name = '\xff'", "UTF-8"),
     "empty": ("", "“name” is missing"),

@@ -20,11 +20,13 @@ class TestContests:
         from starlette.testclient import TestClient
 
         file = tmp_path / "pilkada-kota.toml"
-        file.write_bytes((root / "gestures/contests/default.toml").read_bytes())
+        own = '[[own_lists]]\nkey = "dinas-kami"\nname = { id = "a", en = "b" }\nsource = { id = "a", en = "b" }\navoid = ["peace"]\n'
+        file.write_text((root / "gestures/contests/default.toml").read_text() + own)
         client = TestClient(create_app(Settings(workers=1, contest=str(file))))  # not entered: no worker is started
         answer = client.get("/v1/contests")
         assert answer.json()["default"] == "pilkada-kota"
         assert "pilkada-kota" in [one["key"] for one in answer.json()["contests"]]
+        assert [one["key"] for one in answer.json()["lists"]] == [*lists(), "dinas-kami"]
         assert str(tmp_path) not in answer.text
 
 
