@@ -195,4 +195,5 @@ def _read(name: str) -> str:
 
 
 def _web(name: str) -> str:
-    return (files("app.web") / "static" / name).read_text(encoding="utf-8")
+    # Not of `app.web`, which would be imported for it, and the service's libraries with it.
+    return (files("app") / "web" / "static" / name).read_text(encoding="utf-8")

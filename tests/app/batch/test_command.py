@@ -4,6 +4,8 @@ import csv
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -175,3 +177,13 @@ def test_files_of_others_are_not_overwritten(folder, run_batch, tmp_path):
     assert ran.returncode == 2
     assert "report.csv is there already" in ran.stderr
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("report.csv", "mine")]
+
+
+def test_the_libraries_of_the_service_are_not_loaded(tmp_path):
+    """Which would take time and memory of every run."""
+    code = "import sys\nfrom app.cli import main\ntry:\n    main()\nfinally:\n    print('fastapi' in sys.modules)"
+    (tmp_path / "empty").mkdir()
+    command = [sys.executable, "-c", code, "batch", tmp_path / "empty", "--out", tmp_path / "out"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert (tmp_path / "out" / "report.html").exists(), ran.stderr
+    assert ran.stdout.splitlines()[-1] == "False"
