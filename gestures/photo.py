@@ -185,15 +185,18 @@ def _is_coarse(image: Image.Image) -> bool:
 def _jpeg(data: bytes, image: Image.Image) -> NDArray[np.uint8] | None:
     """Decode a JPEG straight to three bytes a pixel: the same pixels as Pillow's, in less than half the memory and time.
 
-    None where the picture is no JPEG, or has colours or flaws that Pillow is to judge.
+    None where the picture is no JPEG, or has colours or flaws that Pillow is to judge. Raises `DamagedPhoto` where its data end before the
+    picture does: Pillow fills the rest with grey if an end is but marked, in which hands may be missing.
     """
-    if image.format not in ("JPEG", "MPO") or image.mode not in ("RGB", "L"):
+    if image.format not in ("JPEG", "MPO"):
         return None
     try:
-        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, "RGB")
-    except ValueError:
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, "CMYK" if image.mode == "CMYK" else "RGB")
+    except ValueError as flaw:
+        if "premature end" in str(flaw):
+            raise DamagedPhoto from flaw
         return None
-    return pixels if pixels.shape[:2] == image.size[::-1] else None
+    return pixels if pixels.shape == (image.height, image.width, 3) and image.mode in ("RGB", "L") else None
 
 
 def _load(image: Image.Image) -> tuple[int, int, int, int] | None:

@@ -326,6 +326,24 @@ def test_cut_off(format, share):
         open_photo(data[: int(len(data) * share)])
 
 
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_jpeg_that_ends_too_early_though_its_end_is_marked(mode, options):
+    # As recovery tools make them: viewers show grey in place of what is lost, in which a hand may have been.
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (96, 96, 3), np.uint8)).convert(mode)
+    data = saved(noise, "JPEG", **options)
+    assert open_photo(data).width == 96
+    with pytest.raises(DamagedPhoto):
+        open_photo(data[: len(data) // 2] + data[-2:])
+
+
+def test_a_jpeg_of_which_the_middle_is_lost():
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (96, 96, 3), np.uint8))
+    data = saved(noise, "JPEG")
+    with pytest.raises(DamagedPhoto):
+        open_photo(data[: len(data) // 3] + data[len(data) // 2 :])
+
+
 def test_a_jpeg_with_flaws_that_every_viewer_passes_over_is_opened():
     data = saved(picture(), "JPEG", quality=95)
     padded = data[:-2] + bytes(9) + data[-2:]
