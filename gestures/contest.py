@@ -12,10 +12,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from gestures.errors import InvalidContest, UnknownContest
-from gestures.reading.poses import Strength, pose_table
+from gestures.reading.poses import Strength, pose_key, pose_table
 from gestures.reading.two_hands import HEART
 from gestures.words import Name, both
 
@@ -27,6 +27,7 @@ def _unquoted(day: object) -> object:
 
 Number = Annotated[int, Field(ge=1, le=99, strict=True)]
 Day = Annotated[date, BeforeValidator(_unquoted), Field(strict=True)]  # else pydantic takes a number for seconds since 1970
+Pose = Annotated[str, AfterValidator(pose_key)]
 T = TypeVar("T")
 
 # Characters of a wrong value that a message shows.
@@ -42,8 +43,8 @@ class PoseList:
     key: str
     name: Name
     source: Name
-    avoid: tuple[str, ...]
-    safe: tuple[str, ...] = ()
+    avoid: tuple[Pose, ...]
+    safe: tuple[Pose, ...] = ()
     year: int | None = None
 
 
@@ -51,7 +52,7 @@ class PoseList:
 class ContestPose:
     """A number that a pose means in this contest. For that number it replaces the reading of poses.toml, be it stronger or weaker."""
 
-    pose: str
+    pose: Pose
     number: Number
     strength: Strength
 

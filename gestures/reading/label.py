@@ -16,7 +16,7 @@ from gestures.reading.collect import AT_REST, PASTED, RENDERED_GROUPS, RENDERS, 
 from gestures.reading.features import in_picture
 from gestures.reading.fingers import LETTERS
 from gestures.reading.head import PARTS
-from gestures.reading.poses import pose_table
+from gestures.reading.poses import pose_key, pose_table
 
 Floats = NDArray[np.float32]
 UNKNOWN = np.nan
@@ -24,11 +24,8 @@ UNKNOWN = np.nan
 # A hand that the finder meets in a rendered group is the one drawn there whose box it shares most of, from this share on.
 LEAST_SHARED = 0.35
 
-# HaGRID's names for variants that the table knows under one key.
+# What is taught as another pose of the table, of the same shape.
 VARIANTS = {
-    "peace_inverted": "peace",
-    "two_up_inverted": "two_up",
-    "stop_inverted": "stop",
     "mute": "one",
     "point": "one",
     "dislike": "like",
@@ -41,7 +38,7 @@ def parts_of(pose: str) -> Floats:
     if pose in AT_REST:
         parts[[0, 6, 7]] = 0
         return parts
-    row = pose_table()[VARIANTS.get(pose, pose)]
+    row = pose_table()[VARIANTS.get(pose, pose_key(pose))]
     extended = row.extended or ""
     parts[0] = 1
     parts[1:6] = [UNKNOWN if letter in row.either else float(letter in extended) for letter in LETTERS]

@@ -27,6 +27,7 @@ class PoseEntry:
     """A row of poses.toml; the file's head explains the columns."""
 
     name: Name
+    also: tuple[str, ...] = ()
     extended: str | None = None
     either: str = ""
     ring: bool = False
@@ -66,6 +67,16 @@ def pose_table() -> dict[str, PoseEntry]:
     raw = tomllib.loads((files("gestures.reading") / "poses.toml").read_text(encoding="utf-8"))
     adapter = TypeAdapter(dict[str, PoseEntry], config=ConfigDict(extra="forbid"))
     return adapter.validate_python(raw)
+
+
+@cache
+def _other_names() -> dict[str, str]:
+    return {name: key for key, row in pose_table().items() for name in row.also}
+
+
+def pose_key(name: str) -> str:
+    """Return the key of a pose by any of its names; a name that is not known comes back as it is."""
+    return _other_names().get(name, name)
 
 
 def best_pose(fingers: Fingers) -> tuple[str, float]:

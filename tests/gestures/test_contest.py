@@ -101,6 +101,14 @@ def test_an_agency_brings_its_own_list(tmp_path):
     assert pickle.loads(pickle.dumps(contest)).pose_lists == (bkn, own)  # they travel to worker processes
 
 
+def test_a_pose_goes_by_any_of_its_names(tmp_path):
+    file = tmp_path / "kota-kami.toml"
+    own = '[[poses]]\npose = "peace_inverted"\nnumber = 1\nstrength = "common"\n'
+    file.write_text(NAME + "numbers = [1]\nlists = []\n" + OWN_LIST.replace('"peace"', '"stop_inverted"') + own)
+    contest = load_contest(file)
+    assert (contest.own_lists[0].avoid, contest.poses[0].pose) == (("stop",), "peace")
+
+
 def test_the_example_of_an_own_list_can_be_used(root, tmp_path):
     example = (root / "gestures/contests/pilkada-contoh.toml").read_text()
     file = tmp_path / "kota-kami.toml"

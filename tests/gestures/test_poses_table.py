@@ -1,7 +1,9 @@
+import pytest
+
 from gestures.codes import STRENGTHS
 from gestures.contest import lists
 from gestures.reading.fingers import LETTERS
-from gestures.reading.poses import Reading, pose_table
+from gestures.reading.poses import Reading, pose_key, pose_table
 
 # Every pose that one hand makes and that is known by a count of its extended fingers.
 COUNTED = {
@@ -27,7 +29,21 @@ def test_all_poses_of_the_field_are_there():
         *("one", "like", "dislike", "point", "mute", "little_finger", "middle_finger", "peace", "two_up", "thumb_index", "call"),
         *("finger_heart", "three_gun", "three", "three_mrp", "ok", "three2", "three3", "ily_metal", "rock", "four", "palm", "stop"),
         *("c_shape", "fist", "hand_heart", "holy", "handshake", "folded_arms", "two_thumbs"),
+        *("xsign", "timeout", "grip", "grabbing", "take_picture"),
     } <= set(pose_table())
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("peace_inverted", "peace"), ("two_up_inverted", "two_up"), ("stop_inverted", "stop"), ("hand_heart2", "hand_heart"), ("ok", "ok")],
+)
+def test_a_hand_turned_round_is_no_other_pose(name, key):
+    assert pose_key(name) == key
+
+
+def test_no_two_poses_share_a_name():
+    names = [name for key, row in pose_table().items() for name in (key, *row.also)]
+    assert len(set(names)) == len(names)
 
 
 def test_rows_hold_together():
