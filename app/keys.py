@@ -2,6 +2,8 @@
 
 A key is 32 random bytes, so its SHA-256 is kept as it is: the slow, salted hashes are for what people think up.
 A key is named after the integration that uses it, never after a person, because logs and metrics carry the name.
+
+What is wrong with entries is told as pydantic tells it of settings: a `ValueError` of a kind that words.toml has words for.
 """
 
 import hashlib
@@ -11,6 +13,8 @@ import secrets
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic_core import PydanticCustomError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 PREFIX = "jari_"  # lets scanners for leaked secrets, and people, tell what it is
@@ -39,7 +43,7 @@ def parse_keys(text: str) -> tuple[Key, ...]:
     lines = (line.partition("#")[0] for line in text.splitlines())
     keys = tuple(_parse(entry.strip()) for line in lines for entry in line.split(",") if entry.strip())
     if len({key.name for key in keys}) < len(keys):
-        raise ValueError("two keys have the same name")
+        raise PydanticCustomError("key-twice", "two keys have the same name")
     return keys
 
 
@@ -51,19 +55,24 @@ def read_keys(entries: tuple[Key, ...], file: Path | None) -> tuple[Key, ...]:
     """
     if file is None:
         return entries
-    more = parse_keys(file.read_text(encoding="utf-8-sig"))
-    if not more:
-        raise ValueError("there is no key in it")
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise PydanticCustomError("not-text", "this is no UTF-8 text") from None
+    if not (more := parse_keys(text)):
+        raise PydanticCustomError("key-none", "there is no key in it")
     return parse_keys("\n".join(map(str, entries + more)))
 
 
 def _parse(entry: str) -> Key:
-    name, _, rest = entry.partition(":")
+    name, colon, rest = entry.partition(":")
     digest, _, rate = rest.partition(":")
+    if not colon:
+        raise PydanticCustomError("key-bare", "an entry without a colon is not NAME:SHA256; perhaps it is the key itself")
     if not NAME.fullmatch(name):
-        raise ValueError("a key's name has small letters, digits and hyphens, at most 32")
+        raise PydanticCustomError("key-name", "a key's name has small letters, digits and hyphens, at most 32")
     if not re.fullmatch("[0-9a-f]{64}", digest) or not re.fullmatch("[1-9][0-9]{0,6}|", rate):
-        raise ValueError(f"the entry of the key {name} is not NAME:SHA256 or NAME:SHA256:PER_MINUTE, as `jari key new` prints it")
+        raise PydanticCustomError("key-entry", "the entry of the key {name} is not NAME:SHA256 or NAME:SHA256:PER_MINUTE", {"name": name})
     return Key(name, digest, int(rate) if rate else None)
 
 

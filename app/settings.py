@@ -158,6 +158,13 @@ class Settings(BaseSettings):
             raise PydanticCustomError("origin", "must be like https://intranet.example, without a path")
         return value
 
+    @field_validator("traces_endpoint")
+    @classmethod
+    def _reachable(cls, value: str) -> str:
+        if value and not re.fullmatch(r"(?i)https?://([^\s/@]+@)?(\[[\da-f:.]+\]|[\w.-]+)(:\d+)?([/?]\S*)?", value):
+            raise PydanticCustomError("endpoint", "must be like http://127.0.0.1:4318/v1/traces, and begin with http:// or https://")
+        return value
+
     @field_validator("root_path")
     @classmethod
     def _rooted(cls, value: str) -> str:
@@ -172,7 +179,7 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         if value and not value.is_absolute():  # as likely a word for "off" as a folder
-            raise PydanticCustomError("absolute_path", "must be `off` or a path that begins with /")
+            raise PydanticCustomError("absolute-path", "must be `off` or a path that begins with /")
         return value
 
     @field_validator("api_keys", mode="before")

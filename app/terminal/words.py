@@ -6,6 +6,7 @@ from functools import cache
 from importlib.resources import files
 
 from pydantic import ConfigDict, TypeAdapter
+from pydantic_core import PydanticCustomError
 
 from app.errors import Lang, ServiceError, describe
 from gestures import GesturesError, error_text
@@ -63,30 +64,28 @@ def remedy(trial: str, error: str, lang: Lang) -> str:
     return word(key if (key := f"mend-{error}") in _words() else f"mend-{trial}", lang)
 
 
+# Mistakes that pydantic tells apart and our words do not.
 _SETTING_PROBLEMS = {
-    "int_parsing": "setting-number",
-    "float_parsing": "setting-number",
-    "finite_number": "setting-number",
-    "bool_parsing": "setting-switch",
-    "origin": "setting-origin",
-    "absolute_path": "setting-absolute-path",
+    "int_parsing": "number",
+    "int_parsing_size": "number",
+    "float_parsing": "number",
+    "finite_number": "number",
+    "bool_parsing": "switch",
 }
 
 
 def setting_problem(kind: str, said: str, context: dict[str, object]) -> Name:
-    """Return what is wrong with a setting, from pydantic's kind, message and context; a kind without words of ours keeps its own."""
-    if key := _SETTING_PROBLEMS.get(kind):
-        return _words()[key]
+    """Return what is wrong with a setting, from kind, message and context of pydantic's error; a kind without words keeps its message."""
     if kind == "literal_error":
         return _filled("setting-choice", known=str(context["expected"]).replace(" or ", ", "))
     for bound, sign in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<")):
         if bound in context:
             return _filled("setting-range", limit=f"{sign} {context[bound]}")
-    said = said.removeprefix("Value error, ")
-    return Name(said, said)
+    key = f"setting-{_SETTING_PROBLEMS.get(kind, kind)}"
+    return _filled(key, **context) if key in _words() else Name(said, said)
 
 
-def _filled(key: str, **params: str) -> Name:
+def _filled(key: str, **params: object) -> Name:
     return Name(word(key, "id", **params), word(key, "en", **params))
 
 
@@ -99,4 +98,10 @@ def problem(error: BaseException, lang: Lang) -> Problem:
     if not isinstance(error, TerminalError):
         error = TerminalError("internal-error", reason=f"{type(error).__name__}: {error}")
     said = _errors()[error.type]
-    return Problem(error.type, getattr(said.title, lang), filled(getattr(said.detail, lang), lang, error.params))
+    params = {name: _worded(value) for name, value in error.params.items()}
+    return Problem(error.type, getattr(said.title, lang), filled(getattr(said.detail, lang), lang, params))
+
+
+def _worded(value: object) -> object:
+    """In both languages what is wrong with a file that a setting names; all else as it is."""
+    return setting_problem(value.type, value.message(), value.context or {}) if isinstance(value, PydanticCustomError) else value

@@ -244,6 +244,26 @@ class TestStart:
         assert words in ran.stderr
 
     @pytest.mark.parametrize(
+        ("entries", "indonesian", "english"),
+        [
+            ("# revoked all", "tidak ada kunci di dalamnya", "there is no key in it"),
+            (f"a:{'a' * 64}\na:{'b' * 64}", "dua kunci bernama sama", "two keys have the same name"),
+            ("intranet:abc", "entri kunci intranet bukan NAMA:SHA256", "the entry of the key intranet is not NAME:SHA256"),
+            ("In tranet:abc", "nama kunci terdiri atas huruf kecil", "a key's name has small letters"),
+            ("jari_rahasia", "mungkin itu kuncinya sendiri", "perhaps it is the key itself"),  # as >> keeps it, before its entry
+            ("caf\xe9", "bukan teks UTF-8", "no UTF-8 text"),
+        ],
+    )
+    def test_what_is_wrong_with_a_file_is_told_in_the_language(self, entries, indonesian, english, monkeypatch, tmp_path):
+        (tmp_path / "keys").write_text(entries, encoding="latin-1")
+        monkeypatch.setenv("JARI_API_KEYS_FILE", str(tmp_path / "keys"))
+        for lang, words in (("id", indonesian), ("en", english)):
+            ran = CliRunner().invoke(cli, ["serve", "--port", "0", "--lang", lang])
+            assert ran.exit_code == 2
+            assert words in ran.stderr
+            assert "rahasia" not in ran.stderr
+
+    @pytest.mark.parametrize(
         ("host", "settings", "expected"),
         [
             ("127.0.0.1", {}, True),

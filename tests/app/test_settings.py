@@ -2,6 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.settings import PREFIX, Settings, settings_table
+from app.terminal.words import setting_problem
 
 
 class TestSettings:
@@ -26,6 +27,8 @@ class TestSettings:
             ("HOSTS", "Jari.dinas.example., jari", "hosts", ("jari.dinas.example", "jari")),
             ("SPOOL", "OFF", "spool", None),
             ("FINDER", "mediapipe", "finder", "mediapipe"),
+            ("TRACES_ENDPOINT", "http://collector:4318/v1/traces", "traces_endpoint", "http://collector:4318/v1/traces"),
+            ("TRACES_ENDPOINT", "HTTPS://u:p@[::1]?x=1", "traces_endpoint", "HTTPS://u:p@[::1]?x=1"),
             ("ROOT_PATH", "jari/", "root_path", "/jari"),
             ("ROOT_PATH", "/", "root_path", ""),
             ("CONTEST", "", "contest", "default"),  # an empty variable is one that is not set
@@ -50,12 +53,26 @@ class TestSettings:
             ("HOSTS", "https://jari.dinas.example"),
             ("HOSTS", "jari.dinas.example:8080"),
             ("SPOOL", "none"),
+            pytest.param("PORT", "9" * 5000, id="PORT-9…"),
+            ("METRICS", "perhaps"),
+            ("API_KEYS", "jari_key"),
+            ("API_KEYS", "intranet:abc"),
+            ("API_KEYS", f"Intranet:{'a' * 64}"),
+            ("API_KEYS", f"a:{'a' * 64},a:{'b' * 64}"),
+            ("TRACES_ENDPOINT", "collector:4318/v1/traces"),
+            ("TRACES_ENDPOINT", "grpc://collector:4317"),
+            ("TRACES_ENDPOINT", "http:///v1/traces"),
+            ("TRACES_ENDPOINT", "http://:4318/v1/traces"),
+            ("TRACES_ENDPOINT", "http://collector:otlp/v1/traces"),
         ],
     )
-    def test_refuses_nonsense(self, monkeypatch, variable, value):
+    def test_refuses_nonsense_in_both_languages(self, monkeypatch, variable, value):
         monkeypatch.setenv(PREFIX + variable, value)
-        with pytest.raises(ValidationError):
+        with pytest.raises(ValidationError) as refused:
             Settings()
+        (error,) = refused.value.errors()
+        said = setting_problem(error["type"], error["msg"], error.get("ctx", {}))
+        assert said.id != said.en
 
     def test_every_setting_is_described(self):
         rows = settings_table()

@@ -38,8 +38,9 @@ def test_every_phrase_is_used(root, phrases):
     code = "".join(path.read_text(encoding="utf-8") for path in (root / "app").rglob("*.py"))
     for key in phrases:
         key = key.split(".")[0]
-        # `jari doctor` names what it tried after the function that tried it, and what mends it after that or the type of the error.
-        subject = key.removeprefix("doctor-").removeprefix("mend-")
+        # `jari doctor` names what it tried after the function that tried it, and what mends it after that or the type of the error; what is
+        # wrong with a setting is named after the kind of mistake.
+        subject = key.removeprefix("doctor-").removeprefix("mend-").removeprefix("setting-")
         assert re.search(rf"""["'](?:{re.escape(key)}|{re.escape(subject)})["']""", code) or f"def {subject}(" in code, f"{key} is not used"
 
 
