@@ -132,7 +132,7 @@ class XlsxReport:
             place,
             self._text(f"hand.{kind(hand)}"),
             hand["pose_name"][self._lang] if hand["pose_name"] else None,
-            hand["pose_confidence"],
+            None if hand["state"] == "unclear" and not hand["pose"] else hand["pose_confidence"],  # of a reading that is told
             ", ".join(str(reading["number"]) for reading in readings),
             "; ".join(f"{reading['number']}: {self._text('strength.' + reading['strength'])}" for reading in readings),
             *(

@@ -91,7 +91,7 @@ function tile(hand, place) {
     picture.append(image);
   }
   picture.append(element("span", "tile-number", numbers.join(" ") || (hand.kind === "unclear" ? "?" : "–")));
-  picture.append(element("span", "tile-sure", `${percent(hand.confidence)}%`));
+  if (sureOf(hand)) picture.append(element("span", "tile-sure", `${percent(hand.confidence)}%`));
   if (reviewed) picture.append(icon("clear", "tile-done"));
   const button = element(
     "button",
@@ -113,8 +113,8 @@ function tile(hand, place) {
 function spoken(hand) {
   const numbers = numbersOf(hand);
   const said = numbers.length ? text("hand.label.number", { numbers: either(numbers) }) : text("hand.label.none");
-  const about = { kind: text(`hand.${hand.kind}`), pose: poseOf(hand), numbers: said };
-  const label = text("hand.label", { ...about, percent: percent(hand.confidence), name: printable(hand.photo.name) });
+  const read = [poseOf(hand), said, sureOf(hand)].filter((one) => one).join(", ");
+  const label = text("hand.label", { kind: text(`hand.${hand.kind}`), read, name: printable(hand.photo.name) });
   return markOf(hand).reviewed ? `${label}. ${text("filter.done")}` : label;
 }
 

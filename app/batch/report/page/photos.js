@@ -33,6 +33,11 @@ function poseOf(hand) {
   return `${capital(hand.name[language])}${hand.kind === "unclear" ? "?" : ""}`;
 }
 
+/** How sure a hand's pose is; "" where none can be read, and there is nothing to be sure of. */
+function sureOf(hand) {
+  return hand.pose === null ? "" : text("hand.confidence", { percent: percent(hand.confidence) });
+}
+
 /** A hand's numbers as they stand on its tile; with a question mark those merely possible, and those of a hand that is unclear. */
 function numbersOf(hand) {
   return hand.readings.map((reading) => (hand.kind === "unclear" || reading.strength === "possible" ? `${reading.number}?` : `${reading.number}`));

@@ -83,7 +83,7 @@ function said(hand) {
     const key = hand.kind === "unclear" || strength === "possible" ? "hand.possibly-reads" : "hand.reads";
     if (numbers.length) words.append(element("p", "", `${text(key, { numbers: either(numbers) })} (${text(`strength.${strength}`)}).`));
   }
-  const sure = hand.pose === null ? "" : ` (${text("hand.confidence", { percent: percent(hand.confidence) })})`;
+  const sure = sureOf(hand) && ` (${sureOf(hand)})`;
   words.append(element("p", "small", `${capital(hand.why[language])}${sure}.`));
   head.append(words);
 

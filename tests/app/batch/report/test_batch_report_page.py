@@ -273,6 +273,8 @@ class TestViewer:
         write_reports(lambda: iter([replace(batch[3], result=result)]), tmp_path, lang="id", batch="kecil", contest=contest)
         page = visit(tmp_path)
         assert page.locator(".tile-number").all_text_contents() == ["?"]
+        assert page.locator(".tile-sure").count() == 0  # of a reading that is not told
+        assert page.locator(".tile").get_attribute("aria-label").startswith("Belum jelas: Pose tidak terbaca, tanpa nomor, foto ")
         view(page)
         assert "Pose tidak terbaca" in page.locator("#said").inner_text()
         assert "keyakinan" not in page.locator("#said").inner_text()

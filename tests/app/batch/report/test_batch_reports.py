@@ -103,6 +103,14 @@ class TestWorkbook:
         assert photos.cell(8, 8).value == "Foto rusak. Simpan ulang fotonya."
         assert [hands.cell(2, column).value for column in (2, 3, 4, 6)] == [1, "Perlu ditinjau", "dua jari terbuka (V)", "2"]
         assert hands.cell(2, 5).number_format == "0%"
+        assert all(hands.cell(row, 5).value for row in range(2, hands.max_row + 1))
+
+    def test_no_confidence_in_a_pose_that_cannot_be_read(self, batch, tmp_path, contest):
+        unread = batch[3].result["hands"][0] | {"pose": None, "pose_name": None, "readings": [], "lists": []}
+        row = replace(batch[3], result=batch[3].result | {"hands": [unread]})
+        write_reports(lambda: iter([row]), tmp_path, lang="id", batch="x", contest=contest)
+        told = openpyxl.load_workbook(tmp_path / "report.xlsx")["Tangan"]
+        assert [told.cell(2, column).value for column in (3, 4, 5)] == ["Belum jelas", None, None]
 
     def test_filters_frozen_heads_and_widths(self, book):
         for name in ("Foto", "Tangan"):
