@@ -21,6 +21,8 @@ import pytest
 from app.keys import new_key
 
 NAME = "jari.dinas.example"
+# Which block has the lines for a path, and from where on they take the place of the first block's.
+BELOW_A_PATH = {"nginx": (2, "    location /"), "caddy": (1, "\t@photo not")}
 STAFF = {"Authorization": "Basic " + base64.b64encode(b"staf:rahasia").decode()}
 
 
@@ -29,11 +31,16 @@ def keys() -> dict[str, tuple[str, str]]:
     return {name: (secret, str(entry)) for name in ("page", "cms") for secret, entry in [new_key(name)]}
 
 
+@pytest.fixture(scope="module", params=["", "/jari"], ids=["at the root", "below a path"])
+def prefix(request) -> str:
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def service(keys, tmp_path_factory):
+def service(keys, prefix, tmp_path_factory):
     """The service's host and port."""
     entries = ",".join(entry for _, entry in keys.values())
-    with serving(JARI_API_KEYS=entries, JARI_SPOOL=str(tmp_path_factory.mktemp("spool"))) as service:
+    with serving(JARI_API_KEYS=entries, JARI_ROOT_PATH=prefix, JARI_SPOOL=str(tmp_path_factory.mktemp("spool"))) as service:
         yield service
 
 
@@ -54,16 +61,22 @@ def block(root, language: str, place: int = 0) -> str:
     return re.findall(rf"```{language}\n(.*?)```", (root / "docs/proxy.md").read_text(encoding="utf-8"), re.DOTALL)[place]
 
 
+def example(root, language: str, prefix: str) -> str:
+    whole = block(root, language)
+    place, begin = BELOW_A_PATH[language]
+    return whole[: whole.index(begin)] + block(root, language, place) + "}" if prefix else whole
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
-def nginx(root, folder, port, service, key="") -> list[str]:
+def nginx(root, folder, port, service, key="", prefix="") -> list[str]:
     (folder / "passwords").write_text("staf:{PLAIN}rahasia\n")
     (folder / "key.conf").write_text(with_key(block(root, "nginx", 1), "jari_…", key))
-    server = block(root, "nginx").replace("listen 443 ssl", f"listen 127.0.0.1:{port}").replace("127.0.0.1:8080", service)
+    server = example(root, "nginx", prefix).replace("listen 443 ssl", f"listen 127.0.0.1:{port}").replace("127.0.0.1:8080", service)
     server = re.sub(r" *ssl_certificate.*\n", "", server)
     files = {"/etc/nginx/jari.htpasswd": "passwords", "/etc/nginx/jari-key.conf": "key.conf", "/var/log/nginx/error.log": "log"}
     for path, file in files.items():
@@ -74,10 +87,10 @@ def nginx(root, folder, port, service, key="") -> list[str]:
     return ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")]
 
 
-def caddy(root, folder, port, service, key="") -> list[str]:
+def caddy(root, folder, port, service, key="", prefix="") -> list[str]:
     hashed = subprocess.run(["caddy", "hash-password", "--plaintext", "rahasia"], capture_output=True, text=True, check=True).stdout.strip()
     names = f"http://127.0.0.1:{port}, http://{NAME}:{port}"
-    site = with_key(block(root, "caddy"), "{$JARI_PAGE_KEY}", key).replace("127.0.0.1:8080", service)
+    site = with_key(example(root, "caddy", prefix), "{$JARI_PAGE_KEY}", key).replace("127.0.0.1:8080", service)
     site = site.replace(NAME, names).replace("$2a$14$…", hashed)
     (folder / "Caddyfile").write_text(f"{{\n\tadmin off\n\tdefault_bind 127.0.0.1\n}}\n{site}")
     return ["caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
@@ -89,9 +102,9 @@ def with_key(configuration: str, place: str, key: str) -> str:
 
 
 @pytest.fixture(scope="module", params=[nginx, caddy], ids=["nginx", "caddy"])
-def running(request, root, service, keys, tmp_path_factory):
+def running(request, root, service, keys, prefix, tmp_path_factory):
     """The proxy's address, and the folder of all that it writes."""
-    with proxying(request.param, root, tmp_path_factory, service, keys["page"][0]) as running:
+    with proxying(request.param, root, tmp_path_factory, service, keys["page"][0], prefix) as running:
         yield running
 
 
@@ -119,9 +132,9 @@ def proxying(proxy, root, tmp_path_factory, *service: str) -> Iterator[tuple[str
 
 
 @pytest.fixture
-def proxy(running):
-    """The proxy's address."""
-    return running[0]
+def proxy(running, prefix):
+    """Where the service stands behind the proxy."""
+    return running[0] + prefix
 
 
 def ask(address: str, headers: dict[str, str], body: bytes | Iterable[bytes] | None = None):
@@ -136,7 +149,7 @@ def kind(answer) -> str:
     return json.loads(answer[2])["type"]
 
 
-def test_people_log_in_and_need_no_key(proxy):
+def test_people_log_in_and_need_no_key(running, proxy):
     status, headers, _ = ask(f"{proxy}/", {})
     assert (status, headers["WWW-Authenticate"].split()[0]) == (401, "Basic")
     status, headers, page = ask(f"{proxy}/", STAFF)
@@ -144,7 +157,8 @@ def test_people_log_in_and_need_no_key(proxy):
     assert b"Jari Netral" in page
     assert headers["Strict-Transport-Security"]
     assert headers["Content-Security-Policy"]
-    from_page = STAFF | {"Origin": proxy}
+    assert ask(proxy, STAFF)[2] == page
+    from_page = STAFF | {"Origin": running[0]}
     assert kind(ask(f"{proxy}/v1/checks", from_page, b"x")) == "media-type-unsupported"  # so it was let in
     assert kind(ask(f"{proxy}/v1/checks", STAFF | {"Origin": "http://evil.example"}, b"x")) == "origin-refused"
 
@@ -190,19 +204,19 @@ def test_whoever_is_refused_before_all_is_sent_is_told_why(proxy):
 
 
 @pytest.mark.parametrize("parts", [1, 4], ids=["whole", "in parts of untold number"])
-def test_an_upload_is_not_written_to_its_disk(running, keys, parts):
+def test_an_upload_is_not_written_to_its_disk(running, proxy, keys, parts):
     """A file that was deleted since has changed its folder too."""
 
     def changed():
         return {place: place.stat().st_mtime_ns for place in folder.rglob("*") if place.is_dir()}
 
-    address, folder = running
+    _, folder = running
     body = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="x"\r\n\r\n' + bytes(4 * 2**20) + b"\r\n--b--\r\n"
     size = len(body) // parts + 1
     before = changed()
     headers = {"Authorization": f"Bearer {keys['cms'][0]}", "Content-Type": "multipart/form-data; boundary=b"}
     sent = body if parts == 1 else (body[part * size : (part + 1) * size] for part in range(parts))
-    assert kind(ask(f"{address}/api/v1/checks", headers, sent)) == "photo-unsupported"
+    assert kind(ask(f"{proxy}/api/v1/checks", headers, sent)) == "photo-unsupported"
     assert changed() == before
 
 
@@ -217,9 +231,9 @@ def test_a_batch_is_where_its_location_says(proxy, keys, path, caller):
     assert json.loads(found)["id"] == json.loads(batch)["id"]
 
 
-def test_who_fails_to_log_in_is_not_named_in_its_log(running):
-    address, folder = running
+def test_who_fails_to_log_in_is_not_named_in_its_log(running, proxy):
+    _, folder = running
     for name in ("staf", "budi"):
         wrong = {"Authorization": "Basic " + base64.b64encode(f"{name}:keliru".encode()).decode()}
-        assert ask(f"{address}/", wrong)[0] == 401
+        assert ask(f"{proxy}/", wrong)[0] == 401
     assert not re.search("staf|budi|client", (folder / "log").read_text())
