@@ -2,6 +2,7 @@
 
 import errno
 import io
+import logging
 import os
 import signal
 import sys
@@ -55,6 +56,8 @@ def main() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started us, who wants to hear nothing
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
+    # The log is the service's, which sets it up; Python would write bare lines of it into what a person or a script reads here.
+    logging.getLogger("app").addHandler(logging.NullHandler())
     if os.environ.get("JARI_LOG_LEVEL") != "debug":  # an abort of native code says why there
         mute_native_stderr()
     speak(cli, language_of(sys.argv[1:]))

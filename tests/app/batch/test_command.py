@@ -41,6 +41,13 @@ class TestResults:
         assert (ran.returncode, "Traceback" in ran.stdout + ran.stderr) == (2, False)
         assert {result["error"]["type"] for result in results(tmp_path / "out")} == {"folder-empty", "file-missing"}
 
+    def test_a_photo_that_takes_too_long_is_told_by_its_result_alone(self, tmp_path, samples, start_batch, results):
+        """Though its process has to be replaced, which is for the service's log."""
+        out = tmp_path / "out"
+        run = start_batch(samples / "peace.jpg", "--out", out, env=os.environ | {"JARI_CHECK_TIMEOUT_S": "0.01"})
+        assert (run.communicate(timeout=300)[1], run.returncode) == ("", 2)
+        assert [result["error"]["type"] for result in results(out)] == ["photo-timeout"]
+
     def test_a_mistyped_folder_leaves_the_earlier_report(self, tmp_path, folder, run_batch, results):
         out = tmp_path / "out"
         run_batch(next(folder.glob("*.jpg")), "--out", out)
