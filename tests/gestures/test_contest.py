@@ -13,11 +13,15 @@ from gestures.reading.poses import pose_table
 NAME = 'name = { id = "Pilkada Kami", en = "Our election" }\n'
 
 
+# The lists that the project began with; to add another takes its file alone.
+FIELD = {
+    *("nine-pose-2023", "bkn-2023", "bkn-2023-report", "kominfo-jateng", "pj-gubernur-jateng"),
+    *("bawaslu-ntb", "bawaslu-maluku-2024", "bawaslu-sumedang", "kemenpanrb", "tanjab-barat"),
+}
+
+
 def test_the_lists_of_the_field_are_there():
-    assert set(lists()) == {
-        *("nine-pose-2023", "bkn-2023", "bkn-2023-report", "kominfo-jateng", "pj-gubernur-jateng"),
-        *("bawaslu-ntb", "bawaslu-maluku-2024", "bawaslu-sumedang", "kemenpanrb", "tanjab-barat"),
-    }
+    assert set(lists()) >= FIELD
 
 
 def test_lists_say_where_they_are_from_and_say_something():
@@ -47,8 +51,8 @@ def test_lists_say_where_they_are_from_and_say_something():
     ],
 )
 def test_how_many_lists_carry_a_pose(pose, avoid, safe):
-    assert sum(pose in one.avoid for one in lists().values()) == avoid
-    assert sum(pose in one.safe for one in lists().values()) == safe
+    assert sum(pose in lists()[key].avoid for key in FIELD) == avoid
+    assert sum(pose in lists()[key].safe for key in FIELD) == safe
 
 
 def test_the_default_is_neutral():
