@@ -1,8 +1,10 @@
 """`jari doctor`: tries each thing that the service needs on this machine, in the way that the service does."""
 
 import json
+import os
 import shutil
 import sqlite3
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -18,15 +20,19 @@ from app.settings import Settings
 from app.terminal.listening import listening
 from app.terminal.words import TerminalError
 from app.workers import Job
-from gestures import load_contest, open_photo
+from gestures import contests, load_contest, open_photo
 from gestures.hands.bundle import SHA256, load_bundle
 
 HEIC = files("app") / "web" / "static" / "samples" / "three.heic"
 
 
+class Hint(TerminalError):
+    """What is well for whoever looks, and may not be for the service."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What came of one trial. name: its function's. detail: what was found, or what went wrong."""
+    """What came of one trial. name: its function's. detail: what was found, what went wrong, or a hint."""
 
     name: str
     detail: str | Exception
@@ -34,7 +40,7 @@ class Finding:
     @property
     def ok(self) -> bool:
         """Whether it went well."""
-        return isinstance(self.detail, str)
+        return isinstance(self.detail, str | Hint)
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
@@ -48,12 +54,15 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 def model(settings: Settings) -> str:
     """The hand model is there and is the official one."""
-    return f"{load_bundle(settings.model).path}, SHA-256 {SHA256[:12]}…"
+    found = load_bundle(settings.model).path
+    _hint_if_private(settings.model)
+    return f"{found}, SHA-256 {SHA256[:12]}…"
 
 
 def contest(settings: Settings) -> str:
     """The contest can be read."""
     rules = load_contest(settings.contest)
+    _hint_if_private(None if settings.contest in contests() else Path(settings.contest))
     return f"{rules.key}: {', '.join(map(str, rules.numbers))}"
 
 
@@ -118,11 +127,13 @@ def port(settings: Settings) -> str:
     try:
         with listening(settings) as listener:
             host, number = listener.getsockname()[:2]
-            return f"{host}:{number}"
+            found = f"{host}:{number}"
     except TerminalError as error:
         if error.type != "port-taken" or not _is_running(settings):
             raise
-        return f"{settings.host}:{settings.port} ✓ Jari Netral"
+        found = f"{settings.host}:{settings.port} ✓ Jari Netral"
+    _hint_if_private(settings.api_keys_file)
+    return found
 
 
 def _is_running(settings: Settings) -> bool:
@@ -144,6 +155,14 @@ def workers(settings: Settings) -> str:
             if SELF_CHECK_NUMBER not in numbers:
                 raise TerminalError("sample-misread", expected=SELF_CHECK_NUMBER, found=numbers)
     return f"{settings.workers} ({time.perf_counter() - began:.1f} s)"
+
+
+def _hint_if_private(file: Path | None) -> None:
+    """Raise a `Hint` where root, who reads everything, looks at a file that others cannot read: the service rarely is root."""
+    if file and os.geteuid() == 0:
+        place = file.resolve()
+        if not place.stat().st_mode & stat.S_IROTH or not all(one.stat().st_mode & stat.S_IXOTH for one in place.parents):
+            raise Hint("file-private", path=file)
 
 
 TRIALS: tuple[Callable[[Settings], str], ...] = (model, contest, heic, folder, spool, port, workers)

@@ -60,8 +60,9 @@ def word(key: str, lang: Lang, **params: object) -> str:
 
 
 def remedy(trial: str, error: str, lang: Lang) -> str:
-    """Return what mends a trial of `jari doctor` that failed: with this type of error or, where that has no remedy of its own, at all."""
-    return word(key if (key := f"mend-{error}") in _words() else f"mend-{trial}", lang)
+    """Return what mends a trial of `jari doctor`: of this type of error, of what the type begins with (`model-error`: model), or at all."""
+    known = [key for what in (error, error.partition("-")[0], trial) if (key := f"mend-{what}") in _words()]
+    return word(known[0], lang)
 
 
 # Mistakes that pydantic tells apart and our words do not.

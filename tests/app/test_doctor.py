@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import socket
 import subprocess
@@ -6,16 +7,20 @@ import sys
 import threading
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from click.testing import CliRunner
 
 from app.batch.spool import FILE, Spool
 from app.cli import cli
-from app.doctor import TRIALS, contest, examine, folder, heic, model, port, spool
+from app.doctor import TRIALS, Hint, contest, examine, folder, heic, model, port, spool
+from app.keys import new_key
 from app.settings import Settings
 from app.terminal.words import TerminalError, problem, word
 from gestures import GesturesError
+from gestures.hands.bundle import bundle_path
 
 
 class Health(HTTPServer):
@@ -88,7 +93,7 @@ def test_says_what_is_ill_and_how_to_mend_it(monkeypatch, tmp_path):
         "Hand model",
         "Workers and a sample photo",
     ]
-    assert "point JARI_MODEL to the official file" in ran.output
+    assert ran.output.count("→ Install again with make setup, or point JARI_MODEL to the official file.") == 2
 
 
 def test_as_the_guide_has_it_it_looks_at_the_spool_of_the_service(root, tmp_path):
@@ -222,6 +227,52 @@ class TestTrials:
     def test_an_address_that_is_open_to_all(self, free_port):
         with pytest.raises(TerminalError, match="open-refused"):
             port(Settings(host="0.0.0.0", port=free_port))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root reads what is closed to it")
+class TestFilesThatRootAloneReads:
+    @pytest.fixture
+    def public(self):
+        """A folder that everybody may enter, as none of pytest's is."""
+        with TemporaryDirectory() as folder:
+            Path(folder).chmod(0o755)
+            yield Path(folder)
+
+    @pytest.fixture(params=["model", "contest", "api_keys_file"])
+    def named(self, request, root, public):
+        """A file that everybody may read, the setting that names it, and the trial that reads it."""
+        trial, content = {
+            "model": (model, bundle_path().read_bytes()),
+            "contest": (contest, (root / "gestures/contests/pilkada-contoh.toml").read_bytes()),
+            "api_keys_file": (port, str(new_key("cms")[1]).encode()),
+        }[request.param]
+        file = public / "own.toml"
+        file.write_bytes(content)
+        file.chmod(0o644)
+        return file, request.param, trial
+
+    @pytest.mark.parametrize("closed", ["own.toml", "."])
+    def test_a_hint_says_which(self, named, closed, public):
+        file, setting, trial = named
+        settings = Settings(port=0, **{setting: str(file)})
+        assert trial(settings)
+        (public / closed).chmod(0o700)
+        with pytest.raises(Hint, match=str(file)):
+            trial(settings)
+
+    def test_is_no_failure(self, public, monkeypatch):
+        keys = public / "keys"
+        keys.write_text(str(new_key("cms")[1]))
+        keys.chmod(0o600)
+        for name, value in {"PORT": "0", "API_KEYS_FILE": str(keys)}.items():
+            monkeypatch.setenv(f"JARI_{name}", value)
+        monkeypatch.setattr("app.doctor.TRIALS", (port,))
+        for lang, words in (("id", "mungkin tidak dapat dibaca layanan"), ("en", "the service may not be able to read a file")):
+            ran = CliRunner().invoke(cli, ["doctor", "--lang", lang])
+            assert ran.exit_code == 0
+            assert ran.output.startswith("✓")
+            assert words in ran.output
+            assert f"  {keys} " in ran.output
 
 
 class TestLicences:
