@@ -214,6 +214,8 @@ def _fields(request: Request, service: Service, form: Form, contest_asked: str |
 
 def _out(service: Service, status: Status, lang: Lang) -> BatchOut:
     batch = status.batch
+    # Settled when it was done, whatever has been set since.
+    kept_s = batch.expires - batch.finished if batch.expires and batch.finished else service.batches.keep_s
     problem = None
     if batch.problem:
         title, detail = describe(BatchRefused(batch.problem), lang)
@@ -234,7 +236,7 @@ def _out(service: Service, status: Status, lang: Lang) -> BatchOut:
             "created_at": batch.created,
             "finished_at": batch.finished,
             "photos_left": status.left,
-            "results_kept_s": round(service.batches.keep_s),
+            "results_kept_s": round(kept_s),
             "results_deleted_at": batch.expires,
             "problem": problem,
         }

@@ -686,6 +686,15 @@ class TestRetention:
             with closing(sqlite3.connect(tmp_path / "batches.sqlite")) as db:
                 assert db.execute("SELECT count(*) FROM batches").fetchone() == (0,)
 
+    def test_what_was_settled_when_it_was_done_stays_whatever_is_set_later(self, tmp_path):
+        settings = Settings(workers=1, finder="mediapipe", spool=tmp_path, batch_keep_s=3600)
+        with TestClient(create_app(settings)) as client:
+            place, before = finished(client, send(client, {"a.jpg": b"hello"}))
+        with TestClient(create_app(settings.model_copy(update={"batch_keep_s": 7200}))) as client:
+            after = client.get(place).json()
+            assert after == before
+            assert after["results_kept_s"] == 3600
+
 
 # What follows talks to a service as a command, which is killed and told to stop.
 
