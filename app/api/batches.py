@@ -127,6 +127,7 @@ async def create(
                     form = await read_form(request, folder, batches.limits.files)
             except TimeoutError:
                 raise RequestError("upload-slow") from None
+            request.state.measures = {"bytes": await run_in_threadpool(_size, form)}
             contest, lang, crops = _fields(request, service, form, contest_asked)
             status = await asyncio.to_thread(batches.add, batch, form.files, owner=owner, contest=contest, lang=lang, crops=crops)
     except (OSError, sqlite3.OperationalError) as error:
@@ -199,6 +200,10 @@ async def report(status: DoneDep, file: Annotated[IO[bytes], Depends(report_file
     return FileResponse(
         path, media_type=KINDS[kind], headers=headers, filename=name, stat_result=found, content_disposition_type=disposition
     )
+
+
+def _size(form: Form) -> int:
+    return sum(path.stat().st_size for _, path in form.files)
 
 
 def _fields(request: Request, service: Service, form: Form, contest_asked: str | None) -> tuple[str, Lang, bool]:

@@ -285,6 +285,8 @@ class Batches:
             spool.update(batch)
             write_files(ledger, batch.lang)
         self._finish(spool, replace(batch, state="done"))
+        # Not what was found, as with single checks.
+        log.info("batch done", extra={"fields": {"photos": batch.photos, "seconds": round(time.time() - batch.created)}})
 
     def _finish(self, spool: Spool, batch: Batch) -> None:
         now = time.time()

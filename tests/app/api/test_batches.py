@@ -30,6 +30,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from app.api.batches import LOOK_S
+from app.api.privacy import LOGGED
 from app.batch.jobs import Batches
 from app.batch.ledger import Ledger
 from app.batch.pictures import Look
@@ -518,12 +519,29 @@ class TestWhatIsTold:
         caplog.set_level("DEBUG")
         place, status = finished(service, send(service, {"rapat-rahasia.jpg": photos["acara/peace.jpg"]}))
         service.get(f"{place}/report.csv")
+        wait_until(lambda: [record for record in caplog.records if record.getMessage() == "batch done"])
         lines = "\n".join(
             f"{record.getMessage()} {getattr(record, 'fields', '')}" for record in caplog.records if record.name.startswith("app")
         )
         assert "/v1/batches/{batch}" in lines
         assert "rahasia" not in lines
         assert status["id"] not in lines
+
+    def test_the_log_has_sizes_and_when_a_batch_is_done_but_no_result(self, service, photos, caplog):
+        caplog.set_level("INFO")
+        files = photos | {"acara.zip": zipped(photos)}
+        finished(service, send(service, files))
+        refused(send(service, {"a.zip": b"PK, but no archive"}), "archive-damaged", 422)
+        wait_until(lambda: [record for record in caplog.records if record.getMessage() == "batch done"])
+        logged = [(record.getMessage(), record.fields) for record in caplog.records if record.name.startswith("app")]
+        requests = [fields for event, fields in logged if event == "request"]
+        assert set().union(*requests) <= set(LOGGED)
+        sent = [fields["bytes"] for fields in requests if fields["method"] == "POST"]
+        assert sent == [sum(map(len, files.values())), len(b"PK, but no archive")]
+        (done,) = [fields for event, fields in logged if event == "batch done"]
+        assert set(done) == {"photos", "seconds"}
+        assert done["photos"] == 2 * len(photos)
+        assert 0 <= done["seconds"] < PATIENT_S
 
 
 class TestFigures:
