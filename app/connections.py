@@ -1,10 +1,12 @@
-"""Connections that are not kept open for those who send, or read, next to nothing."""
+"""Connections that are not kept open for those who send, or read, next to nothing, and take every form of a request's target."""
 
 import asyncio
 import json
+import re
 import uuid
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from app.errors import RequestError, ServiceError, describe, status_of
@@ -12,6 +14,25 @@ from app.schemas import Problem
 
 LEAST_RATE = 16 * 2**10  # bytes a second that a caller has to send or read, beyond the patience that all have
 MOST = 500  # connections at once, within the 1024 files that a process may usually have open
+
+ABSOLUTE_FORM = re.compile(rb"(?i:https?)://([^/?#]+)(.*)")
+
+
+class OriginForms(h11.Connection):
+    """Gives requests with a whole address as their target, as proxies are sent them, as if they had been sent to us.
+
+    RFC 9112, 3.2.2: a server must accept them, and the address says for whom they are, whatever `Host` says.
+    """
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        """Give what comes next."""
+        event = super().next_event()
+        if isinstance(event, h11.Request) and (found := ABSOLUTE_FORM.fullmatch(event.target)):
+            authority, rest = found.groups()
+            headers = [(b"host", authority), *((name, value) for name, value in event.headers if name != b"host")]
+            target = rest if rest.startswith(b"/") else b"/" + rest
+            return h11.Request(method=event.method, headers=headers, target=target, http_version=event.http_version)
+        return event
 
 
 class PatientProtocol(H11Protocol):
@@ -25,6 +46,7 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or say that there are too many."""
         super().connection_made(transport)
+        self.conn = OriginForms(h11.SERVER)
         self._clocks: dict[str, asyncio.TimerHandle] = {}
         if len(self.connections) > MOST:
             transport.write(_answer(RequestError("too-many-connections"), "Retry-After: 5\r\n"))

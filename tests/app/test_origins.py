@@ -192,6 +192,28 @@ class TestNames:
             connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
             assert connection.recv(65536).startswith(b"HTTP/1.1 200")
 
+    @pytest.mark.parametrize(
+        ("target", "host", "status"),
+        [
+            ("http://127.0.0.1:8080/healthz", "127.0.0.1:8080", 200),
+            ("HTTPS://localhost/v1/limits?lang=en", "localhost", 200),
+            ("http://localhost", "localhost", 200),
+            ("http://localhost?lang=en", "localhost", 200),
+            ("http://evil.example/healthz", "127.0.0.1:8080", 421),
+            ("http://evil.example:8080?lang=en", "127.0.0.1:8080", 421),
+            ("http://127.0.0.1@evil.example/healthz", "127.0.0.1:8080", 421),
+            ("http://127.0.0.1:8080/healthz", "evil.example", 200),
+            ("http:///healthz", "127.0.0.1:8080", 404),
+            ("/http://127.0.0.1:8080/healthz", "127.0.0.1:8080", 404),
+        ],
+    )
+    @pytest.mark.parametrize("version", ["1.0", "1.1"])
+    def test_that_stand_in_the_target_count_whatever_host_says(self, server, target, host, status, version):
+        with socket.create_connection((urlsplit(server).hostname, urlsplit(server).port), timeout=60) as connection:
+            named = f"Host: {host}\r\n" if version == "1.1" else ""
+            connection.sendall(f"GET {target} HTTP/{version}\r\n{named}\r\n".encode())
+            assert connection.recv(65536).startswith(b"HTTP/1.1 %d" % status)
+
     def test_do_not_matter_where_there_are_keys(self):
         secret, entry = new_key("cms")
         client = TestClient(create_app(Settings(workers=1, api_keys=str(entry))), base_url="http://evil.example")
