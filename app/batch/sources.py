@@ -158,7 +158,7 @@ class _Guarded:
             return self._read(size)
         data = self._read(self.most + 1 if size < 0 else min(size, self.most + 1))
         if len(data) > self.most:
-            raise ArchiveRefused("archive-too-many", most=MOST_ENTRIES)
+            raise ArchiveRefused("archive-too-many")
         return data
 
     def _read(self, size: int) -> bytes:
@@ -182,14 +182,14 @@ class _Guarded:
 
 def _check_archive(entries: Sequence[zipfile.ZipInfo], own: int) -> None:
     if len(entries) > MOST_ENTRIES:
-        raise ArchiveRefused("archive-too-many", most=MOST_ENTRIES)
+        raise ArchiveRefused("archive-too-many")
     for entry in entries:
         name = entry.orig_filename.replace("\\", "/")
         # A drive alone ("a:n Bupati") is how macOS writes the slash in a folder's name.
         if name.startswith("/") or ".." in name.split("/") or re.match("[A-Za-z]:/", name):
             raise ArchiveRefused("archive-climbs")
     if sum(entry.file_size for entry in entries) > max(FREE, MOST_GROWTH * own):
-        raise ArchiveRefused("archive-bomb", times=MOST_GROWTH)
+        raise ArchiveRefused("archive-bomb")
 
 
 def _read_entry(contents: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> bytes:

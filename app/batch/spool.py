@@ -23,7 +23,7 @@ from typing import Literal
 
 from app.batch.ledger import FILE as LEDGER
 from app.batch.ledger import Level
-from app.batch.sources import Source, archive, unique
+from app.batch.sources import MOST_ENTRIES, Source, archive, unique
 from app.errors import ArchiveRefused, BatchRefused, Lang, RequestInvalid
 from app.terminal.words import TerminalError
 
@@ -240,8 +240,8 @@ def unpack(folder: Path, received: Sequence[tuple[str, Path]], limits: BatchLimi
     """Give each photo a file of its own, named by a number, in `folder`; those of archives as well, which are then deleted.
 
     received: names and files, which lie in `folder`. Photos of a single archive are named relative to it, those of one among other
-    files begin with its name; no two have the same. Raises `BatchRefused`, an `ArchiveRefused` that concerns a whole archive,
-    `RequestInvalid` where there is no photo, or `OSError`.
+    files begin with its name; no two have the same. An archive that is not opened is told as a photo that cannot be checked or, where
+    nothing else was received, by an `ArchiveRefused`. Raises that, `BatchRefused`, `RequestInvalid` where there is no photo, or `OSError`.
     """
     photos: list[Photo] = []
     names: dict[str, int] = {}
@@ -259,16 +259,23 @@ def unpack(folder: Path, received: Sequence[tuple[str, Path]], limits: BatchLimi
                 taken += path.stat().st_size
                 path.rename(add(name))
                 continue
-            for source in archive(file, "" if len(received) == 1 else f"{name}/"):
-                try:
-                    data = source.read(limits.photo_bytes + 1)
-                except ArchiveRefused as refused:
-                    add(source.name, refused.type)
-                    continue
-                taken += len(data)
-                if taken > limits.bytes:
-                    raise BatchRefused("batch-too-large", limit=limits.bytes // 2**20)
-                add(source.name).write_bytes(data)
+            try:
+                for source in archive(file, "" if len(received) == 1 else f"{name}/"):
+                    try:
+                        data = source.read(limits.photo_bytes + 1)
+                    except ArchiveRefused as refused:
+                        add(source.name, refused.type)
+                        continue
+                    taken += len(data)
+                    if taken > limits.bytes:
+                        raise BatchRefused("batch-too-large", limit=limits.bytes // 2**20)
+                    add(source.name).write_bytes(data)
+            except ArchiveRefused as refused:
+                if refused.type == "archive-too-many" and limits.files < MOST_ENTRIES:  # whoever splits it would meet this bound next
+                    raise BatchRefused("batch-too-many", most=limits.files) from None
+                if len(received) == 1:
+                    raise
+                add(name, refused.type)
         path.unlink()
     if not photos:
         raise RequestInvalid({"photos": "missing"})

@@ -297,6 +297,28 @@ class TestArchives:
         place, _ = finished(service, service.post("/v1/batches", files=files))
         assert [one["name"] for one in service.get(f"{place}/results").json()["results"]] == ["a.zip/x.jpg", "b.jpg", "b.jpg (2)"]
 
+    def test_one_among_others_that_is_not_opened_is_told_by_its_name_and_the_others_are_checked(self, service, photos):
+        """As the command tells it."""
+        files = {
+            "hari-1.zip": zipped({"a.jpg": photos["acara/peace.jpg"]}),
+            "hari-2.zip": zipped({"../../etc/a.jpg": b"x"}),
+            "hari-3.zip": zipped({f"{number}.jpg": bytes(30 * 2**20) for number in range(4)}, zipfile.ZIP_DEFLATED),
+            "hari-4.zip": b"PK\x03\x04" + b"x" * 200,
+            "hari-5.zip": zipped({"a.txt": b"x"}),
+            "b.jpg": photos["acara/fist.jpg"],
+        }
+        place, status = finished(service, send(service, files, lang="en"))
+        assert (status["photos"], status["counts"]["failed"]) == (6, 4)
+        results = service.get(f"{place}/results").json()["results"]
+        assert {one["name"]: one["error"]["type"] for one in results if "error" in one} == {
+            "hari-2.zip": "archive-climbs",
+            "hari-3.zip": "archive-bomb",
+            "hari-4.zip": "archive-damaged",
+            "hari-5.zip": "archive-empty",
+        }
+        assert {one["name"] for one in results if "error" not in one} == {"hari-1.zip/a.jpg", "b.jpg"}
+        assert "hari-3.zip" in service.get(f"{place}/report.csv").text
+
     @pytest.mark.parametrize(
         ("kind", "status", "make"),
         [
@@ -304,7 +326,7 @@ class TestArchives:
             ("archive-climbs", 422, lambda: zipped({"/etc/a.jpg": b"x"})),
             ("archive-empty", 422, lambda: zipped({"a.txt": b"x"})),
             ("archive-damaged", 422, lambda: b"PK\x03\x04" + b"x" * 200),
-            ("archive-too-many", 413, lambda: contents_of(100_000)),
+            ("batch-too-many", 413, lambda: contents_of(100_000)),  # the bound that whoever splits it would meet next
             ("archive-bomb", 413, lambda: zipped({f"{number}.jpg": bytes(30 * 2**20) for number in range(4)}, zipfile.ZIP_DEFLATED)),
             ("batch-too-many", 413, lambda: zipped({f"{number}.jpg": b"x" for number in range(41)})),
             ("batch-too-large", 413, lambda: zipped({f"{number}.jpg": bytes(11 * 2**20) for number in range(2)}, zipfile.ZIP_DEFLATED)),

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from app.batch.sources import FREE, MOST_ENTRIES, Sources, archive
-from app.errors import ArchiveRefused
+from app.batch.sources import FREE, MOST_ENTRIES, MOST_GROWTH, Sources, archive
+from app.errors import ArchiveRefused, describe
 from app.terminal.sources import shown
 from app.terminal.words import TerminalError
 
@@ -217,6 +217,11 @@ class TestArchives:
     def test_too_many_entries_are_refused(self, tmp_path):
         path = zipped(tmp_path / "x.zip", [(f"{number}.jpg", b"") for number in range(MOST_ENTRIES + 1)])
         assert listed(path) == {str(path): "archive-too-many"}
+
+    def test_words_give_the_bounds_as_each_language_writes_them(self):
+        for kind, bound in (("archive-too-many", MOST_ENTRIES), ("archive-bomb", MOST_GROWTH)):
+            assert f" {bound:,} " in describe(ArchiveRefused(kind), "en")[1]
+            assert f" {bound:,} ".replace(",", ".") in describe(ArchiveRefused(kind), "id")[1]
 
     def test_a_hundred_thousand_entries_are_refused_before_they_are_held(self):
         name = b"0.jpg"

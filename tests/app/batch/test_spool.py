@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from app.batch.sources import MOST_ENTRIES
 from app.batch.spool import Batch, BatchLimits, Photo, Spool, unpack
+from app.errors import ServiceError
 
 
 class Killed(BaseException):
@@ -163,3 +165,13 @@ def test_names_are_told_apart_and_no_more_are_tried_than_photos_have_them(tmp_pa
     assert len(set(names)) == len(sent)
     assert names[:7] == ["0.jpg", "foto.jpg", "foto.jpg (7)", "1.jpg", "foto.jpg (2)", "foto.jpg (7) (2)", "2.jpg"]
     assert Counting.made <= len(sent)
+
+
+@pytest.mark.parametrize(("most", "kind"), [(MOST_ENTRIES - 1, "batch-too-many"), (MOST_ENTRIES, "archive-too-many")])
+def test_an_archive_of_too_much_is_refused_by_the_bound_that_is_met_first(most, kind, tmp_path):
+    with zipfile.ZipFile(tmp_path / "part-0", "w") as archive:
+        for number in range(MOST_ENTRIES + 1):
+            archive.writestr(f"{number}.jpg", b"")
+    with pytest.raises(ServiceError) as refused:
+        unpack(tmp_path, [("a.zip", tmp_path / "part-0")], BatchLimits(files=most, bytes=1, photo_bytes=1))
+    assert refused.value.type == kind
