@@ -132,7 +132,8 @@ def cli() -> None:
     """Check hand poses in photos before they are posted.
 
     Tells, before a photo is posted, whether a hand pose in it could be read as a candidate's number. It advises and
-    decides nothing. Photos stay on this machine and are not kept.
+    decides nothing. Photos are checked on this machine, unless `jari batch` is given a cluster, and `jari check`
+    keeps none of them.
     """
 
 
@@ -450,7 +451,7 @@ def evaluate(
 @click.option(
     "--part",
     "parts",
-    type=click.Choice(["timing", "workers", "recall", "endurance"]),
+    type=click.Choice(["timing", "workers", "batch", "recall", "endurance"]),
     multiple=True,
     help="Measure this only; may be repeated.  [default: all but endurance]",
 )
@@ -489,7 +490,7 @@ def bench(
             surroundings(markdown)
         except ValueError as error:  # told before the minutes that measuring takes
             raise click.BadParameter(str(error), param_hint="--markdown") from None
-    chosen = parts or ("timing", "workers", "recall")
+    chosen = parts or ("timing", "workers", "batch", "recall")
     report = run(chosen, rounds=rounds, most_megapixels=most, photos=photos, seed=seed, say=say)
     for title, (heads, *rows) in tables(report):
         print_table(heads, rows, words=1, title=title)
