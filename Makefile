@@ -3,6 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-done
+LABELS := ../shared/photos/labels.csv
 UV_COMPILE := $(BIN)/uv pip compile --quiet --upgrade --constraint constraints.txt
 
 .DEFAULT_GOAL := help
@@ -19,7 +20,7 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	if [ -z "$$python" ]; then echo 'Python 3.11, 3.12 or 3.13 is needed and none was found. Install one, or name it: make setup PYTHON=/path/to/python' >&2; exit 1; fi; \
 	"$(BIN)/python" -c '' 2>/dev/null || "$$python" -m venv --clear $(VENV) \
 		|| { echo "$$python lacks venv. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	@echo 'Installing the locked dependencies into $(VENV) (some 500 MB, once) ...'
+	@echo 'Installing the locked dependencies into $(VENV) (nearly 1 GB, once) ...'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -c 'import cv2' \
@@ -50,8 +51,8 @@ format: setup ## Put the code in the one format
 bench: setup ## Measure speed, memory and recall on this machine, and renew docs/performance.md
 	@$(BIN)/jari bench --json bench.json --markdown docs/performance.md
 
-evaluate: setup ## Measure how right the readings are, on ../shared/photos; the report is report/index.html
-	@$(BIN)/jari evaluate ../shared/photos/labels.csv --finder search --finder mediapipe --jobs $$(nproc) --report report
+evaluate: setup ## Measure how right the readings are, on ../shared/photos or LABELS=FILE; the report is report/index.html
+	@$(BIN)/jari evaluate $(LABELS) --finder search --finder mediapipe --jobs $$(nproc) --report report
 
 locale: setup ## Compile the message catalogues after editing a .po file
 	@$(BIN)/python -c 'import pathlib, polib; [polib.pofile(str(po)).save_as_mofile(str(po.with_suffix(".mo"))) for folder in ("app", "gestures") for po in pathlib.Path(folder, "locale").rglob("*.po")]'

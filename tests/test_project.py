@@ -13,7 +13,11 @@ import pytest
 from app.cli import cli
 from app.settings import settings_table
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in Path(__file__).parent.parent.glob("docs/*.md")))
+GUIDES = sorted(Path(__file__).parent.parent.glob("docs/*.md"))
+DOCUMENTS = (
+    *("README.md", "CONTRIBUTING.md", "MODEL_CARD.md", "samples/README.md", "samples/render/README.md"),
+    *(f"docs/{path.name}" for path in GUIDES),
+)
 LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-build.txt")
 
 
@@ -66,11 +70,17 @@ def test_commands_and_links_in_the_documents_exist(root, name):
     assert set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE)) <= chores
     for command in re.findall(r"(?:^\$ |`)(?:\.venv/bin/)?jari ([a-z]+)", text, re.MULTILINE):
         assert command in cli.commands
+    assert not re.search(r"(?<!/)\bpython -m (app|gestures)\.|^    jari ", text, re.MULTILINE), "the libraries are in .venv"
     options = {option for command in cli.commands.values() for parameter in command.params for option in parameter.opts}
     for line in re.findall(r".*\bjari check.*", text):
         assert set(re.findall(r"--[a-z]+", line)) <= options
     for link in re.findall(r"\]\((?!https?:|#)([^)]+)\)", text):
         assert ((root / name).parent / link).exists(), link
+
+
+def test_make_evaluate_measures_on_photos_of_ones_own_too(root):
+    chore = subprocess.run(["make", "--dry-run", "evaluate", "LABELS=own.csv"], cwd=root, check=True, capture_output=True, text=True)
+    assert "jari evaluate own.csv " in chore.stdout
 
 
 def test_the_readme_shows_results_as_they_are(root, monkeypatch, capsys):
