@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app.bench import recall
+from app.bench.batch import BatchTiming
 from app.bench.memory import Memory
 from app.bench.recall import Bin
 from app.bench.timing import Throughput, Timing
@@ -28,6 +29,7 @@ class Report:
     timings: list[Timing] = field(default_factory=list)
     memory: list[Memory] = field(default_factory=list)
     throughput: Throughput | None = None
+    batches: list[BatchTiming] = field(default_factory=list)
     recall: dict[str, list[Bin]] = field(default_factory=dict)
     endurance: Memory | None = None
 
@@ -60,6 +62,9 @@ def tables(report: Report) -> Iterator[tuple[str, list[Row]]]:
         one = report.throughput
         heads = ["MP", "1 worker, photos/s", "2 workers, photos/s", "ratio"]
         yield "Workers", [heads, [f"{one.megapixels:g}", f"{one.one:g}", f"{one.two:g}", f"{one.ratio:g}"]]
+    if report.batches:
+        yield "Batches against the plain loop of a single Checker: processor time of a photo", list(_cost_rows(report.batches))
+        yield "Batches against the plain loop of a single Checker: photos per second", list(_rate_rows(report.batches))
     for megapixels, bins in report.recall.items():
         yield f"Recall at {megapixels} megapixels (in brackets: of what exhaustive tiling finds)", recall.table(bins)
     if report.endurance:
@@ -97,6 +102,23 @@ def _step_rows(timings: Sequence[Timing]) -> Iterator[Row]:
     yield ["step", *(f"{one.name} {one.megapixels:g} MP" for one in timings)]
     for step in steps:
         yield [step, *(f"{one.steps.get(step, 0) * 100:.1f}" for one in timings)]
+
+
+def _cost_rows(batches: Sequence[BatchTiming]) -> Iterator[Row]:
+    yield ["photos", "MP", "number", "hands each", "loop, ms", "process, ms", "command, ms", "reports, ms", "overhead, ms", "overhead, %"]
+    for one in batches:
+        cost = (one.plain_ms, one.worker_ms, one.command_ms, one.reports_ms, one.overhead_ms, one.overhead * 100)
+        yield [one.name, f"{one.megapixels:g}", str(one.photos), f"{one.hands:g}", *(f"{value:.1f}" for value in cost)]
+
+
+def _rate_rows(batches: Sequence[BatchTiming]) -> Iterator[Row]:
+    yield ["photos", "loop", "1 process", "2 processes", "1 process : loop", "2 processes : loop"]
+    for one in batches:
+        yield [
+            one.name,
+            *(f"{rate:g}" for rate in (one.plain, one.one, one.two)),
+            *(f"{rate / one.plain:.2f}" for rate in (one.one, one.two)),
+        ]
 
 
 def markdown(report: Report) -> str:

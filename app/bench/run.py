@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 
-from app.bench import memory, recall, timing
+from app.bench import batch, memory, recall, timing
 from app.bench.report import Report, new_report
 
 RECALL_SCENES = {12: 4, 24: 2, 50: 1}  # by megapixels
@@ -22,6 +22,11 @@ def run(parts: Collection[str], *, rounds: int, most_megapixels: float, photos: 
         case = [case for case in cases if case.megapixels <= 12][-1]
         say(f"workers: {case.megapixels:g} MP, {case.hands} hands")
         report.throughput = timing.time_workers(case.scene(seed), 2 * max(4, rounds), rounds)
+    if "batch" in parts:
+        for kind in batch.KINDS:
+            if kind.megapixels <= most_megapixels:
+                say(f"batch: {kind.count} photos, {kind.name}, {kind.megapixels:g} MP")
+                report.batches.append(batch.time_batch(kind, seed, rounds))
     if "recall" in parts:
         finders = recall.finders(("search", "exhaustive", "mediapipe"))
         for megapixels, scenes in RECALL_SCENES.items():

@@ -2,12 +2,14 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from app.bench import batch
 from app.bench.memory import POINTS, Memory, measure
 from app.bench.recall import bins, table, which_found
 from app.bench.report import END, START, Report, markdown, write_markdown
@@ -93,6 +95,26 @@ def test_the_command_times_both_finders_and_renews_the_tables(tmp_path: Path) ->
     assert "old" not in text
     assert report["machine"] in text
     assert f"{memory['peak']:.0f}" in text
+
+
+def test_a_batch_is_timed_against_the_plain_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "KINDS", tuple(replace(kind, count=4) for kind in batch.KINDS))
+    figures, page = tmp_path / "bench.json", tmp_path / "performance.md"
+    page.write_text(f"{START}\n{END}", encoding="utf-8")
+    options = ["--part", "batch", "--most", "0.3", "--rounds", "1", "--json", str(figures), "--markdown", str(page)]
+    result = CliRunner().invoke(cli, ["bench", *options])
+    assert result.exit_code == 0, result.output
+    (timed,) = json.loads(figures.read_text(encoding="utf-8"))["batches"]
+    assert (timed["name"], timed["photos"]) == ("close-up", 4)
+    assert timed["hands"] >= 1
+    parts = timed["worker_ms"] + timed["command_ms"] + timed["reports_ms"]
+    assert timed["overhead_ms"] == pytest.approx(parts - timed["plain_ms"], abs=0.01)
+    assert timed["overhead"] == pytest.approx(timed["overhead_ms"] / timed["plain_ms"], abs=0.001)
+    assert timed["worker_ms"] > max(timed["command_ms"], timed["reports_ms"])
+    assert min(timed["command_ms"], timed["reports_ms"], timed["plain"], timed["one"], timed["two"]) > 0
+    for figure in (f"{timed['overhead'] * 100:.1f}", f"{timed['two']:g}"):
+        assert figure in result.output
+        assert figure in page.read_text(encoding="utf-8")
 
 
 def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
