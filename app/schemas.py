@@ -16,6 +16,26 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 # OpenAPI's own format of times, date-time, has a zone. A camera's clock tells none.
 CameraTime = Annotated[datetime, WithJsonSchema({"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}$"})]
 
+MessageKey = Literal[
+    "nothing-found",
+    "pose-read-as-number",
+    "pose-possibly-read",
+    "two-hands-together",
+    "pose-on-list",
+    "lists-disagree",
+    "lists-safe",
+    "hands-to-review",
+    "consider-another",
+    "pose-note",
+    "hand-unclear",
+    "unclear-read-as",
+    "often-without-intent",
+    "safe-poses",
+    "photo-date",
+    "photo-date-stage",
+    "initial-advice",
+]
+
 
 class Schema(BaseModel):
     """Base: no field but those listed."""
@@ -110,8 +130,9 @@ class HandOut(Schema):
         examples=[True],
     )
     needs_look: bool = Field(
+        default_factory=bool,  # not `default`, which would stand in the document as what is meant by its lack
         description="Whether to look at this hand before the photo is posted: it is `flagged`, or would be if what is unclear poses, or it "
-        "cannot be read.",
+        "cannot be read. Missing in results from before an upgrade.",
         examples=[True],
     )
     why: Words = Field(
@@ -133,7 +154,7 @@ class HandOut(Schema):
 class MessageOut(Schema):
     """A sentence for the person."""
 
-    key: str = Field(description="Stable key of the message.", examples=["pose-read-as-number"])
+    key: MessageKey = Field(description="Stable key of the message; later versions may have more.", examples=["pose-read-as-number"])
     text: Words = Field(
         description="The sentence in both languages.",
         examples=[{"id": "Pose ini dapat ditafsirkan sebagai nomor 2.", "en": "This pose may be read as number 2."}],
@@ -151,15 +172,19 @@ class CheckedPhoto(Schema):
         description="When the photo was taken, by the camera's own clock and without a zone, if it says.", examples=["2023-11-08T09:12:00"]
     )
     level: Level = Field(
-        description="`clear`: no pose with a reading; `review`: a pose may be read as a number on the ballot, or stands on a list; "
-        "`unclear`: a hand seems to pose, but not surely, or cannot be read: look yourself.",
+        description="`clear`: no pose with a reading; `review`: a pose may be read as a number on the ballot, or stands on a list as one "
+        "to avoid; `unclear`: a hand seems to pose, but not surely, or cannot be read: look yourself.",
         examples=["review"],
     )
     codes: list[CodeOut] = Field(description="Numbers that can be read in the photo.")
     hands: list[HandOut] = Field(description="Every hand that was found, largest first.")
     messages: list[MessageOut] = Field(description="What to tell the person, in order.")
     contest: str = Field(description="Key of the contest that was used.", examples=["default"])
-    ballot: list[int] = Field(description="The numbers on the ballot of that contest.", examples=[[1, 2, 3, 4, 5]])
+    ballot: list[int] = Field(
+        default_factory=list,
+        description="The numbers on the ballot of that contest. Missing in results from before an upgrade.",
+        examples=[[1, 2, 3, 4, 5]],
+    )
     finder: str = Field(description="The hand finder that was used.", examples=["search"])
     elapsed_ms: int = Field(ge=0, description="Milliseconds that the check took.", examples=[412])
 
@@ -168,7 +193,7 @@ class BatchCounts(Schema):
     """Photos of a batch by what came of them."""
 
     clear: int = Field(description="No pose with a reading.", examples=[81])
-    review: int = Field(description="A pose may be read as a number on the ballot, or stands on a list.", examples=[12])
+    review: int = Field(description="A pose may be read as a number on the ballot, or stands on a list as one to avoid.", examples=[12])
     unclear: int = Field(description="A hand seems to pose, but not surely, or cannot be read.", examples=[5])
     failed: int = Field(description="Could not be checked; the results say why.", examples=[2])
 

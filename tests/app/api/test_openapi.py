@@ -1,6 +1,10 @@
+import inspect
+import re
+
 import pytest
 
 from app.schemas import Problem
+from gestures import advice
 
 
 @pytest.fixture(scope="module")
@@ -16,6 +20,27 @@ class TestDocument:
                 assert what.get("description") or "$ref" in what, f"{name}.{field}"
                 is_upload = what.get("contentMediaType") or what.get("format") == "binary"
                 assert refers or is_upload or "examples" in what, f"{name}.{field}"
+
+    def test_every_parameter_is_described_and_has_an_example(self, document):
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                for one in operation.get("parameters", []):
+                    assert one.get("description"), (path, one["name"])
+                    assert "example" in one or "examples" in one["schema"], (path, one["name"])
+
+    def test_the_keys_of_messages_are_those_that_advice_has(self, document):
+        """As its source has them: where a message is made, or a table of what messages are made of."""
+        made = re.findall(r'[Mm]essage\("([a-z-]+)"|"([a-z-]+)": \[code ', inspect.getsource(advice))
+        known = document["components"]["schemas"]["MessageOut"]["properties"]["key"]["enum"]
+        assert sorted(known) == sorted({one or other for one, other in made})
+
+    def test_only_results_from_before_an_upgrade_may_lack_a_field(self, document, client, peace):
+        photo = client.post("/v1/checks", files={"photo": peace}).json()
+        for name, answer, later in (("CheckedPhoto", photo, {"ballot"}), ("HandOut", photo["hands"][0], {"needs_look"})):
+            schema = document["components"]["schemas"][name]
+            assert set(answer) == set(schema["properties"])
+            assert set(schema["required"]) == set(answer) - later
+            assert all("default" not in what for what in schema["properties"].values())
 
     @pytest.mark.parametrize("path", ["/v1/checks", "/v1/checks/annotated", "/v1/checks/redacted", "/v1/checks/upright"])
     def test_every_error_has_examples(self, document, path):
