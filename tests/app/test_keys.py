@@ -248,7 +248,7 @@ class TestStart:
         [
             ("# revoked all", "tidak ada kunci di dalamnya", "there is no key in it"),
             (f"a:{'a' * 64}\na:{'b' * 64}", "dua kunci bernama sama", "two keys have the same name"),
-            ("intranet:abc", "entri kunci intranet bukan NAMA:SHA256", "the entry of the key intranet is not NAME:SHA256"),
+            ("intranet:abc", "entri kunci intranet bukan NAME:SHA256", "the entry of the key intranet is not NAME:SHA256"),
             ("In tranet:abc", "nama kunci terdiri atas huruf kecil", "a key's name has small letters"),
             ("jari_rahasia", "mungkin itu kuncinya sendiri", "perhaps it is the key itself"),  # as >> keeps it, before its entry
             ("caf\xe9", "bukan teks UTF-8", "no UTF-8 text"),
