@@ -21,8 +21,8 @@ from app.api.negotiation import language
 from app.api.parameters import ContestParameter, LanguageParameter
 from app.api.problems import responses
 from app.api.service import Service, ServiceDep
-from app.batch.files import RESULTS
 from app.batch.jobs import Batches, Status
+from app.batch.report import RESULTS
 from app.errors import BatchRefused, Lang, RequestError, RequestInvalid, describe
 from app.schemas import BatchOut, BatchResults
 

@@ -186,7 +186,7 @@ class Ledger:
             return dict.fromkeys(get_args(Level), 0) | dict(counted)
 
     def rows(self, lang: Lang = "id") -> Iterator[Row]:
-        """Yield the photos of the last run that are done, in the order of their names. `app.batch.rows.Rows`, once bound to a language."""
+        """Yield the photos of the last run that are done, in the order of their names."""
         with self._told(), closing(sqlite3.connect(self.folder / FILE)) as db:
             photos = db.execute(
                 f"SELECT name, photos.digest, photos.trouble, id, found.trouble, result FROM {_DONE} ORDER BY name",  # noqa: S608 - our own words

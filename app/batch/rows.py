@@ -1,6 +1,5 @@
 """What a batch knows of each photo, between the ledger that keeps it and the reports that show it."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +20,3 @@ class Row:
     preview: bytes | None = None
     digest: bytes = b""
     errors: dict[Lang, dict[str, str]] = field(default_factory=dict)
-
-
-# Opens the rows of a batch anew, in the order of their names, without holding them all: reports go over them more than once.
-Rows = Callable[[], Iterator[Row]]

@@ -34,7 +34,7 @@ UNFINISHED = ("waiting", "running")
 
 # What a file system, not a person, puts into a new folder; and how the names begin of all that we put into a batch's.
 EMPTY = {"lost+found"}
-OURS = (PHOTOS, LEDGER, "results.", "report.")
+OURS = (PHOTOS, LEDGER, "results.", "report")
 
 # photos: what is still to be checked. refused: the kind of problem of an entry that an archive could not give.
 _VERSION = 1

@@ -386,8 +386,7 @@ class TestTrouble:
 
     def test_reports_that_do_not_fit_say_so(self, out, folder, monkeypatch):
         go(out, folder)
-        (out / "results.jsonl").unlink(missing_ok=True)
-        (out / ".results.jsonl.part").symlink_to("/dev/full")
+        monkeypatch.setattr("app.batch.report.REPORTS", ("report.html", "report.xlsx", "report.csv", "/dev/full"))
         with Ledger(out, SETUP, DEFAULT) as ledger, pytest.raises(TerminalError) as full:
             write_files(ledger, "id")
         assert full.value.type == "batch-disk-full"

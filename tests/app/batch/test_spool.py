@@ -73,7 +73,7 @@ def test_nothing_but_folders_of_batches_is_deleted(tmp_path):
         spool.photos(left[0]).rmdir()  # killed between the two
         left.append(spool.new())
         spool.photos(left[2]).rmdir()  # killed while it was deleted
-        for name in ("report.xlsx", "ledger.sqlite.lock", ".results.jsonl.part"):
+        for name in ("report.xlsx", "ledger.sqlite.lock", ".reports"):
             (spool.place(left[2]) / name).touch()
         foreign = [tmp_path / "keuangan" / "2024", tmp_path / ("a" * 32) / "arsip"]
         for folder in foreign:

@@ -68,5 +68,5 @@ def contest() -> Name:
 def reports(batch, contest, tmp_path_factory):
     """The folder with the batch's reports in Bahasa Indonesia."""
     folder = tmp_path_factory.mktemp("reports")
-    write_reports(lambda: iter(batch), folder, lang="id", batch="rapat", contest=contest)
+    write_reports(batch, folder, lang="id", batch="rapat", contest=contest)
     return folder

@@ -153,7 +153,7 @@ class TestGrid:
 
     def test_more_hands_than_are_made_at_once(self, visit, batch, tmp_path, contest):
         rows = [Row(batch[0].result | {"name": f"{place}.jpg"}, batch[0].crops, batch[0].preview) for place in range(700)]
-        write_reports(lambda: iter(rows), tmp_path, lang="id", batch="banyak", contest=contest)
+        write_reports(rows, tmp_path, lang="id", batch="banyak", contest=contest)
         page = visit(tmp_path)
         assert page.locator("#found").inner_text() == "700 tangan dari 700 foto"
         assert page.locator(".tile").count() < 700
@@ -186,12 +186,12 @@ class TestSummary:
         expect(page.locator("#reasons")).to_be_in_viewport()
 
     def test_a_count_of_none_leads_nowhere(self, visit, batch, tmp_path, contest, expect):
-        write_reports(lambda: iter(batch[:1]), tmp_path, lang="en", batch="satu", contest=contest)
+        write_reports(batch[:1], tmp_path, lang="en", batch="satu", contest=contest)
         page = visit(tmp_path)
         assert page.locator("#counts strong").all_inner_texts() == ["1", "0", "0", "0"]
         assert page.locator("#counts a").count() == 1
         expect(page.get_by_role("link", name="See 1 hand")).to_be_visible()
-        write_reports(lambda: iter(batch[5:]), tmp_path, lang="en", batch="dua", contest=contest)
+        write_reports(batch[5:], tmp_path, lang="en", batch="dua", contest=contest)
         page = visit(tmp_path)
         expect(page.locator("#look")).to_be_hidden()
         expect(page.locator("#charts")).to_be_hidden()
@@ -270,7 +270,7 @@ class TestViewer:
     def test_an_unclear_hand_that_cannot_be_read(self, visit, batch, tmp_path, contest):
         unread = {"pose": None, "pose_name": None, "readings": [], "lists": []}
         result = batch[3].result | {"hands": [batch[3].result["hands"][0] | unread]}
-        write_reports(lambda: iter([replace(batch[3], result=result)]), tmp_path, lang="id", batch="kecil", contest=contest)
+        write_reports([replace(batch[3], result=result)], tmp_path, lang="id", batch="kecil", contest=contest)
         page = visit(tmp_path)
         assert page.locator(".tile-number").all_text_contents() == ["?"]
         assert page.locator(".tile-sure").count() == 0  # of a reading that is not told
@@ -369,7 +369,7 @@ class TestViewer:
 
         copy = replace(batch[0], result=batch[0].result | {"name": "salinan.jpg"})
         renamed = [replace(row, result=row.result | {"name": f"foto/{row.result['name']}"}) for row in batch]
-        write_reports(lambda: iter([*renamed, copy]), tmp_path, lang="id", batch="rapat", contest=contest)
+        write_reports([*renamed, copy], tmp_path, lang="id", batch="rapat", contest=contest)
         page.goto((tmp_path / "report.html").as_uri())
         assert page.locator(".tile:has(.tile-note)").evaluate_all("(tiles) => tiles.map((tile) => tile.dataset.place)") == ["0", "4"]
         view(page, 4)
@@ -431,7 +431,7 @@ class TestViewer:
     def test_notes_belong_to_their_batch(self, page, visit, batch, tmp_path, contest):
         view(page)
         page.keyboard.press("Enter")
-        write_reports(lambda: iter(batch), tmp_path, lang="id", batch="lain", contest=contest)
+        write_reports(batch, tmp_path, lang="id", batch="lain", contest=contest)
         page.goto((tmp_path / "report.html").as_uri())
         assert page.locator("#reviewed").inner_text() == "0 dari 4 tangan sudah ditinjau"
 
@@ -490,9 +490,7 @@ class TestViewer:
 
 class TestWithoutPictures:
     def test_text_tiles_and_the_place_of_the_hand(self, visit, batch, tmp_path, contest):
-        write_reports(
-            lambda: iter([replace(row, crops=(), preview=None) for row in batch]), tmp_path, lang="id", batch="x", contest=contest
-        )
+        write_reports([replace(row, crops=(), preview=None) for row in batch], tmp_path, lang="id", batch="x", contest=contest)
         assert "image/jpeg;base64,/9j" not in (tmp_path / "report.html").read_text()
         page = visit(tmp_path)
         assert "tanpa gambar" in page.locator("#notice").inner_text()
@@ -529,7 +527,7 @@ class TestReading:
         assert page.title() == "Report on hand poses in photos · Jari Netral"
 
     def test_it_begins_with_the_batch_s_language(self, visit, batch, tmp_path, contest):
-        write_reports(lambda: iter(batch), tmp_path, lang="en", batch="x", contest=contest)
+        write_reports(batch, tmp_path, lang="en", batch="x", contest=contest)
         assert visit(tmp_path).locator("#hands-title").inner_text() == "Hands"
 
     def test_guidance_and_a_chance_to_explain(self, page, accusing):
@@ -562,7 +560,7 @@ class TestReading:
             assert background(chosen) != background(other)
 
     def test_forced_colours_frame_only_what_leads_on(self, visit, batch, tmp_path, contest):
-        write_reports(lambda: iter(batch[:1]), tmp_path, lang="id", batch="satu", contest=contest)
+        write_reports(batch[:1], tmp_path, lang="id", batch="satu", contest=contest)
         page = visit(tmp_path, forced_colors="active")
         frame = "(one) => getComputedStyle(one).borderTopColor"
         ground = page.evaluate("() => getComputedStyle(document.body).backgroundColor")

@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 import openpyxl
 import pytest
 
-from app.batch.report import REPORTS, write_reports, xlsx_report
+from app.batch.report import REPORTS, RESULTS, write_reports, xlsx_report
 from app.batch.report.html_report import content_security_policy
 from app.batch.report.summary import Summary, ballot_readings
 from app.batch.report.words import texts
@@ -60,7 +60,7 @@ class TestCsv:
     def test_names_that_look_like_formulas(self, batch, tmp_path, contest):
         names = ("=1+1.jpg", "+62.jpg", "-a.jpg", "@b.jpg", "\tc.jpg", "\n=d.jpg", "biasa.jpg", "\udcff.jpg")
         rows = [Row(batch[-1].result | {"name": name}) for name in names]
-        write_reports(lambda: iter(rows), tmp_path, lang="en", batch="x", contest=contest)
+        write_reports(rows, tmp_path, lang="en", batch="x", contest=contest)
         with (tmp_path / "report.csv").open(encoding="utf-8-sig", newline="") as file:
             found = [row["name"] for row in csv.DictReader(file)]
         assert found == ["'=1+1.jpg", "'+62.jpg", "'-a.jpg", "'@b.jpg", "'\tc.jpg", "'\n'=d.jpg", "biasa.jpg", "\\udcff.jpg"]
@@ -71,7 +71,7 @@ class TestCsv:
         self, ends, separator, formula, batch, tmp_path, contest
     ):
         name = f"a;{ends}{formula};{ends}{formula}.jpg"
-        write_reports(lambda: iter([Row(batch[-1].result | {"name": name})]), tmp_path, lang="id", batch="x", contest=contest)
+        write_reports([Row(batch[-1].result | {"name": name})], tmp_path, lang="id", batch="x", contest=contest)
         text = (tmp_path / "report.csv").read_bytes().decode("utf-8-sig")
         read = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
         if separator == ",":
@@ -85,7 +85,7 @@ class TestWorkbook:
     def test_sheets_in_both_languages(self, batch, book, tmp_path, contest):
         assert book.sheetnames == ["Foto", "Tangan", "Tentang"]
         assert [cell.value for cell in book["Tangan"][1]][:5] == ["Foto", "Tangan", "Hasil", "Pose", "Keyakinan"]
-        write_reports(lambda: iter(batch), tmp_path, lang="en", batch="x", contest=contest)
+        write_reports(batch, tmp_path, lang="en", batch="x", contest=contest)
         english = openpyxl.load_workbook(tmp_path / "report.xlsx")
         assert english.sheetnames == ["Photos", "Hands", "About"]
         assert english["Hands"]["C2"].value == "To review"
@@ -130,7 +130,7 @@ class TestWorkbook:
     def test_no_name_is_taken_for_the_workbook_s_own_xml(self, batch, tmp_path, contest):
         names = ("<r>&</r>", '<r><t>a.jpg</t></r></is></c><c r="F2"><f>HYPERLINK("http://x","y")</f></c><c><is><r></r>')
         rows = [Row(batch[-1].result | {"name": name}) for name in names]
-        write_reports(lambda: iter(rows), tmp_path, lang="id", batch="x", contest=contest)
+        write_reports(rows, tmp_path, lang="id", batch="x", contest=contest)
         sheet = openpyxl.load_workbook(tmp_path / "report.xlsx")["Foto"]
         assert [sheet[cell].value.removeprefix("\u200b") for cell in ("A2", "A3")] == list(names)
         assert sheet["F2"].data_type != "f"
@@ -138,14 +138,14 @@ class TestWorkbook:
     def test_a_name_that_no_cell_can_hold_is_shortened(self, batch, tmp_path, contest):
         names = ("a" * 32_767, "b" * 32_768, "\N{CAMERA}" * 20_000)
         rows = [Row(batch[-1].result | {"name": name}) for name in names]
-        write_reports(lambda: iter(rows), tmp_path, lang="id", batch="x", contest=contest)
+        write_reports(rows, tmp_path, lang="id", batch="x", contest=contest)
         sheet = openpyxl.load_workbook(tmp_path / "report.xlsx")["Foto"]
         found = [sheet[cell].value for cell in ("A2", "A3", "A4")]
         assert found == [names[0], "b" * 32_766 + "…", "\N{CAMERA}" * 16_383 + "…"]
 
     def test_when_a_photo_was_taken(self, batch, tmp_path, contest):
         rows = [Row(batch[0].result | {"taken_at": when}) for when in ("2023-11-08T09:12:00", "0001-01-01T00:00:00")]
-        write_reports(lambda: iter(rows), tmp_path, lang="id", batch="x", contest=contest)
+        write_reports(rows, tmp_path, lang="id", batch="x", contest=contest)
         sheet = openpyxl.load_workbook(tmp_path / "report.xlsx")["Foto"]
         assert [sheet[cell].value for cell in ("G2", "G3")] == [datetime(2023, 11, 8, 9, 12), "0001-01-01T00:00:00"]
 
@@ -157,7 +157,7 @@ class TestWorkbook:
     def test_more_rows_than_a_sheet_holds(self, batch, monkeypatch, tmp_path, contest):
         monkeypatch.setattr(xlsx_report, "LAST_ROW", 2)
         rows = [Row(batch[-1].result | {"name": f"{place}.jpg"}) for place in range(5)]
-        write_reports(lambda: iter(rows), tmp_path, lang="id", batch="x", contest=contest)
+        write_reports(rows, tmp_path, lang="id", batch="x", contest=contest)
         book = openpyxl.load_workbook(tmp_path / "report.xlsx")
         assert [name for name in book.sheetnames if name.startswith("Foto")] == ["Foto", "Foto 2", "Foto 3"]
         found = [[row[0].value for row in book[name].iter_rows(min_row=2)] for name in ("Foto", "Foto 2", "Foto 3")]
@@ -170,10 +170,10 @@ class TestWriting:
             yield batch[0]
             raise OSError(28, "No space left on device")
 
-        write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x", contest=contest)
+        write_reports(batch, tmp_path, lang="id", batch="x", contest=contest)
         before = {name: (tmp_path / name).read_bytes() for name in REPORTS}
         with pytest.raises(OSError, match="No space left"):
-            write_reports(broken, tmp_path, lang="id", batch="x", contest=contest)
+            write_reports(broken(), tmp_path, lang="id", batch="x", contest=contest)
         assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
     @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # the library leaves its own temporary files to the collector
@@ -183,21 +183,21 @@ class TestWriting:
 
         monkeypatch.setattr("xlsxwriter.workbook.ZipFile", full)
         with pytest.raises(OSError, match="No space left"):
-            write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x", contest=contest)
+            write_reports(batch, tmp_path, lang="id", batch="x", contest=contest)
         gc.collect()
         assert list(tmp_path.iterdir()) == []
 
     def test_what_a_killed_run_left_is_cleared(self, batch, tmp_path, contest):
         (tmp_path / ".reports").mkdir()
         (tmp_path / ".reports" / "report.html").write_text("half")
-        paths = write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x", contest=contest)
+        paths = write_reports(batch, tmp_path, lang="id", batch="x", contest=contest)
         assert [path.name for path in paths] == list(REPORTS)
         assert sorted(file.name for file in tmp_path.iterdir()) == sorted(REPORTS)
 
     @pytest.mark.parametrize("failed", [0, 1])
     def test_a_batch_of_which_nothing_could_be_checked(self, batch, failed, tmp_path, contest):
-        write_reports(lambda: iter(batch[-1:] * failed), tmp_path, lang="id", batch="x", contest=contest)
-        assert all((tmp_path / name).stat().st_size for name in REPORTS)
+        write_reports(batch[-1:] * failed, tmp_path, lang="id", batch="x", contest=contest)
+        assert all((tmp_path / name).stat().st_size for name in REPORTS if failed or name != RESULTS)
         assert openpyxl.load_workbook(tmp_path / "report.xlsx")["Tentang"]["B2"].value == contest.id
         assert "Maju" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
@@ -206,9 +206,9 @@ class TestWriting:
             for place in range(150):
                 yield Row(batch[0].result | {"name": f"{place}.jpg"}, batch[0].crops, bytes(100_000))
 
-        write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x", contest=contest)  # loads what is loaded once
+        write_reports(batch, tmp_path, lang="id", batch="x", contest=contest)  # loads what is loaded once
         tracemalloc.start()
-        write_reports(many, tmp_path, lang="id", batch="x", contest=contest)
+        write_reports(many(), tmp_path, lang="id", batch="x", contest=contest)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert (tmp_path / "report.html").stat().st_size > 20e6
@@ -261,7 +261,7 @@ class TestPageFile:
         with Checker() as checker:
             result = checker.check((samples / "palm.jpg").read_bytes(), contest=rules).to_dict()
         (text,) = [message["text"] for message in result["messages"] if message["key"] == "lists-safe"]
-        write_reports(lambda: iter([Row(result)]), tmp_path, lang="id", batch="x", contest=contest)
+        write_reports([Row(result)], tmp_path, lang="id", batch="x", contest=contest)
         blocks = Blocks()
         blocks.feed((tmp_path / "report.html").read_text(encoding="utf-8"))
         photo, shared = (
@@ -271,7 +271,7 @@ class TestPageFile:
 
     def test_a_page_that_would_grow_too_large(self, batch, monkeypatch, tmp_path, contest):
         monkeypatch.setattr("app.batch.report.html_report.MOST_BYTES", 10_000)
-        write_reports(lambda: iter(batch), tmp_path, lang="id", batch="x", contest=contest)
+        write_reports(batch, tmp_path, lang="id", batch="x", contest=contest)
         page = (tmp_path / "report.html").read_text(encoding="utf-8")
         assert page.count('class="photo"') == 1
         assert '"left_out":6' in page
