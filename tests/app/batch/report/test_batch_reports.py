@@ -108,7 +108,7 @@ class TestWorkbook:
     def test_no_confidence_in_a_pose_that_cannot_be_read(self, batch, tmp_path, contest):
         unread = batch[3].result["hands"][0] | {"pose": None, "pose_name": None, "readings": [], "lists": []}
         row = replace(batch[3], result=batch[3].result | {"hands": [unread]})
-        write_reports(lambda: iter([row]), tmp_path, lang="id", batch="x", contest=contest)
+        write_reports([row], tmp_path, lang="id", batch="x", contest=contest)
         told = openpyxl.load_workbook(tmp_path / "report.xlsx")["Tangan"]
         assert [told.cell(2, column).value for column in (3, 4, 5)] == ["Belum jelas", None, None]
 
