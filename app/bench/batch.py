@@ -36,10 +36,11 @@ class Photos:
             yield compose(self.megapixels, self.hands, self.sizes, seed + number, photos=self.shared)
 
 
-# The quickest to check, in which all else weighs most, and photos as of an event, in which strangers have hands too.
+# The quickest to check, in which all else weighs most; photos as of an event, where strangers have hands too; and as a camera gives them.
 KINDS = (
     Photos("close-up", 0.12, 40, 1, (90, 180), shared=False),
     Photos("group", 0.5, 12, 4, (40, 140), shared=True),
+    Photos("group", 12, 6, 20, (50, 300), shared=True),
 )
 
 
