@@ -183,7 +183,7 @@ def _first() -> str:
 
 @cache
 def _script() -> str:
-    return _web("memory.js") + "".join(_read(f"{name}.js") for name in SCRIPTS)
+    return _web("memory.js") + _web("elements.js") + "".join(_read(f"{name}.js") for name in SCRIPTS)
 
 
 def _hash(text: str) -> str:

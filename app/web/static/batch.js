@@ -3,6 +3,7 @@
 
 import { alive, dropZone, tellProblem } from "./alive.js";
 import { contestChosen, offer } from "./contests.js";
+import { element } from "./elements.js";
 import { Problem, batch, batchAddress, deleteBatch, sendBatch, tables } from "./service.js";
 import { duration, language, note, number, text } from "./words.js";
 
@@ -106,11 +107,8 @@ function remaining(seconds) {
 }
 
 function tally(level) {
-  const item = document.createElement("li");
-  item.className = { review: "flagged", clear: "fine" }[level] ?? level;
-  const count = Object.assign(document.createElement("strong"), { textContent: number(state.counts[level]) });
-  item.append(count, Object.assign(document.createElement("span"), { textContent: text(`batch.count.${level}`) }));
-  return item;
+  const className = { review: "flagged", clear: "fine" }[level] ?? level;
+  return element("li", className, element("strong", "", number(state.counts[level])), element("span", "", text(`batch.count.${level}`)));
 }
 
 function size() {

@@ -1,6 +1,7 @@
 // The photo on the page: shown as the browser decodes it, with the hands drawn over it, and a crop of each.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { draw, element } from "./elements.js";
+
 const FINGERS = [
   [0, 1, 2, 3, 4],
   [0, 5, 6, 7, 8],
@@ -48,11 +49,9 @@ export class Stage {
     this.frame = frame;
     this.result = result;
     this.shown = shown;
-    this.sheet = document.createElement("div");
-    this.sheet.className = "sheet";
     frame.classList.toggle("few", shown.length <= 4);
     frame.classList.toggle("many", shown.length > 12);
-    this.sheet.append(image, this.#overlay(), ...shown.map(([hand, number]) => this.#badge(hand, number)));
+    this.sheet = element("div", "sheet", image, this.#overlay(), ...shown.map(([hand, number]) => this.#badge(hand, number)));
     frame.replaceChildren(this.sheet);
     frame.style.aspectRatio = `${result.width} / ${result.height}`;
     frame.onclick = (event) => {
@@ -66,8 +65,7 @@ export class Stage {
   select(number) {
     const { width, height } = this.result;
     this.frame.classList.toggle("selecting", number !== null);
-    for (const element of this.frame.querySelectorAll("[data-hand]"))
-      element.classList.toggle("selected", Number(element.dataset.hand) === number);
+    for (const one of this.frame.querySelectorAll("[data-hand]")) one.classList.toggle("selected", Number(one.dataset.hand) === number);
     const hand = this.shown.find(([, one]) => one === number)?.[0];
     let zoom = 1, x = 0, y = 0;
     if (hand) {
@@ -100,10 +98,8 @@ export class Stage {
   }
 
   #badge(hand, number) {
-    const badge = document.createElement("span");
-    badge.className = `badge ${kind(hand)}`;
+    const badge = element("span", `badge ${kind(hand)}`, number);
     badge.dataset.hand = number;
-    badge.textContent = number;
     badge.setAttribute("aria-hidden", "true");
     // Half a rem stands out beyond the box's corner, but not beyond the photo's edge, where the hand may be cut off.
     const within = (share) => `clamp(0.5rem, ${share * 100}%, 100% - 1.125rem)`;
@@ -126,10 +122,4 @@ export function crop(canvas, image, hand, result) {
     (x + width / 2 - side / 2) * scale, (y + height / 2 - side / 2) * scale, side * scale, side * scale,
     0, 0, pixels, pixels,
   );
-}
-
-function draw(name, attributes) {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  return element;
 }

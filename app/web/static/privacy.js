@@ -1,6 +1,7 @@
 // The page on privacy: its words, and how this installation is set.
 
 import { alive } from "./alive.js";
+import { element } from "./elements.js";
 import { duration, text } from "./words.js";
 
 const answer = await fetch("privacy", { headers: { Accept: "application/json" } });
@@ -10,17 +11,13 @@ function tell() {
   const facts = Object.entries(set).filter(([, value]) => typeof value === "boolean");
   document.getElementById("facts").replaceChildren(
     ...facts.flatMap(([key, value]) => [
-      element("dt", text(`privacy.set.${key.replaceAll("_", "-")}`)),
-      element("dd", value ? text("privacy.yes") : text("privacy.no")),
+      element("dt", "", text(`privacy.set.${key.replaceAll("_", "-")}`)),
+      element("dd", "", value ? text("privacy.yes") : text("privacy.no")),
     ]),
   );
   document.getElementById("batches").hidden = !set.batches;
   document.getElementById("batches").textContent = text("privacy.batches", { time: duration(set.results_kept_s ?? 0) });
   document.getElementById("contact").textContent = set.contact ?? text("privacy.contact.none");
-}
-
-function element(name, words) {
-  return Object.assign(document.createElement(name), { textContent: words });
 }
 
 alive(tell);

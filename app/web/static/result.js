@@ -1,5 +1,6 @@
 // What the service said of a photo, in words: the level, the numbers, the messages, and a card for each hand.
 
+import { element } from "./elements.js";
 import { kind } from "./picture.js";
 import { either, language, text } from "./words.js";
 
@@ -64,9 +65,8 @@ export function highlight(place) {
 }
 
 function chips(strength, codes) {
-  const item = element("li", strength);
-  item.append(...codes.map((code) => element("strong", "chip", code.number)), element("span", "", text(`strength.${strength}`)));
-  return item;
+  const numbers = codes.map((code) => element("strong", "chip", code.number));
+  return element("li", strength, ...numbers, element("span", "", text(`strength.${strength}`)));
 }
 
 /** An item for each message; those of lists that go beyond a few, where that is more than one, folded in the place of the first of them. */
@@ -81,41 +81,31 @@ function message({ key, text: words }) {
 }
 
 function folded(some) {
-  const list = element("ul");
-  list.append(...some.map(message));
-  const details = element("details");
-  details.append(element("summary", "", text("messages.more", { count: some.length })), list);
-  const item = element("li", "folded");
-  item.append(details);
-  return item;
+  const summary = element("summary", "", text("messages.more", { count: some.length }));
+  return element("li", "folded", element("details", "", summary, element("ul", "", ...some.map(message))));
 }
 
 function card(hand, place, ballot, picked) {
-  const item = element("li", `card ${kind(hand)}`);
-  item.dataset.hand = place;
-  const main = element("button", "card-main");
-  main.type = "button";
-  main.setAttribute("aria-pressed", "false");
-  main.onclick = () => picked(place);
-
   const canvas = element("canvas", "crop");
   canvas.width = canvas.height = 192;
   const badge = element("span", "badge", place);
   for (const one of [canvas, badge]) one.setAttribute("aria-hidden", "true");
 
-  const head = element("span", "card-head");
   const name = element("span", "unseen", `${text("hand.number", { number: place })}: `);
-  head.append(badge, name, element("span", "card-state", text(`hand.${kind(hand)}`)));
-  const words = element("span", "card-words");
-  words.append(
-    head,
+  const words = element(
+    "span",
+    "card-words",
+    element("span", "card-head", badge, name, element("span", "card-state", text(`hand.${kind(hand)}`))),
     element("span", "card-pose", hand.pose_name?.[language] ?? text("hand.unreadable")),
     ...reads(hand, ballot).map((line) => element("span", "card-reads", line)),
     element("span", "card-why", why(hand)),
   );
-  main.append(canvas, words);
-  item.append(main);
-  if (hand.lists.length) item.append(lists(hand.lists));
+  const main = element("button", "card-main", canvas, words);
+  main.type = "button";
+  main.setAttribute("aria-pressed", "false");
+  main.onclick = () => picked(place);
+  const item = element("li", `card ${kind(hand)}`, main, hand.lists.length ? lists(hand.lists) : null);
+  item.dataset.hand = place;
   return item;
 }
 
@@ -140,15 +130,11 @@ function lists(stances) {
   const avoid = stances.filter((one) => one.stance === "avoid").length;
   const safe = stances.length - avoid;
   const title = avoid && safe ? "both" : avoid ? "avoid" : "safe";
-  const items = element("ul");
-  for (const { stance, name } of stances) {
-    const item = element("li");
-    item.append(element("span", `stance ${stance}`, text(`hand.lists.stance.${stance}`)), element("span", "", name[language]));
-    items.append(item);
-  }
-  const details = element("details", "card-lists");
-  details.append(element("summary", "", text(`hand.lists.${title}`, { avoid, safe, count: stances.length })), items);
-  return details;
+  const summary = element("summary", "", text(`hand.lists.${title}`, { avoid, safe, count: stances.length }));
+  const items = stances.map(({ stance, name }) =>
+    element("li", "", element("span", `stance ${stance}`, text(`hand.lists.stance.${stance}`)), element("span", "", name[language])),
+  );
+  return element("details", "card-lists", summary, element("ul", "", ...items));
 }
 
 function resting(all, posing) {
@@ -156,11 +142,4 @@ function resting(all, posing) {
   if (!all) return text("hands.none");
   if (!posing) return text("hands.only-rest");
   return count ? text(count === 1 ? "hands.rest.one" : "hands.rest.many", { count }) : "";
-}
-
-function element(name, className = "", words = "") {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  made.textContent = words;
-  return made;
 }

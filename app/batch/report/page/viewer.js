@@ -102,12 +102,6 @@ function stances(hand) {
   return element("details", "card-lists", element("summary", "", text("lists.title", { count: items.length })), element("ul", "", ...items));
 }
 
-function draw(name, attributes) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
-}
-
 /** Change the mark of the hand that is viewed, if that changes anything. */
 function change(what) {
   const hand = listed[viewed];

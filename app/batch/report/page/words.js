@@ -37,20 +37,9 @@ function printable(name) {
   return name.replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\p{Surrogate}/gu, "\ufffd");
 }
 
-/** Make an element: its class, then its text or its children. */
-function element(name, className = "", ...children) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  made.append(...children.filter((one) => one !== null));
-  return made;
-}
-
 function icon(name, className = "icon") {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("class", className);
-  svg.setAttribute("aria-hidden", "true");
-  svg.append(document.createElementNS(svg.namespaceURI, "use"));
-  svg.firstChild.setAttribute("href", `#icon-${name}`);
+  const svg = draw("svg", { class: className, "aria-hidden": "true" });
+  svg.append(draw("use", { href: `#icon-${name}` }));
   return svg;
 }
 
