@@ -33,6 +33,17 @@ ACCUSING = {
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# No sandbox, because tests often run as root; nothing that would look for updates.
+CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+# What Chromium shows below its address bar: two pages of its own in every new window, which take longer than ours, and which nobody sees.
+# It heeds but the last such list that it is given, so that Playwright's is repeated first.
+LEFT_OUT = (
+    "DestroyProfileOnBrowserClose,AvoidUnnecessaryBeforeUnloadCheckSync,AvoidCorsURLLoaderRestartOnRedirect,"
+    "HttpsFirstBalancedModeAutoEnable,HttpsUpgrades,LensOverlay,MediaRouter,NetworkTimeServiceQuerying,OptimizationHints,PaintHolding,"
+    "PreconnectToSearch,AimEnabled,TcpPortRandomizationWin,ThirdPartyStoragePartitioning,"
+    "WebUIOmniboxPopup,WebUIOmniboxAimPopup"
+)
+
 
 @pytest.fixture(scope="session")
 def root() -> Path:
@@ -78,24 +89,20 @@ def children() -> Callable[[int], list[int]]:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> str:
-    """The path of an installed Chromium; tests that use it are skipped where there is none."""
+def launch():
+    """Starts the Chromium that is installed: `with launch(playwright.chromium, "--lang=id") as browser:`. Skips where there is none."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if path := shutil.which(name):
-            return path
+            return lambda kind, *more: kind.launch(executable_path=path, args=[*CHROMIUM, f"--disable-features={LEFT_OUT}", *more])
     pytest.skip("needs Chromium: apt-get install chromium")
 
 
 @pytest.fixture(scope="module")
-def browser(chromium):
+def browser(launch):
     """A running Chromium, driven by Playwright."""
     sync_api = pytest.importorskip("playwright.sync_api")
-    # No sandbox, because tests often run as root; nothing that would look for updates.
-    args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=args)
+    with sync_api.sync_playwright() as playwright, launch(playwright.chromium) as browser:
         yield browser
-        browser.close()
 
 
 def _hand(x=100.0, y=100.0, size=60.0, side="right"):

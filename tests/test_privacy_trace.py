@@ -127,18 +127,15 @@ def a_batch_to_its_deletion(address: str, photo: Path) -> None:
     ask(batch, "DELETE")
 
 
-def upload_by_the_page(chromium: str, address: str, photo: Path) -> None:
+def upload_by_the_page(launch, address: str, photo: Path) -> None:
     """Choose a photo on the page, in a browser of its own."""
     sync_api = pytest.importorskip("playwright.sync_api")
-    args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=args)
+    with sync_api.sync_playwright() as playwright, launch(playwright.chromium) as browser:
         page = browser.new_page()
         page.goto(address)
         page.wait_for_selector("#contest option", state="attached")
         page.set_input_files("#file", photo)
         page.wait_for_selector("#result:not([hidden])", timeout=120_000)
-        browser.close()
 
 
 def looking_for_sound(finder: str, home: Path) -> list[Path]:
@@ -148,7 +145,7 @@ def looking_for_sound(finder: str, home: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("finder", ["search", "mediapipe"])
-def test_the_service_opens_no_socket_but_its_listener_and_writes_to_nothing_but_its_spool(finder, photo, tmp_path, chromium):
+def test_the_service_opens_no_socket_but_its_listener_and_writes_to_nothing_but_its_spool(finder, photo, tmp_path, launch):
     """With one finder, the service has a spool and is sent a batch too; with the other it has none, and writes nothing."""
     log, spool = tmp_path / "trace", tmp_path / "spool"
     env = quiet(tmp_path / "home", JARI_FINDER=finder) | ({"JARI_SPOOL": str(spool)} if finder == "search" else {})
@@ -169,7 +166,7 @@ def test_the_service_opens_no_socket_but_its_listener_and_writes_to_nothing_but_
             assert post(address[0] + "v1/checks/redacted", photo)
             assert post(address[0] + "v1/checks/upright", photo)
             if finder == "search":
-                upload_by_the_page(chromium, address[0], photo)
+                upload_by_the_page(launch, address[0], photo)
                 assert {path.name.partition("-")[0] for path in spool.iterdir()} == {"batches.sqlite", "batches.sqlite.lock"}
                 a_batch_to_its_deletion(address[0] + "v1/batches", photo)
         finally:

@@ -138,10 +138,9 @@ class TestNames:
     """A page whose name was made to lead to this machine is of the service's own origin, as far as a browser can tell."""
 
     @pytest.fixture
-    def misled(self, browser, chromium):
+    def misled(self, browser, launch):
         """A browser that finds the service by a name that somebody else owns."""
-        args = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP evil.example 127.0.0.1"]
-        with browser.browser_type.launch(executable_path=chromium, args=args) as misled:
+        with launch(browser.browser_type, "--host-resolver-rules=MAP evil.example 127.0.0.1") as misled:
             yield misled
 
     def test_of_others_read_nothing_and_send_nothing(self, misled, server, shot):
