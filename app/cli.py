@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from app.batch.run import Workers
     from app.errors import Lang
     from app.settings import Settings
-    from app.workers import CheckerSetup
     from gestures import FinderName
 
 BROKEN_PIPE = 128 + 13
@@ -179,22 +178,13 @@ def check(
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8" if format_ != "table" else None, errors="replace")
     settings = _settings(finder=finder)
-    setup = settings.setup(load_contest(contest or settings.contest))
+    rules = load_contest(contest or settings.contest)
     photos = list(sources(paths, but=copies_in(folder)) if folder else sources(paths))
     copies = Copies(folder, photos) if folder else None
     writer = result_writer(format_, sys.stdout, lang, [photo.name for photo in photos])
     levels = set()
     with progress(len(photos), lang) as step:
-        outcomes = check_all(
-            photos,
-            setup,
-            jobs=jobs,
-            copies=bool(copies),
-            lang=lang,
-            timeout_s=settings.check_timeout_s,
-            memory_mib=settings.worker_memory,
-        )
-        for outcome in outcomes:
+        for outcome in check_all(photos, settings.setup, jobs=jobs, contest=rules, copies=bool(copies), lang=lang):
             levels.add(outcome.level)
             with step():
                 writer.write(outcome.result)
@@ -247,11 +237,10 @@ def batch(
 
     settings = _settings(finder=finder, workers=jobs)
     rules = load_contest(contest or settings.contest)
-    setup = settings.setup(rules)
     photos = Sources(sources)
     photos.check()
     check_free(out)
-    with Ledger(out, setup, rules, pictures=not no_crops) as ledger, _workers(setup, settings, cluster) as workers:
+    with Ledger(out, settings.setup, rules, pictures=not no_crops) as ledger, _workers(settings, cluster) as workers:
         run = Run(photos, ledger, workers, most_bytes=settings.limits.bytes, recheck=recheck)
         try:
             watch(run, lang)
@@ -270,17 +259,17 @@ def batch(
 
 
 @contextmanager
-def _workers(setup: "CheckerSetup", settings: "Settings", cluster: str | None) -> "Iterator[Workers]":
+def _workers(settings: "Settings", cluster: str | None) -> "Iterator[Workers]":
     """Start the processes of a batch, or reach the cluster."""
     from app.batch.run import Processes
 
     if cluster:
-        from app.batch.cluster import Bounds, Cluster
+        from app.batch.cluster import Cluster
 
-        with Cluster(cluster, setup, Bounds(settings.check_timeout_s, settings.worker_memory)) as workers:
+        with Cluster(cluster, settings.setup) as workers:
             yield workers
     else:
-        with settings.pool(setup, queue_size=settings.workers) as pool:
+        with settings.pool(queue_size=settings.workers) as pool:
             yield Processes(pool)
 
 
@@ -437,9 +426,9 @@ def evaluate(
     if results:
         runs = read_results(results, photos)
     else:
-        setups = [replace(settings.setup(rules), finder=finder) for finder in dict.fromkeys(finders or (settings.finder,))]
+        setups = [replace(settings.setup, finder=finder) for finder in dict.fromkeys(finders or (settings.finder,))]
         runs = [
-            check_photos(photos, labels.parent, setup, jobs=jobs, lang=lang, keep=report and results_file(report, setup.finder))
+            check_photos(photos, labels.parent, setup, rules, jobs=jobs, lang=lang, keep=report and results_file(report, setup.finder))
             for setup in setups
         ]
     print_table(HEADS, rows(runs), words=2)

@@ -148,7 +148,7 @@ def _is_running(settings: Settings) -> bool:
 def workers(settings: Settings) -> str:
     """Every worker starts, and reads a photo that everybody knows right."""
     began = time.perf_counter()
-    with settings.pool(settings.setup(), queue_size=0) as pool:
+    with settings.pool(queue_size=0) as pool:
         checks = [pool.submit(Job(SELF_CHECK.read_bytes())) for _ in range(settings.workers)]
         for check in checks:
             numbers = [code["number"] for code in check.result().advice["codes"]]

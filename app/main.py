@@ -56,10 +56,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     Raises what `Service.load` raises where the settings name a contest or keys that can't be used.
     """
     settings = settings or Settings()
-    # No contest: every job brings its own, and a worker that starts later must not meet a file that a reload refused.
-    setup = settings.setup()
-    pool = settings.pool(setup, queue_size=settings.queue_size, max_wait_s=settings.max_wait_s)
-    service = Service(settings, setup, pool)
+    pool = settings.pool(queue_size=settings.queue_size, max_wait_s=settings.max_wait_s)
+    service = Service(settings, pool)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

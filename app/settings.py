@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.keys import Key, parse_keys
 from app.workers import CheckerPool, CheckerSetup
-from gestures import Contest, FinderName, Limits, Thresholds
+from gestures import FinderName, Limits, Thresholds
 from gestures.photo import MOST_PIXELS
 
 PREFIX = "JARI_"
@@ -192,21 +192,15 @@ class Settings(BaseSettings):
         """What a photo may be at most."""
         return Limits(bytes=self.max_bytes, pixels=self.max_pixels, side=self.max_side)
 
-    def setup(self, contest: Contest | str = "default") -> CheckerSetup:
-        """What workers build their Checkers from."""
+    @property
+    def setup(self) -> CheckerSetup:
+        """What workers build their Checkers from, and what a photo may take."""
         thresholds = Thresholds(review=self.review_threshold, unclear=self.unclear_threshold)
-        return CheckerSetup(self.finder, self.model, contest, self.limits, thresholds)
+        return CheckerSetup(self.finder, self.model, self.limits, thresholds, self.check_timeout_s, self.worker_memory)
 
-    def pool(self, setup: CheckerSetup, *, queue_size: int, max_wait_s: float | None = None) -> CheckerPool:
-        """Workers, as many and within such bounds as are set."""
-        return CheckerPool(
-            setup,
-            workers=self.workers,
-            queue_size=queue_size,
-            timeout_s=self.check_timeout_s,
-            max_wait_s=max_wait_s,
-            memory_mib=self.worker_memory,
-        )
+    def pool(self, *, queue_size: int, max_wait_s: float | None = None) -> CheckerPool:
+        """Workers, as many as are set."""
+        return CheckerPool(self.setup, workers=self.workers, queue_size=queue_size, max_wait_s=max_wait_s)
 
 
 def settings_table() -> list[tuple[str, str, str]]:

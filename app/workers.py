@@ -45,13 +45,18 @@ START_S = 120  # what a process may take to load libraries and model
 
 @dataclass(frozen=True, slots=True)
 class CheckerSetup:
-    """What every worker builds its Checker from. model: another copy of the hand model's file, or None for the installed one."""
+    """What every worker builds its Checker from, and what a photo may take.
+
+    model: another copy of the hand model's file, or None for the installed one. timeout_s: seconds. memory_mib: MiB that a process may
+    allocate, on Linux; 0 is no limit.
+    """
 
     finder: FinderName = "search"
     model: Path | None = None
-    contest: Contest | str = "default"
     limits: Limits = field(default_factory=Limits)
     thresholds: Thresholds = field(default_factory=Thresholds)
+    timeout_s: float = 20
+    memory_mib: int = 0
 
 
 class Work(Protocol[R_co]):
@@ -111,8 +116,7 @@ class CheckResult:
 class CheckerPool:
     """Checks photos in `workers` processes, while at most `queue_size` more wait. For any number of threads.
 
-    timeout_s: seconds that a photo may take. max_wait_s: seconds that it may wait for a process to take it, as far as can be foreseen;
-    None is no limit. memory_mib: MiB that a process may allocate, on Linux; 0 is no limit.
+    max_wait_s: seconds that a photo may wait for a process to take it, as far as can be foreseen; None is no limit.
     """
 
     def __init__(
@@ -121,16 +125,14 @@ class CheckerPool:
         *,
         workers: int = 1,
         queue_size: int = 16,
-        timeout_s: float = 20,
         max_wait_s: float | None = None,
-        memory_mib: int = 0,
     ) -> None:
         self.workers = workers
         self.queue_size = queue_size
-        self.timeout_s = timeout_s
+        self.timeout_s = setup.timeout_s
         self.max_wait_s = max_wait_s
         self.restarts: Counter[str] = Counter(timeout=0, memory=0, lost=0)
-        self._new_process = partial(_Process, setup, memory_mib)
+        self._new_process = partial(_Process, setup)
         self._changed = threading.Condition()  # guards all that follows
         self._waiting: deque[tuple[Future[Any], Work[Any]]] = deque()
         self._later: deque[tuple[Future[Any], Work[Any]]] = deque()
@@ -291,13 +293,13 @@ LOSSES: dict[type[BaseException], str] = {CheckTimeout: "timeout", OutOfMemory: 
 class _Process:
     """A process with a Checker, and the pipe to it. For one thread, but for `end`."""
 
-    def __init__(self, setup: CheckerSetup, memory_mib: int) -> None:
+    def __init__(self, setup: CheckerSetup) -> None:
         """Raises `OSError`."""
         # Spawned, not forked: the networks keep threads that a fork would cut off.
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         with theirs:
-            self._process = context.Process(target=_work, args=(setup, memory_mib, theirs), daemon=True, name="jari-worker")
+            self._process = context.Process(target=_work, args=(setup, theirs), daemon=True, name="jari-worker")
             self._process.start()
         self._is_ready = False
 
@@ -352,14 +354,14 @@ class _Process:
         return signal.Signals(-code).name if code < 0 else str(code)
 
 
-def _work(setup: CheckerSetup, memory_mib: int, pipe: Connection) -> None:
+def _work(setup: CheckerSetup, pipe: Connection) -> None:
     """What a process does: job after job, until the pipe is closed."""
     # Ctrl+C and a stopping service manager reach every process, but photos that were accepted are finished; the pool ends us by SIGKILL.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     cv2.setNumThreads(1)  # the machine's other cores are for the other workers
-    if memory_mib:
-        _limit_memory(memory_mib)
+    if setup.memory_mib:
+        _limit_memory(setup.memory_mib)
     with suppress(GesturesError):  # what goes wrong here goes wrong again at the first photo, where it can be answered
         _checker(setup)
     with suppress(EOFError, OSError):
@@ -388,7 +390,7 @@ def _limit_memory(mib: int) -> None:
 @cache
 def _checker(setup: CheckerSetup) -> Checker:
     # One thread: the others of the machine's cores are for the other workers.
-    checker = Checker(setup.finder, setup.contest, setup.limits, setup.model, setup.thresholds, threads=1)
+    checker = Checker(setup.finder, limits=setup.limits, model=setup.model, thresholds=setup.thresholds, threads=1)
     return _HERE.enter_context(checker)
 
 

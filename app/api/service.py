@@ -17,7 +17,7 @@ from app.keys import KeyRing, read_keys
 from app.metrics import Metrics
 from app.settings import Settings
 from app.tracing import Traces
-from app.workers import CheckerPool, CheckerSetup, CheckResult, Job
+from app.workers import CheckerPool, CheckResult, Job
 from gestures import Contest, contests, load_contest
 from gestures.errors import UnknownContest
 
@@ -31,11 +31,11 @@ FRESH_S = 30
 class Service:
     """Settings, keys, contests, workers, batches, and whether a picture that everybody knows is read right."""
 
-    def __init__(self, settings: Settings, setup: CheckerSetup, pool: CheckerPool) -> None:
+    def __init__(self, settings: Settings, pool: CheckerPool) -> None:
         """Raises what `load` raises."""
         self.settings = settings
         self.pool = pool
-        self.batches = Batches(settings, pool, setup, self.contest_named)
+        self.batches = Batches(settings, pool, self.contest_named)
         self.metrics = Metrics(settings, pool, self.batches)
         self.traces = Traces(settings)
         self.keys = KeyRing(per_minute=settings.rate_limit)
@@ -99,7 +99,7 @@ class Service:
 
     async def _check_self(self) -> None:
         try:
-            future: Future[CheckResult] = self.pool.submit(Job(SELF_CHECK.read_bytes(), contest="default"))
+            future: Future[CheckResult] = self.pool.submit(Job(SELF_CHECK.read_bytes()))
             advice = (await asyncio.wrap_future(future)).advice
         except QueueFull:
             return  # busy with photos, so at work

@@ -9,7 +9,6 @@ and costs nobody the worker. Dask gives a lost worker's photos to others by itse
 import multiprocessing
 import time
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing.util import Finalize
 from typing import Self
@@ -24,24 +23,16 @@ PATIENCE_S = 10
 LOOK_S = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What a photo may take: seconds, and MiB of memory, of which 0 is no limit."""
-
-    seconds: float = 20
-    memory_mib: int = 0
-
-
-def look(setup: CheckerSetup, bounds: Bounds, job: Work[Found]) -> Found:
+def look(setup: CheckerSetup, job: Work[Found]) -> Found:
     """Do a job in a worker of the cluster."""
-    return _pool(setup, bounds).submit(job, later=True).result()
+    return _pool(setup).submit(job, later=True).result()
 
 
 @cache
-def _pool(setup: CheckerSetup, bounds: Bounds) -> CheckerPool:
+def _pool(setup: CheckerSetup) -> CheckerPool:
     # Dask's nannies forbid their workers to have processes, lest those be left behind. Ours end when their worker does.
     multiprocessing.current_process().daemon = False
-    pool = CheckerPool(setup, timeout_s=bounds.seconds, memory_mib=bounds.memory_mib)
+    pool = CheckerPool(setup)
     Finalize(None, pool.close, exitpriority=1)  # before the worker waits for what processes it has
     return pool
 
@@ -49,7 +40,7 @@ def _pool(setup: CheckerSetup, bounds: Bounds) -> CheckerPool:
 class Cluster:
     """`app.batch.run.Workers` on the cluster whose scheduler is at `address`."""
 
-    def __init__(self, address: str, setup: CheckerSetup, bounds: Bounds = Bounds()) -> None:
+    def __init__(self, address: str, setup: CheckerSetup) -> None:
         """Raises `TerminalError` where Dask is not installed, no scheduler answers, or it has no workers."""
         try:
             import dask
@@ -66,7 +57,7 @@ class Cluster:
         except Exception as error:
             raise TerminalError("cluster-unreachable", address=address, reason=type(error).__name__) from None
         self._executor = self._client.get_executor(pure=False)
-        self._look = partial(look, setup, bounds)
+        self._look = partial(look, setup)
         self._counted = -float("inf")
         if not self._count():
             self.close()

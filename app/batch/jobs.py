@@ -25,7 +25,7 @@ from app.batch.spool import UNFINISHED, Batch, BatchLimits, Spool, unpack
 from app.errors import BatchQueueFull, BatchRefused, Lang, RequestError, ServiceError, describe, problem_kinds
 from app.settings import Settings
 from app.terminal.words import Problem, TerminalError, problem
-from app.workers import CheckerPool, CheckerSetup
+from app.workers import CheckerPool
 from gestures import Contest, GesturesError
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Batches:
     Until `start`, and for as long as the spool cannot be used, there are none: `spool` raises `BatchRefused`.
     """
 
-    def __init__(self, settings: Settings, pool: CheckerPool, setup: CheckerSetup, contest_named: Callable[[str], Contest]) -> None:
+    def __init__(self, settings: Settings, pool: CheckerPool, contest_named: Callable[[str], Contest]) -> None:
         self.limits = BatchLimits(settings.batch_files, settings.batch_bytes, settings.limits.bytes)
         self.keep_s = settings.batch_keep_s
         self.ended: Counter[str] = Counter(done=0, failed=0, deleted=0)  # batches, since the start, by what became of them
@@ -84,7 +84,7 @@ class Batches:
         self._folder = settings.spool
         self._queue = settings.batch_queue
         self._pool = pool
-        self._setup = setup
+        self._setup = settings.setup
         self._contest_named = contest_named
         self._spool: Spool | None = None
         self._unusable = ""  # why, as the log was told last

@@ -98,7 +98,8 @@ def time_batch(kind: Photos, seed: int, rounds: int) -> BatchTiming:
         for number, scene in enumerate(kind.scenes(seed)):
             (folder / f"{number:03}.jpg").write_bytes(scene.data)
         # As `jari batch` has them, but for the time that the whole plain loop takes as one job.
-        single, double = (stack.enter_context(CheckerPool(workers=count, queue_size=count, timeout_s=600)) for count in (1, 2))
+        setup = CheckerSetup(timeout_s=600)
+        single, double = (stack.enter_context(CheckerPool(setup, workers=count, queue_size=count)) for count in (1, 2))
         times: list[tuple[float, ...]] = []
         for number in range(rounds + 1):
             plain_used, plain_took, hands = single.submit(_Loop(folder)).result()

@@ -15,7 +15,7 @@ from unittest.mock import patch
 import gestures.checker
 from app.bench.recall import which_found
 from app.bench.scenes import Scene, compose
-from app.workers import CheckerPool, Job
+from app.workers import CheckerPool, CheckerSetup, Job
 from gestures import Checker, open_photo
 from gestures.hands import search
 from gestures.hands.landmarker import LandmarkerFinder
@@ -174,7 +174,7 @@ def time_workers(scene: Scene, photos: int, rounds: int) -> Throughput:
     """
     jobs = [Job(scene.data)] * photos
     with ExitStack() as stack:
-        pools = [stack.enter_context(CheckerPool(workers=count, queue_size=photos, timeout_s=600)) for count in (1, 2)]
+        pools = [stack.enter_context(CheckerPool(CheckerSetup(timeout_s=600), workers=count, queue_size=photos)) for count in (1, 2)]
         rates: list[list[float]] = [[], []]
         for number in range(rounds + 1):
             for pool, some in zip(pools, rates, strict=True):

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from app.errors import Lang
@@ -14,6 +14,7 @@ from app.terminal.progress import progress
 from app.terminal.sources import Source
 from app.terminal.words import TerminalError
 from app.workers import CheckerSetup
+from gestures import Contest
 
 # Generous, so that a busy machine changes how long an evaluation takes and not what it finds.
 TIMEOUT_S = 600
@@ -29,17 +30,18 @@ class Run:
 
 
 def check_photos(
-    photos: Sequence[LabelledPhoto], folder: Path, setup: CheckerSetup, *, jobs: int, lang: Lang, keep: Path | None = None
+    photos: Sequence[LabelledPhoto], folder: Path, setup: CheckerSetup, contest: Contest, *, jobs: int, lang: Lang, keep: Path | None = None
 ) -> Run:
     """Check every photo, with progress on standard error. keep: where to write the results, a JSON object a line, as they come.
 
     Raises `TerminalError` when photos are missing, before any is checked, and a `GesturesError` when a Checker can't be made.
     """
     require(photos, folder)
+    unhurried = replace(setup, timeout_s=TIMEOUT_S, memory_mib=0)
     sources = [Source(photo.path, folder / photo.path, PurePath()) for photo in photos]
     results: list[Result] = []
     with progress(len(photos), lang) as step, keep.open("w", encoding="utf-8") if keep else nullcontext() as lines:
-        for outcome in check_all(sources, setup, jobs=jobs, lang=lang, timeout_s=TIMEOUT_S):
+        for outcome in check_all(sources, unhurried, jobs=jobs, contest=contest, lang=lang):
             results.append(outcome.result)
             if lines:
                 lines.write(json.dumps(outcome.result, ensure_ascii=False) + "\n")

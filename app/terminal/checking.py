@@ -11,6 +11,7 @@ from app.errors import Lang
 from app.terminal.sources import Source
 from app.terminal.words import problem
 from app.workers import CheckerPool, CheckerSetup, CheckResult, Job, check_here, close_here
+from gestures import Contest
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,37 +33,37 @@ def check_all(
     setup: CheckerSetup,
     *,
     jobs: int = 1,
+    contest: Contest,
     copies: bool = False,
     lang: Lang = "id",
-    timeout_s: float = 20,
-    memory_mib: int = 0,
 ) -> Iterator[Outcome]:
     """Yield an outcome for every source, in their order. A photo that can't be checked gives an error object, and the next is checked.
 
-    With more than one job, photos are checked in worker processes; one that takes longer than `timeout_s` seconds, or more memory
-    than `memory_mib` MiB, is stopped; 0 MiB is no limit.
+    With more than one job, photos are checked in worker processes, and one that takes more than it may is stopped.
     """
     with ExitStack() as stack:
         stack.callback(close_here)
         pool = None
         if jobs > 1:
-            pool = CheckerPool(setup, workers=jobs, queue_size=jobs, timeout_s=timeout_s, memory_mib=memory_mib)
-            stack.enter_context(pool)
+            pool = stack.enter_context(CheckerPool(setup, workers=jobs, queue_size=jobs))
         # As many wait as are being checked: no process idles, and memory stays bounded.
         room = 2 * jobs - 1 if pool else 0
         started: deque[tuple[Source, Future[CheckResult]]] = deque()
         for source in sources:
-            started.append((source, _start(source, setup, pool, copies=copies, lang=lang)))
+            started.append((source, _start(source, setup, pool, contest, copies=copies, lang=lang)))
             if len(started) > room:
                 yield _outcome(*started.popleft(), lang)
         for source, future in started:
             yield _outcome(source, future, lang)
 
 
-def _start(source: Source, setup: CheckerSetup, pool: CheckerPool | None, *, copies: bool, lang: Lang) -> Future[CheckResult]:
+def _start(
+    source: Source, setup: CheckerSetup, pool: CheckerPool | None, contest: Contest, *, copies: bool, lang: Lang
+) -> Future[CheckResult]:
     future: Future[CheckResult] = Future()
     try:
-        job = Job(source.read(setup.limits.bytes), name=source.name, copy="annotated" if copies else None, lang=lang)
+        data = source.read(setup.limits.bytes)
+        job = Job(data, source.name, contest, "annotated" if copies else None, lang=lang)
         if pool:
             return pool.submit(job)
         future.set_result(check_here(setup, job))

@@ -21,18 +21,19 @@ from gestures.drawing import annotate, encode, redact
 from gestures.errors import DamagedPhoto, ModelError, UnsupportedPhoto
 
 PATIENT_S = 120
+PATIENT = CheckerSetup(timeout_s=PATIENT_S)
 
 
 @pytest.fixture(scope="module")
 def pool():
-    with CheckerPool(workers=1, timeout_s=PATIENT_S) as pool:
+    with CheckerPool(PATIENT) as pool:
         yield pool
 
 
 @pytest.fixture(scope="module")
 def lasting_pool():
     """A pool that outlives the processes that tests take from it."""
-    with CheckerPool(workers=1, timeout_s=PATIENT_S, memory_mib=1536) as pool:
+    with CheckerPool(CheckerSetup(timeout_s=PATIENT_S, memory_mib=1536)) as pool:
         yield pool
 
 
@@ -40,7 +41,7 @@ def lasting_pool():
 def fresh_pool():
     """A pool of the test's own, with the processes that are its."""
     before = set(multiprocessing.active_children())
-    with CheckerPool(workers=1, queue_size=1, timeout_s=PATIENT_S) as pool:
+    with CheckerPool(PATIENT, queue_size=1) as pool:
         pool.processes = lambda: set(multiprocessing.active_children()) - before
         yield pool
     assert not pool.processes()
@@ -107,7 +108,7 @@ class TestChecking:
             pool.submit(Job(data)).result()
 
     def test_says_so_where_the_model_is_missing(self, tmp_path, peace):
-        with CheckerPool(CheckerSetup(model=tmp_path / "none.task"), timeout_s=PATIENT_S) as pool, pytest.raises(ModelError):
+        with CheckerPool(CheckerSetup(model=tmp_path / "none.task", timeout_s=PATIENT_S)) as pool, pytest.raises(ModelError):
             pool.submit(Job(peace)).result()
 
 
@@ -139,7 +140,7 @@ class TestBounds:
         assert running.result(PATIENT_S)
 
     def test_stops_a_photo_that_takes_too_long_and_goes_on(self, group, peace):
-        with CheckerPool(timeout_s=0.05) as pool:
+        with CheckerPool(CheckerSetup(timeout_s=0.05)) as pool:
             with pytest.raises(CheckTimeout):
                 pool.submit(Job(group)).result(PATIENT_S)
             pool.timeout_s = PATIENT_S
@@ -248,7 +249,7 @@ class TestLostWorkers:
 class TestClosing:
     def test_leaves_no_process_and_no_one_waiting(self, group):
         before = set(multiprocessing.active_children())
-        pool = CheckerPool(workers=1, queue_size=1, timeout_s=PATIENT_S)
+        pool = CheckerPool(PATIENT, queue_size=1)
         running, waiting = pool.submit(Job(group)), pool.submit(Job(group))
         wait_until(lambda: pool.running)
         pool.close()

@@ -8,10 +8,11 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
-from app.batch.cluster import Bounds, Cluster
+from app.batch.cluster import Cluster
 from app.batch.pictures import Look
 from app.errors import CheckTimeout
 from app.terminal.words import TerminalError
@@ -89,11 +90,11 @@ def test_a_lost_worker_costs_time_and_no_photo(cluster, tmp_path, make_photos, r
 @pytest.mark.filterwarnings("default")  # Dask's own
 def test_a_photo_that_takes_too_long_costs_no_worker(cluster, samples):
     group, fist = (Look((samples / f"{name}.jpg").read_bytes()) for name in ("group", "fist"))
-    setup = CheckerSetup(finder="mediapipe")
-    with Cluster(cluster[0], setup, Bounds(seconds=0.05)) as workers:
+    setup = CheckerSetup(finder="mediapipe", timeout_s=0.05)
+    with Cluster(cluster[0], setup) as workers:
         for late in [workers.submit(group), workers.submit(group)]:
             assert isinstance(late.exception(PATIENT_S), CheckTimeout)
-    with Cluster(cluster[0], setup, Bounds(PATIENT_S)) as workers:
+    with Cluster(cluster[0], replace(setup, timeout_s=PATIENT_S)) as workers:
         assert workers.room == 4
         for future in [workers.submit(fist), workers.submit(fist)]:
             assert future.result(PATIENT_S).findings["hands"]

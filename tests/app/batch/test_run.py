@@ -310,7 +310,7 @@ class TestLostWorkers:
     @pytest.fixture
     def pool(self):
         before = set(multiprocessing.active_children())
-        with CheckerPool(workers=2, queue_size=2, timeout_s=120) as pool:
+        with CheckerPool(CheckerSetup(timeout_s=120), workers=2, queue_size=2) as pool:
             pool.processes = lambda: set(multiprocessing.active_children()) - before
             yield pool
 
