@@ -26,7 +26,7 @@ from typing import Literal, Self
 from pydantic import ConfigDict, TypeAdapter
 
 from gestures import GesturesError, error_text
-from gestures.words import Name
+from gestures.words import Name, figure, filled
 
 Lang = Literal["id", "en"]
 
@@ -144,6 +144,7 @@ def describe(error: GesturesError | ServiceError, lang: Lang) -> tuple[str, str]
     """Return title and detail of an error as a caller may see them, in a language."""
     kind = problem_kinds()[error.type]
     if kind.title and kind.detail:
-        return getattr(kind.title, lang), getattr(kind.detail, lang).format(**error.params)
+        params = {name: figure(value) if isinstance(value, int | float) else value for name, value in error.params.items()}
+        return getattr(kind.title, lang), filled(getattr(kind.detail, lang), lang, params)
     assert isinstance(error, GesturesError), error.type  # noqa: S101 - a test holds the table to it
     return error_text(error, lang)

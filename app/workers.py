@@ -334,7 +334,7 @@ class _Process:
             clock.cancel()
             clock.join()  # it may be killing already, and the next photo must not meet a process that is about to die
             if over.is_set():  # also where the answer came at the last moment: its process is gone
-                raise CheckTimeout(seconds=f"{seconds:g}") from None
+                raise CheckTimeout(seconds=seconds) from None
 
     def is_alive(self) -> bool:
         """Whether it still runs.

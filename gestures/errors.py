@@ -19,7 +19,7 @@ languages, comes from the message catalogue under the keys `error.<type>.title` 
 
 from typing import ClassVar
 
-from gestures.words import Name, text
+from gestures.words import figure, text
 
 
 class GesturesError(Exception):
@@ -49,9 +49,7 @@ def error_text(error: GesturesError, lang: str) -> tuple[str, str]:
     if what := params.get("what"):
         detail += f".{what}"
         unit = {"bytes": 2**20, "pixels": 10**6}.get(str(what), 1)
-        most = float(str(params["limit"])) / unit
-        limit = f"{most:,.1f}".removesuffix(".0") if most >= 1 else f"{most:.2g}"
-        params["limit"] = Name(id=limit.translate(str.maketrans(".,", ",.")), en=limit)
+        params["limit"] = figure(float(str(params["limit"])) / unit)
     return text(f"{key}.title", lang), text(detail, lang, **params)
 
 

@@ -65,6 +65,12 @@ def _joined(items: Sequence[Name | str], lang: str) -> str:
     return text("join-two" if len(shown) == 2 else "join-many", lang, rest=rest, last=last)
 
 
+def figure(value: float) -> Name:
+    """Write a number as each language does, "1.234,5" and "1,234.5": to one decimal, and below 1 to two digits."""
+    en = f"{value:,.1f}".removesuffix(".0") if value >= 1 else f"{value:.2g}"
+    return Name(id=en.translate(str.maketrans(".,", ",.")), en=en)
+
+
 def long_date(day: date) -> Name:
     """Return "8 November 2023" in both languages."""
     months = {lang: text("months", lang).split() for lang in LANGUAGES}

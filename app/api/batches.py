@@ -60,11 +60,17 @@ FORM = {
             "description": "Photos, ZIP archives of photos, or both. Their names are kept with the results.",
         },
         "contest": {"type": "string", "description": "Key of a contest, as in `GET /v1/contests`.", "examples": ["default"]},
-        "lang": {"type": "string", "enum": ["id", "en"], "description": "Language of the reports. Default: by Accept-Language, else `id`."},
+        "lang": {
+            "type": "string",
+            "enum": ["id", "en"],
+            "description": "Language of the reports. Default: by Accept-Language, else `id`.",
+            "examples": ["id"],
+        },
         "crops": {
             "type": "boolean",
             "default": True,
             "description": "Whether the report shows hands and small copies of photos; `false` leaves all pixels out.",
+            "examples": [True],
         },
     },
 }

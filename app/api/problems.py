@@ -139,7 +139,7 @@ _SAMPLES = {
     "photo-too-small": PhotoTooSmall(width=16, height=16, limit=32),
     "contest-unknown": UnknownContest(name="pilkada-2030", known="default, pilpres-2024"),
 }
-_PARAMS = {"seconds": 20, "fields": "photo", "allowed": "POST", "most": 2000, "limit": 2048, "times": 100}
+_PARAMS = {"seconds": 20, "fields": "photo", "allowed": "POST", "most": 2000, "limit": 2048}
 
 
 def _example(kind: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import pytest
 
 from app.errors import (
     ArchiveRefused,
+    BatchRefused,
     CheckTimeout,
     QueueFull,
     RequestError,
@@ -56,6 +57,16 @@ class TestDescribe:
         _, detail = describe(QueueFull(seconds=7), "id")
         assert "7 detik" in detail
 
+    @pytest.mark.parametrize(("most", "indonesian", "english"), [(2000, "2.000 foto", "2,000 photos"), (7, "7 foto", "7 photos")])
+    def test_writes_numbers_as_the_language_does(self, most, indonesian, english):
+        error = BatchRefused("batch-too-many", most=most)
+        assert indonesian in describe(error, "id")[1]
+        assert english in describe(error, "en")[1]
+
+    def test_writes_parts_of_a_second(self):
+        assert "0,25 detik" in describe(CheckTimeout(seconds=0.25), "id")[1]
+        assert "20 detik" in describe(CheckTimeout(seconds=20.0), "id")[1]
+
     def test_uses_the_words_of_the_library(self):
         assert describe(DamagedPhoto(), "en")[0] == "The photo is damaged or incomplete"
 
@@ -70,7 +81,7 @@ class TestDescribe:
     @pytest.mark.parametrize(
         "error",
         [
-            CheckTimeout(seconds="20"),
+            CheckTimeout(seconds=20),
             WorkerLost(),
             ArchiveRefused("archive-too-many", most=3),
             RequestInvalid({"photos": "missing"}),
