@@ -138,9 +138,11 @@ class TestSlowCallers:
         with connect(hurried) as connection:
             connection.sendall(HEAD % 500_000 + PART)
             assert drip(connection, b"x" * 10_000) < PATIENCE_S + 5
-            body, head = problem(received(connection))
+            body, head = problem(document(connection))
             assert (body["status"], body["type"]) == (408, "upload-slow")
             assert "connection: close" in head
+            connection.shutdown(socket.SHUT_WR)  # until then it is read on for a while, see `TestRefused`
+            assert received(connection) == b""
 
     def test_others_are_served_meanwhile(self, hurried, peace, lawful):
         slow = [socket.create_connection((urlsplit(hurried).hostname, urlsplit(hurried).port)) for _ in range(100)]

@@ -672,9 +672,10 @@ class TestFollowers:
                 asked = [others.submit(service.get, place), others.submit(send, service, photos), others.submit(service.delete, place)]
                 for _ in range(20):
                     assert others.submit(service.get, "/healthz").result(20).status_code == 200
+            wait_until(lambda: service.get(place).status_code == 404)
+            held.set()  # who deletes a batch waits for the work at it to end
             assert [one.result(PATIENT_S).status_code for one in asked][1] == 202
         assert b"event: deleted" in follower.ended()[2]
-        held.set()
 
 
 class TestSingleChecksFirst:
