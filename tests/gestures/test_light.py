@@ -142,8 +142,8 @@ def test_common_photos_are_left_alone(people: list[tuple[Photo, set[int]]]) -> N
 
 @pytest.mark.parametrize("light", ODD)
 def test_daylight_is_daylight(light: str, samples: Path) -> None:
-    """What was seen in daylight once needs no more of it; and the light is told from a small copy as from the whole photo."""
-    pixels = ODD[light](open_photo((samples / "group.jpg").read_bytes()).pixels)
+    """What was seen in daylight once needs no more of it; and the light is told from a small copy as from one of half a megapixel."""
+    pixels = ODD[light](open_photo((samples / "group.jpg").read_bytes()).pixels[::2, ::2])
     matrix = daylight(pixels)
     assert matrix is not None
     lit = cv2.transform(pixels, matrix).astype(np.uint8)
