@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -42,6 +43,13 @@ def service(keys, prefix, tmp_path_factory):
     entries = ",".join(entry for _, entry in keys.values())
     with serving(JARI_API_KEYS=entries, JARI_ROOT_PATH=prefix, JARI_SPOOL=str(tmp_path_factory.mktemp("spool"))) as service:
         yield service
+
+
+@pytest.fixture(scope="module")
+def without_keys():
+    """Two services without keys: one that knows its name, and one that does not."""
+    with serving(JARI_HOSTS=NAME) as named, serving(JARI_HOSTS="") as unnamed:
+        yield named, unnamed
 
 
 @contextmanager
@@ -88,12 +96,16 @@ def nginx(root, folder, port, service, key="", prefix="") -> list[str]:
 
 
 def caddy(root, folder, port, service, key="", prefix="") -> list[str]:
-    hashed = subprocess.run(["caddy", "hash-password", "--plaintext", "rahasia"], capture_output=True, text=True, check=True).stdout.strip()
     names = f"http://127.0.0.1:{port}, http://{NAME}:{port}"
     site = with_key(example(root, "caddy", prefix), "{$JARI_PAGE_KEY}", key).replace("127.0.0.1:8080", service)
-    site = site.replace(NAME, names).replace("$2a$14$…", hashed)
+    site = site.replace(NAME, names).replace("$2a$14$…", hashed("rahasia"))
     (folder / "Caddyfile").write_text(f"{{\n\tadmin off\n\tdefault_bind 127.0.0.1\n}}\n{site}")
     return ["caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
+
+
+@cache  # a second of work, as it should be
+def hashed(password: str) -> str:
+    return subprocess.run(["caddy", "hash-password", "--plaintext", password], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def with_key(configuration: str, place: str, key: str) -> str:
@@ -176,12 +188,13 @@ def test_figures_are_not_for_people(proxy):
 
 
 @pytest.mark.parametrize("proxy", [nginx, caddy])
-def test_without_keys_the_service_has_to_know_its_name(root, tmp_path_factory, proxy):
-    with serving(JARI_HOSTS=NAME) as service, proxying(proxy, root, tmp_path_factory, service) as (address, _):
+def test_without_keys_the_service_has_to_know_its_name(root, tmp_path_factory, without_keys, proxy):
+    named, unnamed = without_keys
+    with proxying(proxy, root, tmp_path_factory, named) as (address, _):
         for headers in ({"Host": NAME}, {"Host": NAME, "Origin": f"https://{NAME}"}):
             assert kind(ask(f"{address}/v1/checks", STAFF | headers, b"x")) == "media-type-unsupported"
         assert ask(f"{address}/v1/poses", STAFF | {"Host": NAME})[0] == 200
-    with serving(JARI_HOSTS="") as service, proxying(proxy, root, tmp_path_factory, service) as (address, _):
+    with proxying(proxy, root, tmp_path_factory, unnamed) as (address, _):
         assert kind(ask(f"{address}/v1/poses", STAFF | {"Host": NAME})) == "host-unknown"
 
 
