@@ -31,7 +31,13 @@ any_size = pytest.mark.parametrize("context", ["desk"], indirect=True)
 
 
 @pytest.fixture
-def page(context, server):
+def path():
+    """Which page is opened, where a test does not say: the one for a photo."""
+    return ""
+
+
+@pytest.fixture
+def page(context, server, path):
     """The open page. Whatever it asks of other hosts, or complains of on the console, fails the test."""
     page = context.new_page()
     asked, complaints = [], []
@@ -39,7 +45,7 @@ def page(context, server):
     page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.expected = []  # parts of complaints that a test provokes
-    page.goto(server)
+    page.goto(server + path)
     alive(page)
     yield page
     here = urlsplit(server).netloc
@@ -49,7 +55,7 @@ def page(context, server):
 
 def alive(page):
     """Wait until the page's script has run: it fetches the words first, and by then the browser counts the page as loaded."""
-    page.wait_for_selector("#contest option", state="attached")
+    page.wait_for_selector("body:not(:has(#late, #contest:empty))")
 
 
 def turn(page, scheme):
@@ -630,9 +636,9 @@ class TestLanguage:
         page.get_by_role("button", name="English").click()
         assert page.evaluate("() => localStorage.getItem('language')") == "en"
 
-    def test_by_address(self, page, server):
-        page.goto(f"{server}?lang=en")
-        page.wait_for_selector("html[lang=en]")
+    @pytest.mark.parametrize("path", ["?lang=en"])
+    def test_by_address(self, page):
+        assert page.locator("html").get_attribute("lang") == "en"
         assert page.title() == "Jari Netral: check hand poses before you post a photo"
 
 
@@ -651,9 +657,8 @@ def test_a_browser_that_keeps_nothing(page, peace):
 
 @any_size
 @pytest.mark.parametrize("path", ["", "batch", "privacy"])
-def test_all_that_its_scripts_need_is_asked_for_at_once(page, server, path):
+def test_all_that_its_scripts_need_is_asked_for_at_once(page):
     """One after another they would take a phone on a slow network twice as long, with buttons that do nothing yet."""
-    page.goto(server + path)
     page.wait_for_load_state("networkidle")
     fetched = page.evaluate("() => performance.getEntriesByType('resource').map((one) => one.name)")
     named = page.evaluate("() => [...document.querySelectorAll('link, script')].map((one) => one.href ?? one.src)")
@@ -680,9 +685,8 @@ class TestPartsThatAreLost:
 
     @any_size
     @pytest.mark.parametrize("path", ["", "batch", "privacy"])
-    def test_with_its_script_it_does_not(self, page, server, path):
-        page.goto(server + path)
-        page.wait_for_selector("#late", state="detached")
+    def test_with_its_script_it_does_not(self, page):
+        assert page.locator("#late").count() == 0
 
     @any_size
     @pytest.mark.parametrize(("lost", "title"), [("en", "Periksa pose jari"), ("id", "Check hand poses")])
@@ -711,9 +715,7 @@ class TestPartsThatAreLost:
 
 class TestKeyboard:
     @pytest.mark.parametrize("path", ["", "batch", "privacy"])
-    def test_the_link_past_the_bar_moves_the_focus_and_nothing_else(self, page, server, peace, path):
-        page.goto(server + path)
-        page.wait_for_selector("#late", state="detached")
+    def test_the_link_past_the_bar_moves_the_focus_and_nothing_else(self, page, peace, path):
         if not path:
             choose(page, peace)
             result(page)
@@ -781,10 +783,8 @@ class TestKeyboard:
 
     @any_size
     @pytest.mark.parametrize("path", ["", "batch", "privacy"])
-    def test_what_is_read_on_a_button_is_part_of_its_name(self, page, server, path):
+    def test_what_is_read_on_a_button_is_part_of_its_name(self, page):
         """Whoever speaks to the browser says what is written there."""
-        page.goto(server + path)
-        page.wait_for_selector("#late", state="detached")
         misnamed = page.evaluate(
             """() => [...document.querySelectorAll("[aria-label]")].filter((one) => one.matches("button, a"))
                 .filter((one) => !one.ariaLabel.includes(one.innerText.trim())).map((one) => one.outerHTML)"""
@@ -831,9 +831,7 @@ class TestTheme:
 
     @any_size
     @pytest.mark.parametrize("path", ["", "batch", "privacy"])
-    def test_every_page_can_be_turned_and_says_what_its_advice_is(self, page, server, path):
-        page.goto(server + path)
-        page.wait_for_selector("#late", state="detached")
+    def test_every_page_can_be_turned_and_says_what_its_advice_is(self, page):
         page.get_by_role("button", name="Ganti tampilan").click()
         assert page.locator("html").get_attribute("data-theme") == "dark"
         assert "memberi saran, bukan keputusan" in page.locator("footer").inner_text()
