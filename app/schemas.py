@@ -121,7 +121,7 @@ class HandOut(Schema):
     score: Probability = Field(description="Probability that the hand shows `best_pose` on purpose.", examples=[0.97])
     readings: list[ReadingOut] = Field(description="Numbers that the pose has been read as.")
     together: list[ReadingOut] = Field(
-        description="Numbers on the ballot that it may be read as only together with another hand; if they pose, where one is unclear."
+        description="Numbers on the ballot that it may be read as only together with another hand, where both surely pose."
     )
     lists: list[ListStanceOut] = Field(description="What the contest's lists say of the pose.")
     flagged: bool = Field(

@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     worker_memory: int = Field(
         default=1536, ge=0, description="MiB that a worker may allocate; a photo that needs more is refused. 0: no limit. Linux only."
     )
-    max_bytes: int = Field(default=Limits().bytes, ge=1, description="Most bytes of a photo.")
+    max_bytes: int = Field(default=Limits().bytes, ge=1, le=2**40, description="Most bytes of a photo.")
     max_pixels: int = Field(
         default=Limits().pixels, ge=1, le=MOST_PIXELS, description="Most pixels of a photo, looked at before it is decoded."
     )

@@ -55,9 +55,8 @@ class AdvisedHand:
     """A hand with all that is said of it. `readings` and `lists` are empty where it has no pose; those of a hand that is unclear hold if it
     is one.
 
-    together: the numbers on the ballot that it shows only together with another hand.
-    flagged: the hand is one to review: it surely poses, and its pose is one to review (see `is_flagged`), or together with another hand
-        that surely poses it may be read as a number on the ballot.
+    together: the numbers on the ballot that it shows only together with another hand, where both surely pose.
+    flagged: the hand is one to review: it surely poses, and its pose is one to review (see `is_flagged`), or `together` is not empty.
     needs_look: a person should look at it before the photo is posted: it is flagged, or would be if what is unclear poses, or it cannot
         be read.
     person: a number, from 0 within the photo, that it shares with the other hand of probably the same person; None where none is known.
@@ -162,8 +161,8 @@ def advise(findings: Findings, contest: Contest, name: str = "") -> Advice:
         _advised(
             one,
             contest,
-            tuple(Reading(code.number, code.strength) for code in shared if place in code.hands),
-            any(place in code.hands for code in sure),
+            tuple(Reading(code.number, code.strength) for code in sure if place in code.hands),
+            any(place in code.hands for code in shared),
             people.get(place),
         )
         for place, one in enumerate(posed)
@@ -181,7 +180,7 @@ def advise(findings: Findings, contest: Contest, name: str = "") -> Advice:
         level=level,
         codes=found,
         hands=hands,
-        messages=tuple(_messages(level, hands, found, {code.number for code in sure}, contest, findings.taken_at)),
+        messages=tuple(_messages(level, hands, found, shared, sure, contest, findings.taken_at)),
         contest=contest.key,
         ballot=contest.numbers,
         finder=findings.finder,
@@ -208,8 +207,8 @@ def _rounded(probability: float) -> float:
     return round(float(probability), 3)
 
 
-def _advised(posed: PosedHand, contest: Contest, shared: tuple[Reading, ...], surely: bool, person: int | None) -> AdvisedHand:
-    """shared: what the hand shows only together with another. surely: whether both surely pose."""
+def _advised(posed: PosedHand, contest: Contest, together: tuple[Reading, ...], is_shared: bool, person: int | None) -> AdvisedHand:
+    """is_shared: whether it shows a number together with another hand, surely or not."""
     is_unclear = posed.state is State.UNCLEAR
     if posed.state is State.REST or posed.pose is None:
         return AdvisedHand(posed, (), (), _why(posed), needs_look=is_unclear, person=person)
@@ -219,9 +218,9 @@ def _advised(posed: PosedHand, contest: Contest, shared: tuple[Reading, ...], su
         readings_of(posed.pose, contest),
         tuple(_stances(posed.pose, contest)),
         _why(posed),
-        together=shared,
-        flagged=not is_unclear and (to_review or surely),
-        needs_look=to_review or bool(shared),
+        together=together,
+        flagged=not is_unclear and (to_review or bool(together)),
+        needs_look=to_review or is_shared,
         person=person,
     )
 
@@ -266,9 +265,15 @@ def _seen(pose: str) -> Name:
 
 
 def _messages(
-    level: Level, hands: Sequence[AdvisedHand], found: Sequence[Code], shared: set[int], contest: Contest, taken_at: datetime | None
+    level: Level,
+    hands: Sequence[AdvisedHand],
+    found: Sequence[Code],
+    shared: Sequence[Code],
+    sure: Sequence[Code],
+    contest: Contest,
+    taken_at: datetime | None,
 ) -> Iterable[Message]:
-    """Yield the messages that fit the photo, weightiest first. shared: the numbers that two hands surely show together."""
+    """Yield the messages that fit the photo, weightiest first. shared: what two hands show together. sure: what of it both surely do."""
 
     def message(key: str, **params: object) -> Message:
         return Message(key, both(key, **params))
@@ -277,7 +282,7 @@ def _messages(
     if level is Level.CLEAR:
         yield message("nothing-found")
     if level is Level.REVIEW:
-        yield from _number_messages(hands, found, shared)
+        yield from _number_messages(hands, found, sure)
         yield from _list_messages(hands)
         flagged = sum(hand.flagged for hand in hands)
         if flagged > 1:
@@ -288,7 +293,8 @@ def _messages(
             yield Message("pose-note", note)
     if unclear:
         yield message("hand-unclear", count=len(unclear))
-        perhaps = {reading.number for hand in unclear for reading in (*hand.readings, *hand.together)} & set(contest.numbers)
+        perhaps = {reading.number for hand in unclear for reading in hand.readings} & set(contest.numbers)
+        perhaps |= {code.number for code in shared if code not in sure}
         if perhaps:
             yield message("unclear-read-as", count=len(perhaps), numbers=joined([str(number) for number in sorted(perhaps)]))
     if level is Level.REVIEW:
@@ -304,13 +310,14 @@ def _messages(
         yield message("initial-advice")
 
 
-def _number_messages(hands: Sequence[AdvisedHand], found: Sequence[Code], shared: set[int]) -> Iterable[Message]:
+def _number_messages(hands: Sequence[AdvisedHand], found: Sequence[Code], sure: Sequence[Code]) -> Iterable[Message]:
     """Yield what numbers may be read: from single hands, those that are merely possible apart, then from two hands together."""
+    together = {code.number for code in sure}
     single = {reading.number for hand in hands if hand.posed.state is State.POSING for reading in hand.readings}
     keys = {
         "pose-read-as-number": [code for code in found if code.number in single and code.strength != "possible"],
         "pose-possibly-read": [code for code in found if code.number in single and code.strength == "possible"],
-        "two-hands-together": [code for code in found if code.number in shared],
+        "two-hands-together": [code for code in found if code.number in together],
     }
     for key, some in keys.items():
         numbers = sorted(code.number for code in some if code.on_ballot)

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from app.errors import Lang, ServiceError, describe
 from gestures import GesturesError, error_text
-from gestures.words import Name, filled
+from gestures.words import Name, figure, filled
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def setting_problem(kind: str, said: str, context: dict[str, object]) -> Name:
         return _filled("setting-choice", known=str(context["expected"]).replace(" or ", ", "))
     for bound, sign in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<")):
         if bound in context:
-            return _filled("setting-range", limit=f"{sign} {context[bound]}")
+            return _filled("setting-range", limit=f"{sign} {context[bound]}".removesuffix(".0"))
     key = f"setting-{_SETTING_PROBLEMS.get(kind, kind)}"
     return _filled(key, **context) if key in _words() else Name(said, said)
 
@@ -104,5 +104,7 @@ def problem(error: BaseException, lang: Lang) -> Problem:
 
 
 def _worded(value: object) -> object:
-    """In both languages what is wrong with a file that a setting names; all else as it is."""
-    return setting_problem(value.type, value.message(), value.context or {}) if isinstance(value, PydanticCustomError) else value
+    """In both languages what is wrong with a file that a setting names, and numbers; all else as it is."""
+    if isinstance(value, PydanticCustomError):
+        return setting_problem(value.type, value.message(), value.context or {})
+    return figure(value) if isinstance(value, int | float) else value

@@ -440,6 +440,7 @@ def test_a_wrong_setting_is_named(posing):
     [
         ("PORT", "abc", "harus berupa angka", "must be a number"),
         ("PORT", "99999", "harus ≤ 65535", "must be ≤ 65535"),
+        ("MAX_BYTES", "9" * 20, "harus ≤ 1099511627776", "must be ≤ 1099511627776"),
         ("FINDER", "x", "salah satu dari 'search', 'mediapipe'", "one of 'search', 'mediapipe'"),
         ("METRICS", "perhaps", "harus true atau false", "must be true or false"),
         ("API_KEYS", "x", "NAME:SHA256", "NAME:SHA256"),

@@ -95,9 +95,10 @@ class TestLevel:
         thumbs = [make_posed("like", x=100, side="right"), make_posed("like", state=State.UNCLEAR, x=150, side="left")]
         advice = advice_on(thumbs, contest)
         assert (advice.level, [code.number for code in advice.codes if code.on_ballot]) == (Level.UNCLEAR, [])
-        assert [hand.together for hand in advice.hands] == [(Reading(2, "possible"),)] * 2
+        assert [hand.together for hand in advice.hands] == [(), ()]
         assert [(hand.flagged, hand.needs_look) for hand in advice.hands] == [(False, True)] * 2
         assert keys(advice) == ["hand-unclear", "unclear-read-as", "initial-advice"]
+        assert "number 2." in advice.messages[1].text.en
         # A V beside them is surely a 2; that they show it together is no surer for that.
         beside = advice_on([*thumbs, make_posed("peace", x=2000)], contest)
         assert [hand.flagged for hand in beside.hands] == [False, False, True]

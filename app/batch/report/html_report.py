@@ -107,6 +107,7 @@ class HtmlReport:
     def _finding(self, hand: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
         return {
             "kind": kind(hand),
+            "state": hand["state"],
             "pose": hand["pose"],
             "name": hand["pose_name"],
             "readings": ballot_readings(hand, result),

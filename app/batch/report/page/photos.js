@@ -3,7 +3,7 @@
 /** { name, level, size, taken_at, hands, resting, messages }, or { name, errors: { title, detail } by language }. */
 const photos = Array.from(document.querySelectorAll("script.photo"), (block, place) => ({ place, ...JSON.parse(block.textContent) }));
 
-/** { place, photo, line, confidence, box, key, kind, pose, name, readings, lists, why }, in the order of the photos. */
+/** { place, photo, line, confidence, box, key, kind, state, pose, name, readings, lists, why }, in the order of the photos. */
 const hands = photos.flatMap((photo) =>
   (photo.hands ?? []).map(([finding, confidence, x, y, width, height, key], line) => ({
     ...shared.findings[finding], photo, line, confidence, box: { x, y, width, height }, key,
@@ -30,7 +30,7 @@ function picture(photo, line) {
 
 function poseOf(hand) {
   if (!hand.name) return text("hand.unreadable");
-  return `${capital(hand.name[language])}${hand.kind === "unclear" ? "?" : ""}`;
+  return `${capital(hand.name[language])}${hand.state === "unclear" ? "?" : ""}`;
 }
 
 /** How sure a hand's pose is; "" where none can be read, and there is nothing to be sure of. */
@@ -40,5 +40,5 @@ function sureOf(hand) {
 
 /** A hand's numbers as they stand on its tile; with a question mark those merely possible, and those of a hand that is unclear. */
 function numbersOf(hand) {
-  return hand.readings.map((reading) => (hand.kind === "unclear" || reading.strength === "possible" ? `${reading.number}?` : `${reading.number}`));
+  return hand.readings.map((reading) => (hand.state === "unclear" || reading.strength === "possible" ? `${reading.number}?` : `${reading.number}`));
 }

@@ -80,7 +80,7 @@ function said(hand) {
   const words = element("div", "", element("p", "card-state", text(`hand.${hand.kind}`)), element("h2", "", poseOf(hand)));
   for (const strength of STRENGTHS) {
     const numbers = hand.readings.filter((reading) => reading.strength === strength).map((reading) => reading.number);
-    const key = hand.kind === "unclear" || strength === "possible" ? "hand.possibly-reads" : "hand.reads";
+    const key = hand.state === "unclear" || strength === "possible" ? "hand.possibly-reads" : "hand.reads";
     if (numbers.length) words.append(element("p", "", `${text(key, { numbers: either(numbers) })} (${text(`strength.${strength}`)}).`));
   }
   const sure = sureOf(hand) && ` (${sureOf(hand)})`;
