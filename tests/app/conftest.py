@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from io import BytesIO
@@ -66,6 +67,17 @@ def server(tmp_path_factory) -> Iterator[str]:
     """The address of `jari serve`."""
     with serving(tmp_path_factory.mktemp("server") / "log") as (address, _):
         yield address
+
+
+@pytest.fixture(scope="session")
+def side_by_side():
+    """Runs commands at the same time, because each takes a while to start: `side_by_side(run, many)` gives what `run` makes of each."""
+
+    def results(run: Callable[[Any], Any], many: Iterable[Any]) -> list[Any]:
+        with ThreadPoolExecutor() as threads:
+            return list(threads.map(run, many))
+
+    return results
 
 
 @pytest.fixture(scope="session")

@@ -154,13 +154,15 @@ def test_no_name_breaks_its_row(end, tmp_path):
     assert ran.stdout.count(b"\r") == 2 * end.count("\r")  # no row ends so
 
 
-def test_no_name_in_an_error_plays_tricks_on_the_terminal(tmp_path, plain):
+def test_no_name_in_an_error_plays_tricks_on_the_terminal(side_by_side, tmp_path, plain):
+    def run(args):
+        return subprocess.run([*JARI, "check", *args], capture_output=True, cwd=tmp_path, timeout=60)
+
     name = "\x1b]0;x\x07\x1b[2J\x1b[31m\x9b1mred"
     for folder in ("in", "out"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / f"{name}.jpg").write_bytes(plain.read_bytes())
-    for args in (["in", "--annotate", "out"], ["in", "--annotate", "in"], [f"--{name}"]):
-        ran = subprocess.run([*JARI, "check", *args], capture_output=True, cwd=tmp_path, timeout=60)
+    for ran in side_by_side(run, (["in", "--annotate", "out"], ["in", "--annotate", "in"], [f"--{name}"])):
         said = ran.stderr.decode()
         assert (ran.returncode, ran.stdout) == (2, b"")
         assert "red" in said
@@ -253,12 +255,15 @@ def test_a_photo_that_is_named_twice_has_one_copy(posing, tmp_path):
     assert [path.name for path in (tmp_path / "salinan").iterdir()] == ["posing.jpg"]
 
 
-def test_a_copy_never_replaces_a_photo(posing, tmp_path):
+def test_a_copy_never_replaces_a_photo(side_by_side, posing, tmp_path):
+    def run(places):
+        given, out = places
+        return subprocess.run([*JARI, "check", given, "--annotate", out], capture_output=True, text=True, timeout=60)
+
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(posing.read_bytes())
-    for given, out in ((photo, tmp_path), (tmp_path, tmp_path / "." / "x" / "..")):
-        (tmp_path / "x").mkdir(exist_ok=True)
-        ran = subprocess.run([*JARI, "check", given, "--annotate", out], capture_output=True, text=True, timeout=60)
+    (tmp_path / "x").mkdir()
+    for ran in side_by_side(run, ((photo, tmp_path), (tmp_path, tmp_path / "." / "x" / ".."))):
         assert ran.returncode == 2
         assert "--annotate" in ran.stderr
         assert ran.stdout == ""
@@ -319,19 +324,23 @@ def test_progress_goes_to_standard_error_where_a_person_watches(posing, plain, w
     assert len([json.loads(line) for line in out.splitlines()]) == 2
 
 
-def test_names_that_are_not_utf8_are_shown_as_well_as_can_be(plain, tmp_path):
+def test_names_that_are_not_utf8_are_shown_as_well_as_can_be(side_by_side, plain, tmp_path):
+    def run(format_):
+        return subprocess.run([*JARI, "check", tmp_path, "--format", format_], capture_output=True, timeout=60)
+
     odd = os.fsencode(tmp_path) + b"/foto \xff.png"
     Path(os.fsdecode(odd)).write_bytes(plain.read_bytes())
-    for format_ in ("jsonl", "csv", "table"):
-        ran = subprocess.run([*JARI, "check", tmp_path, "--format", format_], capture_output=True, timeout=60)
+    for ran in side_by_side(run, ("jsonl", "csv", "table")):
         assert ran.returncode == 0, ran.stderr
         assert "foto \N{REPLACEMENT CHARACTER}.png" in ran.stdout.decode()
 
 
-def test_output_is_utf8_in_any_locale(folder):
-    env = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    for format_ in ("jsonl", "table"):
-        ran = subprocess.run([*JARI, "check", folder, "--format", format_], capture_output=True, env=env, timeout=60)
+def test_output_is_utf8_in_any_locale(side_by_side, folder):
+    def run(format_):
+        env = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+        return subprocess.run([*JARI, "check", folder, "--format", format_], capture_output=True, env=env, timeout=60)
+
+    for ran in side_by_side(run, ("jsonl", "table")):
         assert (ran.returncode, ran.stderr) == (2, b"")
 
 
@@ -458,16 +467,17 @@ def test_what_is_wrong_with_a_setting_is_said_in_the_language(variable, value, i
     ("command", "status"),
     [("check", 2), ("batch", 2), ("serve", 2), ("contests", 2), ("licences", 2), ("key", 2), ("bench", 2), ("doctor", 1)],
 )
-def test_a_system_library_that_is_missing_is_told(command, status, plain, tmp_path):
+def test_a_system_library_that_is_missing_is_told(side_by_side, command, status, plain, tmp_path):
     """OpenCV wants one that a bare server lacks. No photo was looked at, so none needs a look."""
+
+    def run(lang):
+        env = os.environ | {"PYTHONPATH": str(tmp_path), "JARI_LANG": lang}
+        return subprocess.run([*JARI, command, *given.get(command, [])], capture_output=True, text=True, env=env)
+
     (tmp_path / "cv2.py").write_text('raise ImportError("libGL.so.1: cannot open shared object file: No such file or directory")')
     given = {"check": [plain], "batch": [plain, "--out", tmp_path / "out"], "key": ["new", "intranet"], "serve": ["--port", "0"]}
-    for lang, said in (
-        ("id", "Pustaka sistem berikut belum terpasang: libGL.so.1"),
-        ("en", "A library of this system is missing: libGL.so.1"),
-    ):
-        env = os.environ | {"PYTHONPATH": str(tmp_path), "JARI_LANG": lang}
-        ran = subprocess.run([*JARI, command, *given.get(command, [])], capture_output=True, text=True, env=env)
+    told = {"id": "Pustaka sistem berikut belum terpasang: libGL.so.1", "en": "A library of this system is missing: libGL.so.1"}
+    for said, ran in zip(told.values(), side_by_side(run, told), strict=True):
         assert (ran.returncode, ran.stdout) == (status, "")
         assert ran.stderr.splitlines()[0] == said
         assert ran.stderr.splitlines()[1].endswith(": apt-get install libgl1 libglib2.0-0")

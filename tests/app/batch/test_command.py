@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -48,9 +49,8 @@ class TestResults:
         assert (run.communicate(timeout=300)[1], run.returncode) == ("", 2)
         assert [result["error"]["type"] for result in results(out)] == ["photo-timeout"]
 
-    def test_a_mistyped_folder_leaves_the_earlier_report(self, tmp_path, folder, run_batch, results):
-        out = tmp_path / "out"
-        run_batch(next(folder.glob("*.jpg")), "--out", out)
+    def test_a_mistyped_folder_leaves_the_earlier_report(self, tmp_path, undisturbed, run_batch):
+        out = shutil.copytree(undisturbed[1], tmp_path / "out")
         before = (out / "report.html").read_bytes()
         ran = run_batch(tmp_path / "fotto", "--out", out)
         assert (ran.returncode, ran.stdout) == (2, "")

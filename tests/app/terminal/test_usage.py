@@ -84,15 +84,15 @@ def test_language(arguments, environment, lang, monkeypatch):
 
 
 @pytest.mark.parametrize("command", [[], ["check"], ["batch"], ["serve"], ["key", "new"], ["evaluate"], ["bench"], ["doctor"]])
-def test_help(command):
-    shown = {lang: jari(*command, "--help", JARI_LANG=lang) for lang in ("id", "en")}
-    assert [one.returncode for one in shown.values()] == [0, 0]
+def test_help(side_by_side, command):
+    indonesian, english = side_by_side(lambda lang: jari(*command, "--help", JARI_LANG=lang), ("id", "en"))
+    assert [indonesian.returncode, english.returncode] == [0, 0]
     for said in ("Pemakaian: jari", "Opsi:", "Tampilkan pesan ini, lalu selesai."):
-        assert said in shown["id"].stdout
-        assert said not in shown["en"].stdout
+        assert said in indonesian.stdout
+        assert said not in english.stdout
     for said in ("Usage: jari", "Options:", "Show this message and exit.", "default:", "Exit status:"):
-        assert said not in shown["id"].stdout
-    assert "Usage: jari" in shown["en"].stdout
+        assert said not in indonesian.stdout
+    assert "Usage: jari" in english.stdout
 
 
 @pytest.mark.parametrize(
