@@ -145,7 +145,7 @@ def schemathesis(address, folder, *options):
 
 class TestMadeUpRequests:
     def test_some(self, server, tmp_path):
-        ran = schemathesis(server, tmp_path, "--phases", "coverage", "--exclude-path-regex", "annotated|redacted")
+        ran = schemathesis(server, tmp_path, "--phases", "coverage", "--exclude-path-regex", "annotated|redacted", "--workers", "4")
         assert ran.returncode == 0, ran.stdout[-5000:]
 
     @pytest.mark.deep
