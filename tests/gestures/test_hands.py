@@ -3,6 +3,7 @@
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from unittest.mock import patch
@@ -146,18 +147,22 @@ def as_stored(pixels: Pixels, orientation: int) -> bytes:
     return file.getvalue()
 
 
+@cache
+def slopes(orientation: int) -> Pixels:
+    """Red grows with x and green with y, so that every pixel tells where it comes from; of a photo in this EXIF orientation."""
+    rows, columns = np.mgrid[:601, :801]
+    pixels = np.stack([columns / 4, rows / 4, np.full_like(rows, 200)], axis=2).astype(np.uint8)
+    return open_photo(as_stored(pixels, orientation)).pixels
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize(
     ("shrink", "smooth"), [(1, False), (1.9, False), (2, False), (3.9, False), (4, False), (7, False), (9, False), (0.5, True), (1, True)]
 )
 @pytest.mark.parametrize("place", [(400, 300), (31, 577), (800, 600)])
 def test_a_crop_shows_what_lies_there_at_every_reduction(shrink: float, smooth: bool, place: tuple[int, int], orientation: int) -> None:
-    """Red grows with x and green with y, so that every pixel tells where it comes from; where it lies outside, it is black or as
-    the photo's edge.
-    """
-    rows, columns = np.mgrid[:601, :801]
-    pixels = np.stack([columns / 4, rows / 4, np.full_like(rows, 200)], axis=2).astype(np.uint8)
-    pyramid = Pyramid(open_photo(as_stored(pixels, orientation)).pixels, smooth=25 * smooth)
+    """Where it lies outside, it is black or as the photo's edge."""
+    pyramid = Pyramid(slopes(orientation), smooth=25 * smooth)
     region = Region(*map(float, place), 64 * shrink, 0.4)
     crop = pyramid.crop(region.to_photo(), 64).astype(float)
     steps = (np.arange(64) + 0.5) / 64
@@ -175,9 +180,7 @@ def test_a_crop_shows_what_lies_there_at_every_reduction(shrink: float, smooth: 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("shrink", [1.0, 2.5, 4.0, 9.0])
 def test_the_reduced_photo_is_upright(shrink: float, orientation: int) -> None:
-    rows, columns = np.mgrid[:601, :801]
-    pixels = np.stack([columns / 4, rows / 4, np.full_like(rows, 200)], axis=2).astype(np.uint8)
-    reduced = Pyramid(open_photo(as_stored(pixels, orientation)).pixels).reduced(shrink)
+    reduced = Pyramid(slopes(orientation)).reduced(shrink)
     assert reduced.shape == (round(601 / shrink), round(801 / shrink), 3)
     assert reduced.flags["C_CONTIGUOUS"]
     rows, columns = np.mgrid[: reduced.shape[0], : reduced.shape[1]]
