@@ -96,9 +96,9 @@ class TestGrid:
         assert page.locator("#counts strong").all_inner_texts() == ["3", "1", "2", "1"]
         assert page.locator(".tile").count() == 4
         tile = page.locator(".tile").first
-        assert tile.locator(".tile-number").inner_text() == "2"
-        assert tile.locator(".tile-pose").inner_text() == "Dua jari terbuka (V)"
-        assert tile.locator(".tile-sure").inner_text().endswith("%")
+        assert tile.locator(".tile-number").text_content() == "2"
+        assert tile.locator(".tile-pose").text_content() == "Dua jari terbuka (V)"
+        assert tile.locator(".tile-sure").text_content().endswith("%")
         page.wait_for_function("() => [...document.querySelectorAll('.tile img')].every((image) => image.naturalWidth > 20)")
 
     def test_a_tile_fills_its_place(self, page):
@@ -113,7 +113,7 @@ class TestGrid:
         shown = [row.result["name"] for row in batch[:4]]
         assert names(page) == shown
         assert page.evaluate("() => window.harmed") is None
-        assert page.locator(".tile-name").nth(0).inner_text().endswith("script>.jpg")
+        assert page.locator(".tile-name").nth(0).text_content().endswith("script>.jpg")
         page.get_by_text("Tidak perlu ditinjau", exact=True).click()
         turned = names(page)[-1]
         assert turned == "2024-11-27/foto\ufffdgpj.exe"
@@ -290,7 +290,7 @@ class TestViewer:
 
         page.reload()
         page.wait_for_selector(".tile.reviewed")
-        assert page.locator(".tile.reviewed .tile-note").inner_text() == "=sudah diklarifikasi"
+        assert page.locator(".tile.reviewed .tile-note").text_content() == "=sudah diklarifikasi"
         page.locator("#state").select_option("open")
         assert page.locator(".tile").count() == 3
         page.locator("#state").select_option("noted")
@@ -495,7 +495,7 @@ class TestWithoutPictures:
         page = visit(tmp_path)
         assert "tanpa gambar" in page.locator("#notice").inner_text()
         assert page.locator(".tile img").count() == 0
-        assert page.locator(".tile-pose").first.inner_text() == "Dua jari terbuka (V)"
+        assert page.locator(".tile-pose").first.text_content() == "Dua jari terbuka (V)"
         view(page)
         assert page.locator("#frame .box.flagged").is_visible()
 
@@ -519,7 +519,7 @@ class TestReading:
     def test_language(self, page):
         page.get_by_role("button", name="English").click()
         assert page.get_by_role("heading", level=1).inner_text() == "Report on hand poses in photos"
-        assert page.locator(".tile-pose").first.inner_text() == "Two fingers apart (V)"
+        assert page.locator(".tile-pose").first.text_content() == "Two fingers apart (V)"
         assert page.locator("#reasons dd").inner_text() == "The photo is damaged Save it anew."
         assert page.locator("html").get_attribute("lang") == "en"
         page.reload()
