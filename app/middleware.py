@@ -76,18 +76,25 @@ class Surround:
         request.state.request_id = str(uuid.uuid4())
         began = time.perf_counter()
         status: int | None = None
+        is_replaced = False
 
         async def send_guarded(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_replaced
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
+                if status >= 400 and headers.get("content-type", "").startswith("text/plain"):
+                    # Starlette's own words: for a range that a file does not have, for a preflight that is refused.
+                    kept = {name: value for name, value in headers.items() if name not in ("content-type", "content-length")}
+                    await problem(request, RequestError("http-error"), status=status, headers=kept)(scope, receive, send_guarded)
+                    is_replaced = True
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
                 # Files of the page have an ETag and are asked for anew; answers are kept nowhere.
                 headers.setdefault("Cache-Control", "no-cache" if "etag" in headers else "no-store")
                 headers["X-Request-ID"] = request.state.request_id
-            await send(message)
+            if not is_replaced:
+                await send(message)
 
         try:
             await self.app(scope, receive, send_guarded)

@@ -380,6 +380,18 @@ class TestResult:
         assert 0 < hint["y"] - button["y"] - button["height"] < 20
         shot(page)
 
+    def test_what_is_not_sure_is_asked(self, page, peace):
+        def made_unclear(route):
+            answer = route.fetch()
+            advice = answer.json()
+            advice["hands"][0] |= {"state": "unclear", "flagged": False}
+            route.fulfill(response=answer, json=advice)
+
+        page.route("**/v1/checks", made_unclear)
+        choose(page, peace)
+        result(page)
+        assert page.locator(".card.unclear .card-pose").inner_text() == "Dua jari terbuka (V)?"
+
     def test_where_nothing_is_blurred_another_photo_comes_first(self, page):
         page.get_by_role("button", name="Kepalan tangan").click()
         result(page)

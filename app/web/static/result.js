@@ -92,11 +92,12 @@ function card(hand, place, ballot, picked) {
   for (const one of [canvas, badge]) one.setAttribute("aria-hidden", "true");
 
   const name = element("span", "unseen", `${text("hand.number", { number: place })}: `);
+  const pose = hand.pose_name && `${hand.pose_name[language]}${hand.state === "unclear" ? "?" : ""}`;
   const words = element(
     "span",
     "card-words",
     element("span", "card-head", badge, name, element("span", "card-state", text(`hand.${kind(hand)}`))),
-    element("span", "card-pose", hand.pose_name?.[language] ?? text("hand.unreadable")),
+    element("span", "card-pose", pose ?? text("hand.unreadable")),
     ...reads(hand, ballot).map((line) => element("span", "card-reads", line)),
     element("span", "card-why", why(hand)),
   );

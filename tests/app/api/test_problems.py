@@ -30,6 +30,13 @@ class TestAddresses:
         assert answer.headers["allow"] == "POST"
         assert "POST" in answer.json()["detail"]
 
+    @pytest.mark.parametrize(("asked", "status"), [("bytes=9999999-", 416), ("bytes=b-a", 400)])
+    def test_a_range_that_a_file_does_not_have(self, client, asked, status):
+        answer = client.get("/static/page.js", headers={"Range": asked})
+        assert (answer.status_code, answer.json()["status"], answer.json()["type"]) == (status, status, "http-error")
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers.get("content-range", "").startswith("bytes */") is (status == 416)
+
     def test_every_method_of_an_address_is_named(self, client):
         answer = client.put("/v1/batches/x")
         assert answer.headers["allow"] == "DELETE, GET, HEAD"
@@ -220,3 +227,7 @@ class TestHeaders:
         assert allowed.headers["access-control-allow-origin"] == "https://intranet.example"
         other = client.get("/v1/poses", headers={"Origin": "https://other.example"})
         assert "access-control-allow-origin" not in other.headers
+        asking = {"Origin": "https://other.example", "Access-Control-Request-Method": "POST"}
+        refused = client.options("/v1/checks", headers=asking)
+        assert (refused.status_code, refused.json()["type"]) == (400, "http-error")
+        assert "access-control-allow-origin" not in refused.headers
