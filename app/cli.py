@@ -496,10 +496,12 @@ def contests(lang: "Lang") -> None:
     from app.terminal.tables import print_table
     from app.terminal.words import word
     from gestures import contests as known
+    from gestures import load_contest
 
+    mine = load_contest(_settings().contest)
     rows = [
         (key, getattr(contest.name, lang), " ".join(map(str, contest.numbers)), ", ".join(contest.lists))
-        for key, contest in known().items()
+        for key, contest in (known() | {mine.key: mine}).items()
     ]
     print_table([word(key, lang) for key in ("name", "contest", "numbers", "lists")], rows)
 

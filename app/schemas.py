@@ -29,6 +29,7 @@ MessageKey = Literal[
     "pose-note",
     "hand-unclear",
     "unclear-read-as",
+    "unclear-together",
     "often-without-intent",
     "safe-poses",
     "photo-date",
@@ -172,8 +173,8 @@ class CheckedPhoto(Schema):
         description="When the photo was taken, by the camera's own clock and without a zone, if it says.", examples=["2023-11-08T09:12:00"]
     )
     level: Level = Field(
-        description="`clear`: no pose with a reading; `review`: a pose may be read as a number on the ballot, or stands on a list as one "
-        "to avoid; `unclear`: a hand seems to pose, but not surely, or cannot be read: look yourself.",
+        description="`clear`: nothing of what follows; `review`: a pose may be read as a number on the ballot, or stands on a list as one "
+        "to avoid; `unclear`: a hand seems to make such a pose, but not surely, or cannot be read: look yourself.",
         examples=["review"],
     )
     codes: list[CodeOut] = Field(description="Numbers that can be read in the photo.")
@@ -192,9 +193,9 @@ class CheckedPhoto(Schema):
 class BatchCounts(Schema):
     """Photos of a batch by what came of them."""
 
-    clear: int = Field(description="No pose with a reading.", examples=[81])
+    clear: int = Field(description="None of what follows.", examples=[81])
     review: int = Field(description="A pose may be read as a number on the ballot, or stands on a list as one to avoid.", examples=[12])
-    unclear: int = Field(description="A hand seems to pose, but not surely, or cannot be read.", examples=[5])
+    unclear: int = Field(description="A hand seems to make such a pose, but not surely, or cannot be read.", examples=[5])
     failed: int = Field(description="Could not be checked; the results say why.", examples=[2])
 
 

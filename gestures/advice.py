@@ -292,11 +292,12 @@ def _messages(
         if note := pose_table()[pose].note:
             yield Message("pose-note", note)
     if unclear:
-        yield message("hand-unclear", count=len(unclear))
+        yield message("hand-unclear", count=sum(hand.posed.state is State.UNCLEAR for hand in unclear))
         perhaps = {reading.number for hand in unclear for reading in hand.readings} & set(contest.numbers)
-        perhaps |= {code.number for code in shared if code not in sure}
-        if perhaps:
-            yield message("unclear-read-as", count=len(perhaps), numbers=joined([str(number) for number in sorted(perhaps)]))
+        jointly = {code.number for code in shared if code not in sure} - perhaps
+        for key, some in (("unclear-read-as", perhaps), ("unclear-together", jointly)):
+            if some:
+                yield message(key, count=len(some), numbers=joined([str(number) for number in sorted(some)]))
     if level is Level.REVIEW:
         yield message("often-without-intent")
         yield message("safe-poses")

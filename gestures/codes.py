@@ -83,11 +83,14 @@ def _two_hand_readings(left: str, right: str, contest: Contest) -> list[Reading]
 
 
 def _digit(pose: str, contest: Contest) -> int | None:
-    """Return what a hand usually shows beside another: what the contest says of its pose, else what the table does."""
+    """Return what a hand counts beside another: of the numbers that the table gives its pose, the one that the contest names, or the usual.
+
+    A pair's own sign counts nothing: two open palms are ten, also where an open palm stands for pair one.
+    """
     row = pose_table()[pose]
-    own = [said.number for said in contest.poses if said.pose == pose]
-    usual = [] if row.digit is None else [row.digit]
-    return next(iter(own + usual + [reading.number for reading in row.readings]), None)
+    counts = ([] if row.digit is None else [row.digit]) + [reading.number for reading in row.readings]
+    own = [said.number for said in contest.poses if said.pose == pose and said.number in counts]
+    return next(iter(own + counts), None)
 
 
 def _merged(found: Iterable[Code]) -> list[Code]:

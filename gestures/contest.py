@@ -138,6 +138,9 @@ def _contest(file: str, data: bytes) -> Contest:
     contest = _validated(Contest, file, raw | {"key": file.removesuffix(".toml")})
     for one in contest.own_lists:
         _check_list(file, one)
+        for pose in one.avoid:
+            if not _readable(pose) or pose_table()[pose].parts:  # no hand by itself has a pose that two make
+                raise _invalid(file, "own_lists, avoid", "unreadable-pose", value=pose)
     if twice := _repeated([*lists(), *(one.key for one in contest.own_lists)]):
         raise _invalid(file, "own_lists", "repeated", value=twice)
     if not contest.numbers or len(set(contest.numbers)) < len(contest.numbers):
@@ -147,7 +150,7 @@ def _contest(file: str, data: bytes) -> Contest:
             raise _invalid(file, "lists", "unknown-list", value=key, known=", ".join(lists()))
     if twice := _repeated(contest.lists):
         raise _invalid(file, "lists", "repeated", value=twice)
-    contest = replace(contest, lists=(*contest.lists, *(one.key for one in contest.own_lists)))
+    contest = replace(contest, lists=(*(one.key for one in contest.own_lists), *contest.lists))
     if twice := _repeated(f"{own.pose} = {own.number}" for own in contest.poses):
         raise _invalid(file, "poses", "repeated", value=twice)
     for place, own in enumerate(contest.poses, start=1):

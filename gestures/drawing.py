@@ -178,7 +178,8 @@ def _words(hand: AdvisedHand, ballot: Sequence[int], lang: str) -> tuple[str, st
     name: str = getattr(hand.pose_name, lang) + mark
     if not hand.readings or hand.readings[0].number not in ballot:  # those on the ballot come first
         return name, name
-    number = f"{hand.readings[0].number}{mark}"
+    first = hand.readings[0]
+    number = f"{first.number}{'?' if first.strength == 'possible' else mark}"
     return f"{name} · {number}", number
 
 

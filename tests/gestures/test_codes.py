@@ -120,6 +120,21 @@ def test_digits_and_sums_as_the_contest_says(make_posed):
     assert {code.number for code in found if code.on_ballot} == {7, 25}
 
 
+@pytest.mark.parametrize(
+    ("left", "right", "signs", "numbers", "together"),
+    [
+        ("palm", "palm", {"palm": 1}, (1, 2, 3), set()),  # as in 2024: who waves with both hands shows no 2
+        ("palm", "palm", {"palm": 3}, (3, 6, 10), {10}),
+        ("palm", "three", {"palm": 1}, (1, 4, 8), {8}),
+        ("hand_heart", "hand_heart", {"hand_heart": 2}, (2, 4), set()),
+    ],
+)
+def test_a_pairs_own_sign_counts_nothing(make_posed, left, right, signs, numbers, together):
+    contest = ballot(*numbers, poses=tuple(ContestPose(pose, number, "common") for pose, number in signs.items()))
+    found = codes_of(both_hands(make_posed, left, right), contest)
+    assert {code.number for code in found if code.on_ballot} - set(signs.values()) == together
+
+
 def test_two_hands_count_beside_another_that_shows_the_number(make_posed):
     posed = [*both_hands(make_posed, "like", "like"), make_posed("peace", x=2000)]
     assert codes_of(posed, ballot(2)) == (Code(2, "official", 0.9, (0, 1, 2), True), Code(1, "official", 0.9, (0, 1), False))

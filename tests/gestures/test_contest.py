@@ -97,12 +97,12 @@ def test_an_agency_brings_its_own_list(tmp_path):
     file = tmp_path / "kota-kami.toml"
     file.write_text(NAME + 'numbers = [1]\nlists = ["bkn-2023"]\n' + OWN_LIST)
     contest = load_contest(file)
-    assert contest.lists == ("bkn-2023", "dinas-kami")
-    bkn, own = contest.pose_lists
+    assert contest.lists == ("dinas-kami", "bkn-2023")  # messages name the first few: the one to follow is among them
+    own, bkn = contest.pose_lists
     assert bkn == lists()["bkn-2023"]
     assert (own.avoid, own.safe) == (("peace",), ())
     assert "dinas-kami" not in lists()
-    assert pickle.loads(pickle.dumps(contest)).pose_lists == (bkn, own)  # they travel to worker processes
+    assert pickle.loads(pickle.dumps(contest)).pose_lists == (own, bkn)  # they travel to worker processes
 
 
 def test_a_pose_goes_by_any_of_its_names(tmp_path):
@@ -117,7 +117,18 @@ def test_the_example_of_an_own_list_can_be_used(root, tmp_path):
     example = (root / "gestures/contests/pilkada-contoh.toml").read_text()
     file = tmp_path / "kota-kami.toml"
     file.write_text(re.sub(r"^# (?=\[\[own_lists|\w+ = )", "", example, flags=re.MULTILINE))
-    assert load_contest(file).lists[-1] == "dinas-kami"
+    assert load_contest(file).lists[0] == "dinas-kami"
+
+
+@pytest.mark.parametrize("pose", ["fist", "handshake", "c_shape", "two_thumbs"])
+def test_an_own_list_avoids_what_can_be_read_alone(tmp_path, pose):
+    file = tmp_path / "kota-kami.toml"
+    file.write_text(NAME + "numbers = [1]\nlists = []\n" + OWN_LIST.replace('"peace"', f'"peace", "{pose}"'))
+    with pytest.raises(InvalidContest) as raised:
+        load_contest(file)
+    assert f"names the pose “{pose}”, which cannot be read" in error_text(raised.value, "en")[1]
+    file.write_text(NAME + "numbers = [1]\nlists = []\n" + OWN_LIST + f'safe = ["{pose}"]\n')
+    assert load_contest(file).own_lists[0].safe == (pose,)
 
 
 def test_a_file_from_a_windows_editor(tmp_path):
