@@ -1,6 +1,7 @@
 """The straight line from a photo's bytes to advice, in order, and nothing else."""
 
 import os
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ FinderName = Literal["search", "mediapipe"]
 
 
 class Checker:
-    """Checks photos, one after another. Not for two threads at once: give each its own.
+    """Checks photos, one after another: threads that share one wait for each other. For several photos at once, make several.
 
     >>> with Checker() as checker:
     ...     advice = checker.check(Path("samples/peace.jpg").read_bytes())
@@ -44,6 +45,7 @@ class Checker:
         self._limits = limits
         self._thresholds = thresholds
         self._finder = _finder(finder, model, threads or _cores()) if isinstance(finder, str) else finder
+        self._turn = threading.Lock()  # a network holds one picture: of another thread's it would tell without an error
 
     def check(self, data: bytes, *, name: str = "", contest: Contest | str | Path | None = None) -> Advice:
         """Check a photo's bytes. Raises a `GesturesError` rather than call a photo clear that was not looked at."""
@@ -60,14 +62,16 @@ class Checker:
         """Find and read the hands, which no contest changes."""
         if min(photo.width, photo.height) < self._limits.least_side:
             raise PhotoTooSmall(width=photo.width, height=photo.height, limit=self._limits.least_side)
-        started = time.perf_counter()
-        posed = read_hands(self._finder.find(photo), self._thresholds)
-        elapsed_ms = (time.perf_counter() - started) * 1000
+        with self._turn:
+            started = time.perf_counter()
+            posed = read_hands(self._finder.find(photo), self._thresholds)
+            elapsed_ms = (time.perf_counter() - started) * 1000
         return Findings(photo.width, photo.height, photo.taken_at, tuple(posed), self._finder.name, elapsed_ms)
 
     def close(self) -> None:
         """Release the networks; a closed checker raises `FinderError` instead of finding nothing."""
-        self._finder.close()
+        with self._turn:
+            self._finder.close()
 
     def __enter__(self) -> Self:
         return self

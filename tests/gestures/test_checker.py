@@ -1,3 +1,6 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -52,3 +55,30 @@ def test_a_finder_of_ones_own_may_say_nothing_of_its_failure():
     with pytest.raises(FinderError) as caught, Checker(finder=Broken()) as checker:
         checker.check_photo(Photo(np.zeros((64, 64, 3), np.uint8)))
     assert str(caught.value) == "finder-error {}"
+
+
+def test_threads_that_share_one_wait_for_each_other():
+    class Alone:
+        """Fails where it is not left alone: a network that is given another picture meanwhile would tell of that one."""
+
+        name = "alone"
+        busy = threading.Lock()
+
+        def find(self, photo):
+            self._be_busy()
+            return []
+
+        def close(self):
+            self._be_busy()
+
+        def _be_busy(self):
+            assert self.busy.acquire(blocking=False)
+            threading.Event().wait(0.05)
+            self.busy.release()
+
+    checker = Checker(finder=Alone())
+    photo = Photo(np.zeros((64, 64, 3), np.uint8))
+    with ThreadPoolExecutor(3) as threads:
+        looks = [threads.submit(checker.check_photo, photo) for _ in range(2)]
+        threads.submit(checker.close).result()
+    assert [look.result().hands for look in looks] == [(), ()]
