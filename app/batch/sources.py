@@ -127,7 +127,7 @@ def archive(file: IO[bytes], prefix: str = "", unreadable: str = "file-unreadabl
         found = False
         for entry in entries:
             path = _path(entry)
-            kind = None if entry.is_dir() else _kind(path)
+            kind = None if entry.is_dir() else _kind(path.replace("\\", "/"))  # as some write it
             if kind is None:
                 continue
             found = True
@@ -258,7 +258,12 @@ class _Here:
         return _Entry(path, os.path.isdir(path)) if os.path.lexists(path) else None  # noqa: PTH112
 
     def matching(self, pattern: str) -> Iterator[_Entry]:
-        return (_Entry(path, os.path.isdir(path)) for path in glob.iglob(pattern, recursive=True))  # noqa: PTH112, PTH207
+        parts = pattern.split("/")
+        if "**" in parts:
+            paths = _past_no_link(f"{pattern}/*" if parts[-1] == "**" else pattern)
+        else:
+            paths = glob.iglob(pattern)  # noqa: PTH207
+        return (_Entry(path, os.path.isdir(path)) for path in paths)  # noqa: PTH112
 
     def walk(self, folder: str) -> Iterator[_Entry]:
         unreadable: list[OSError] = []
@@ -280,6 +285,25 @@ class _Here:
 
     def name(self, path: str) -> str:
         return path
+
+
+def _past_no_link(pattern: str) -> Iterator[str]:
+    """What matches a pattern with **, but for links to folders and what is behind them: they may go round, and glob's own follows all."""
+    parent, last = os.path.split(pattern)
+    for folder in _past_no_link(parent) if glob.has_magic(parent) else [parent]:
+        if last != "**":
+            yield from _unlinked(folder, last)
+            continue
+        folders = [folder]
+        for one in folders:
+            yield one
+            folders += _unlinked(one, "*/")
+
+
+def _unlinked(folder: str, pattern: str) -> Iterator[str]:
+    for path in glob.iglob(os.path.join(glob.escape(folder), pattern)):  # noqa: PTH118, PTH207
+        if not (os.path.islink(path.rstrip("/")) and os.path.isdir(path)):  # noqa: PTH112, PTH114
+            yield path
 
 
 def _open_at_once(path: str, flags: int) -> int:
@@ -346,7 +370,9 @@ class _Elsewhere:
                     continue
                 behind = self.find(path) if is_link else None
                 is_folder = behind.is_folder if behind else one["type"] == "directory"
-                if is_folder and level != depth and not (is_link and depth is None):  # links may go round
+                if is_folder and is_link and depth is None:  # which may go round
+                    continue
+                if is_folder and level != depth:
                     folders.append((path, level + 1))
                 yield _Entry(path, is_folder)
 

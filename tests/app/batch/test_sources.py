@@ -1,3 +1,4 @@
+import importlib.util
 import io
 import os
 import re
@@ -108,6 +109,18 @@ class TestFolders:
         assert set(listed(tmp_path / "*" / "*.jpg")) == {f"{tmp_path}/a/1.jpg", f"{tmp_path}/b/2.jpg"}
         assert listed(tmp_path / "*.gif") == {f"{tmp_path}/*.gif": "file-missing"}
 
+    def test_a_pattern_for_any_depth_follows_no_links_to_folders(self, tmp_path):
+        files(tmp_path, "1.jpg", "a/2.jpg", "b/c [1]/3.jpg", ".hidden/4.jpg", "b/note.txt")
+        (tmp_path / "a/up").symlink_to("..")
+        (tmp_path / "link.jpg").symlink_to("1.jpg")
+        photos = {"1.jpg", "link.jpg", "a/2.jpg", "b/c [1]/3.jpg"}
+        for pattern, names in (("**/*.jpg", photos), ("**", photos | {"b/note.txt"}), ("**/*/?.jpg", {"a/2.jpg", "b/c [1]/3.jpg"})):
+            found = {f"{tmp_path}/{name}" for name in names}
+            assert set(listed(tmp_path / pattern)) == found
+            if importlib.util.find_spec("fsspec"):
+                remote = {name for name in listed(f"file://{tmp_path}/{pattern}") if "/." not in name}
+                assert remote == {f"file://{name}" for name in found}
+
     def test_a_name_with_a_bracket_is_a_name_first(self, tmp_path):
         files(tmp_path, "a[1].jpg", "a1.jpg")
         assert list(listed(tmp_path / "a[1].jpg")) == [f"{tmp_path}/a[1].jpg"]
@@ -171,7 +184,7 @@ class TestArchives:
         assert listed(path) == {"a.jpg": b"1", "a.jpg (2)": b"2", "a.jpg (2).jpg": b"-", "a.jpg (3)": b"3"}
 
     def test_notes_of_macos_are_no_photos(self, tmp_path):
-        path = zipped(tmp_path / "x.zip", [("a.jpg", b"A"), ("._a.jpg", b"-"), ("b/._c.jpg", b"-"), ("b/._d.zip", b"-")])
+        path = zipped(tmp_path / "x.zip", [("a.jpg", b"A"), ("._a.jpg", b"-"), ("b/._c.jpg", b"-"), ("b/._d.zip", b"-"), ("b\\._e.jpg", b"-")])
         assert listed(path) == {"a.jpg": b"A"}
 
     def test_a_slash_in_a_folder_s_name_as_macos_writes_it(self, tmp_path):
