@@ -86,9 +86,11 @@ class Ledger:
                 raise
 
     def _prepare(self) -> None:
+        (found,) = self._db.execute("PRAGMA user_version").fetchone()
+        if found == 0 and self._db.execute("SELECT 1 FROM sqlite_master").fetchone():  # another program's
+            raise TerminalError("batch-over-other", path=self.folder / FILE)
         # Of each write it is enough that the system has it: that outlives a kill. A power cut may cost the last few, never the file.
         self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON;")
-        (found,) = self._db.execute("PRAGMA user_version").fetchone()
         if found == 0:
             self._db.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;")
         elif found != _VERSION:
@@ -245,7 +247,9 @@ class Ledger:
                 raise TerminalError("batch-disk-full", folder=self.folder) from None
             if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 raise TerminalError("ledger-damaged", file=self.folder / FILE, reason=error) from None
-            if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+            if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):  # by another program
+                raise TerminalError("batch-busy", folder=self.folder) from None
+            if isinstance(error, sqlite3.OperationalError):  # all others are our own mistakes
                 raise TerminalError("batch-not-written", folder=self.folder, reason=error) from None
             raise
         except OSError as error:

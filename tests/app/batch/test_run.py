@@ -7,6 +7,7 @@ import threading
 import time
 import tracemalloc
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -413,6 +414,27 @@ class TestTrouble:
         with pytest.raises(TerminalError) as other:
             Ledger(out, SETUP, DEFAULT)
         assert other.value.type == "ledger-other"
+
+    def test_a_database_of_another_program(self, out):
+        out.mkdir()
+        with closing(sqlite3.connect(out / FILE)) as db:
+            db.execute("CREATE TABLE photos (name)")
+            before = (out / FILE).read_bytes()
+            with pytest.raises(TerminalError) as other:
+                Ledger(out, SETUP, DEFAULT)
+            assert (other.value.type, (out / FILE).read_bytes()) == ("batch-over-other", before)
+            db.execute("PRAGMA user_version = 1")
+            with pytest.raises(TerminalError) as other:
+                Ledger(out, SETUP, DEFAULT)
+            assert other.value.type == "batch-not-written"
+
+    def test_a_ledger_that_another_program_holds(self, out, monkeypatch):
+        monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, timeout=0.1))
+        with Ledger(out, SETUP, DEFAULT) as ledger, closing(sqlite3.connect(out / FILE)) as db:
+            db.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(TerminalError) as busy:
+                ledger.list("a.jpg")
+        assert busy.value.type == "batch-busy"
 
     def test_a_folder_that_is_a_file(self, out):
         out.write_bytes(b"")
