@@ -18,8 +18,6 @@ from gestures.reading.poses import Reading, pose_table, poses_as_none
 from gestures.reading.two_hands import HEART
 from gestures.words import Name, both, joined, long_date
 
-__all__ = ["Advice", "AdvisedHand", "Level", "ListStance", "Message", "advise", "clipped_box", "is_flagged"]
-
 # A group may show many poses, and many lists may carry one; all stand beside their hands, the messages name the first few.
 POSES_NAMED = 3
 LISTS_NAMED = 3

@@ -10,7 +10,7 @@ from datetime import date, time
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -171,8 +171,7 @@ def _repeated(names: Iterable[str]) -> str | None:
 
 
 def _check_list(file: str, one: PoseList) -> None:
-    columns: tuple[tuple[Literal["avoid", "safe"], tuple[str, ...]], ...] = (("avoid", one.avoid), ("safe", one.safe))
-    for column, poses in columns:
+    for column, poses in (("avoid", one.avoid), ("safe", one.safe)):
         for pose in poses:
             _check_pose(file, column, pose)
     for pose in set(one.avoid) & set(one.safe):

@@ -134,7 +134,7 @@ def _draw_labels(pixels: Pixels, advice: Advice, lang: str, unit: float) -> Pixe
         hand = advice.hands[index]
         if hand.posed.state is State.REST:
             continue
-        label = _placed(hand, boxes, index, taken, advice, lang, unit)
+        label = _placed(advice, index, boxes, taken, lang, unit)
         taken.append(label.place)
         x, y, width, height = label.place
         corners = (x, y, x + width - 1, y + height - 1)
@@ -143,8 +143,9 @@ def _draw_labels(pixels: Pixels, advice: Advice, lang: str, unit: float) -> Pixe
     return np.array(image)
 
 
-def _placed(hand: AdvisedHand, boxes: list[Place], index: int, taken: list[Place], advice: Advice, lang: str, unit: float) -> _Label:
-    """Return the fullest, largest label that finds a free place at its hand; where none does, the shortest where it covers least."""
+def _placed(advice: Advice, index: int, boxes: list[Place], taken: list[Place], lang: str, unit: float) -> _Label:
+    """Return the fullest, largest label that finds a free place at its hand; where none does, the one that covers least."""
+    hand = advice.hands[index]
     size = hand.posed.hand.size
     full, short = _words(hand, advice.ballot, lang)
     small, badge = max(11, round(14 * unit)), max(11, round(20 * unit))
@@ -155,19 +156,14 @@ def _placed(hand: AdvisedHand, boxes: list[Place], index: int, taken: list[Place
         tries = tries[2:]  # in a crowd, a name much wider than its hand would hide faces and the hands of others
     tries = [(words, points) for words, points in tries if _extent(words, _font(points))[0] <= advice.width] or tries[-1:]
     others = [boxes[other] for other in labelled if other != index]
-    best: tuple[float, _Label] | None = None
-    for words, points in tries:
-        font = _font(points)
-        for place in _places(words, font, boxes[index], advice):
-            # To cover another label is worse than to cover part of another hand.
-            covered = sum(shared_area(place, other) for other in others) + 10 * sum(shared_area(place, other) for other in taken)
-            label = _Label(words, font, place)
-            if not covered:
-                return label
-            if best is None or covered < best[0]:
-                best = (covered, label)
-    assert best is not None  # noqa: S101  # there is always a place; for the type checker
-    return best[1]
+    fonts = [(words, _font(points)) for words, points in tries]
+    labels = [_Label(words, font, place) for words, font in fonts for place in _places(words, font, boxes[index], advice)]
+
+    def covered(label: _Label) -> float:
+        # To cover another label is worse than to cover part of another hand.
+        return sum(shared_area(label.place, other) for other in others) + 10 * sum(shared_area(label.place, other) for other in taken)
+
+    return next((label for label in labels if not covered(label)), None) or min(labels, key=covered)
 
 
 def _words(hand: AdvisedHand, ballot: Sequence[int], lang: str) -> tuple[str, str]:

@@ -12,7 +12,9 @@ from gestures.reading.fingers import Fingers, PosedHand, State
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """The hands of one photo with what was read off them. width, height: pixels of the upright photo. taken_at, finder: as in `Advice`."""
+    """The hands of one photo with what was read off them. width, height: pixels of the upright photo. taken_at: see `Photo`. finder: its
+    name. elapsed_ms: what it took to find and read them.
+    """
 
     width: int
     height: int

@@ -32,17 +32,15 @@ class ModelWriter:
 
     def convolution(self, x: int, weights: Floats, bias: Floats, *, stride: int = 1, relu: bool = False, name: str = "") -> int:
         """weights: (out, high, wide, in), bias: (out,)."""
-        options = schema.Conv2DOptionsT()
-        return self._filter(
-            schema.BuiltinOperator.CONV_2D, schema.BuiltinOptions.Conv2DOptions, options, x, weights, bias, stride, relu, name
-        )
+        code, kind = schema.BuiltinOperator.CONV_2D, schema.BuiltinOptions.Conv2DOptions
+        return self._filter(code, kind, schema.Conv2DOptionsT(), x, weights, bias, stride, relu, name)
 
-    def depthwise(self, x: int, weights: Floats, bias: Floats, *, stride: int = 1, relu: bool = False, name: str = "") -> int:
+    def depthwise(self, x: int, weights: Floats, bias: Floats, *, stride: int = 1, relu: bool = False) -> int:
         """weights: (1, high, wide, channels), bias: (channels,)."""
         options = schema.DepthwiseConv2DOptionsT()
         options.depthMultiplier = 1
         code, kind = schema.BuiltinOperator.DEPTHWISE_CONV_2D, schema.BuiltinOptions.DepthwiseConv2DOptions
-        return self._filter(code, kind, options, x, weights, bias, stride, relu, name)
+        return self._filter(code, kind, options, x, weights, bias, stride, relu)
 
     def add(self, x: int, y: int, *, relu: bool = False) -> int:
         """The sum of two results of one size."""
@@ -75,7 +73,7 @@ class ModelWriter:
         bias: Floats,
         stride: int,
         relu: bool,
-        name: str,
+        name: str = "",
     ) -> int:
         options.padding = schema.Padding.SAME
         options.strideH = options.strideW = stride

@@ -47,9 +47,7 @@ class Palms:
 
     @classmethod
     def merged(cls, parts: "list[Palms]") -> "Palms":
-        """All palms of several pictures in one."""
-        if not parts:
-            return cls(np.empty((0, 4), np.float32), np.empty((0, 7, 2), np.float32), np.empty(0, np.float32))
+        """All palms of one picture or several in one."""
         return cls(
             np.concatenate([part.boxes for part in parts]),
             np.concatenate([part.keypoints for part in parts]),
@@ -298,7 +296,11 @@ def _halve(pixels: Pixels, times: int) -> Pixels:
 
 def palm_region(keypoints: Floats, box: Floats) -> Region:
     """Lay a square around the whole hand from a palm: turned so that wrist to middle MCP points up, moved half a box up, 2.6 boxes wide."""
-    return _region(keypoints[0], keypoints[2], box[:2], box[2:], shift=-0.5, scale=2.6)
+    angle = _angle(keypoints[0], keypoints[2])
+    width, height = (float(v) for v in box[2:] - box[:2])
+    x, y = (float(v) for v in (box[:2] + box[2:]) / 2)
+    moved = -0.5 * height
+    return Region(x - moved * float(np.sin(angle)), y + moved * float(np.cos(angle)), 2.6 * max(width, height), angle)
 
 
 def landmark_region(landmarks: Floats) -> Region:
@@ -322,11 +324,3 @@ def landmark_region(landmarks: Floats) -> Region:
 def _angle(wrist: Floats, knuckle: Floats) -> float:
     """How far the hand is turned from pointing straight up, in radians."""
     return float(np.pi / 2 - np.arctan2(wrist[1] - knuckle[1], knuckle[0] - wrist[0]))
-
-
-def _region(wrist: Floats, knuckle: Floats, low: Floats, high: Floats, shift: float, scale: float) -> Region:
-    angle = _angle(wrist, knuckle)
-    width, height = (float(v) for v in high - low)
-    x, y = (float(v) for v in (low + high) / 2)
-    moved = shift * height
-    return Region(x - moved * float(np.sin(angle)), y + moved * float(np.cos(angle)), scale * max(width, height), angle)

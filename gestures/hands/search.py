@@ -51,8 +51,6 @@ class SearchSettings:
         sixth of the passes and lost no labelled hand. Tiles that hold the whole photo are few, and what they see is large: there half of
         it is enough.
     presence_threshold: hands of which the landmark network is less sure, on the mean of its looks after the first, are dropped.
-    look_again: whether the landmark network looks at a hand not only through a square laid around the palm, but again through one laid
-        around those landmarks (it sees 99 % of near hands instead of 91-94 %), and a third time at its mirror image (fewer false alarms).
     """
 
     zooms: tuple[float, ...] = (0.7,)
@@ -64,7 +62,6 @@ class SearchSettings:
     close_ups: bool = True
     palm_threshold: float = 0.2
     presence_threshold: float = 0.5
-    look_again: bool = True
 
 
 def tiles_at(*zooms: float) -> SearchSettings:
@@ -96,7 +93,7 @@ def tile_count(width: int, height: int, settings: SearchSettings) -> int:
 
 def _sides(longest: int, settings: SearchSettings) -> Iterator[float]:
     """The sides of the tiles, in pixels of the photo, largest first: none below the least, none hardly smaller than the one before."""
-    last = float("inf")
+    last = inf
     for zoom in settings.zooms:
         side = longest / zoom if zoom <= 1 else max(longest / zoom, settings.least_tile)
         if side < last / 1.35:
@@ -269,26 +266,27 @@ class _Search:
                     yield hand
 
     def _look(self, box: Floats, keypoints: Floats, score: float, known: list[Hand]) -> Hand | None:
-        """Look at a palm; then through a square laid around the landmarks at the hand, and through a wider one at its mirror image."""
+        """Look at a palm; then through a square laid around the landmarks at the hand, and through a wider one at its mirror image.
+
+        The second look sees 99 % of near hands instead of 91-94 %, the mirror spares false alarms.
+        """
         network, pyramid, least = self._finder.landmark_network, self._pyramid, self._settings.presence_threshold
         region = palm_region(keypoints, box)
-        looks = [hand := network.look(pyramid.square(region), region)]
-        presence = hand.presence
-        if self._settings.look_again:
-            if presence < HOPELESS or _is_among(hand.landmarks, known):
-                return None
-            region = landmark_region(hand.landmarks)
-            looks.append(hand := network.look(pyramid.square(region), region))
-            if hand.presence < least - MIRROR_ADDS:
-                return None
-            wider = replace(region, side=WIDER * region.side)
-            looks.append(mirrored := network.look(pyramid.square(wider)[:, ::-1], wider, mirrored=True))
-            presence = (hand.presence + mirrored.presence) / 2
+        first = network.look(pyramid.square(region), region)
+        if first.presence < HOPELESS or _is_among(first.landmarks, known):
+            return None
+        region = landmark_region(first.landmarks)
+        hand = network.look(pyramid.square(region), region)
+        if hand.presence < least - MIRROR_ADDS:
+            return None
+        wider = replace(region, side=WIDER * region.side)
+        mirrored = network.look(pyramid.square(wider)[:, ::-1], wider, mirrored=True)
+        presence = (hand.presence + mirrored.presence) / 2
         if presence < least:
             return None
         side: Side = "right" if hand.rightness >= 0.5 else "left"
         size = float(np.ptp(hand.landmarks[:, :2], axis=0).max())
-        return Hand(hand.landmarks, hand.world, side, presence, float(score), size / self._longest, tuple(looks))
+        return Hand(hand.landmarks, hand.world, side, presence, float(score), size / self._longest, (first, hand, mirrored))
 
 
 def suppress(palms: Palms, threshold: float = 0.3) -> Palms:

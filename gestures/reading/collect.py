@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 
 from gestures.hands.finder import Box, Hand, Look, overlap
 from gestures.hands.light import tint
-from gestures.hands.networks import LANDMARK_INPUT, LandmarkNetwork, Pyramid, Region, landmark_region
+from gestures.hands.networks import LANDMARK_INPUT, Floats, LandmarkNetwork, Pyramid, Region, landmark_region
 from gestures.hands.search import SearchFinder, SearchSettings, tiles_at
 from gestures.pasting import FEATHER, LEAST_OVERLAP
 from gestures.photo import Photo, open_photo
 from gestures.reading.features import context, looks_geometry
 from gestures.reading.groups import Group, Person, compose
-
-Floats = NDArray[np.float32]
 
 # Names that mean a hand at rest: HaGRID's, and ours.
 AT_REST = ("", "rest", "no_gesture")

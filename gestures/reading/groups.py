@@ -46,7 +46,7 @@ class Group:
 
 
 def compose(people: Sequence[Person], ground: Pixels, rng: np.random.Generator) -> Group:
-    """Put people side by side in front of a photo, each so large that the hand is 20 to some 200 pixels."""
+    """Put people side by side in front of a photo, each so large that the hand is 20 to some 350 pixels."""
     megapixels = float(rng.choice(MEGAPIXELS))
     picture = with_noise(covering(ground, *sides(megapixels), rng), rng)
     count = int(rng.integers(1, 4) if rng.random() < ALONE else rng.integers(4, 20))

@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gestures.hands.finder import Box, overlap
 from gestures.reading.collect import AT_REST, PASTED, RENDERED_GROUPS, RENDERS, TrainingHand
 from gestures.reading.features import in_picture
 from gestures.reading.fingers import LETTERS
-from gestures.reading.head import PARTS
+from gestures.reading.head import PARTS, Floats
 from gestures.reading.poses import pose_key, pose_table
 
-Floats = NDArray[np.float32]
 UNKNOWN = np.nan
 
 # A hand that the finder meets in a rendered group is the one drawn there whose box it shares most of, from this share on.
@@ -55,14 +53,13 @@ def table_shapes() -> tuple[str, ...]:
 
 
 @cache
-def shape_of(parts: tuple[float, ...]) -> int:
+def _shape_numbers() -> dict[bytes, int]:
+    return {parts_of(key)[1:8].tobytes(): 1 + table_shapes().index(row.shape) for key, row in pose_table().items() if row.shape}
+
+
+def shape_of(parts: Floats) -> int:
     """The number of a label's shape: 0 at rest, from 1 those of the table, -1 none of them."""
-    if parts[0] == 0:
-        return 0
-    for key, row in pose_table().items():
-        if row.shape and np.array_equal(parts_of(key)[1:8], parts[1:8], equal_nan=True):
-            return 1 + table_shapes().index(row.shape)
-    return -1
+    return 0 if parts[0] == 0 else _shape_numbers().get(parts[1:8].tobytes(), -1)
 
 
 def rendered_parts(hand: TrainingHand, drawn: list[dict[str, Any]]) -> Floats | None:
@@ -153,10 +150,11 @@ def _poses_meant(pose: str) -> list[str]:
     if pose.startswith("count_"):
         count = int(pose.removeprefix("count_"))
         return [key for key, row in pose_table().items() if row.extended is not None and not row.either and len(row.extended) == count]
-    return [pose] if pose not in AT_REST else []
+    return [pose_key(pose)] if pose not in AT_REST else []
 
 
-def _inside(wanted: str, box: Box, margin: float = 0.25) -> bool:
+def _inside(wanted: str, box: Box) -> bool:
+    """Whether the middle of a hand's box lies in a labelled one, or beside it by less than a quarter of its sides."""
     x, y, width, height = (float(value) for value in wanted.split())
     centre_x, centre_y = box[0] + box[2] / 2, box[1] + box[3] / 2
-    return abs(centre_x - x - width / 2) <= (0.5 + margin) * width and abs(centre_y - y - height / 2) <= (0.5 + margin) * height
+    return abs(centre_x - x - width / 2) <= 0.75 * width and abs(centre_y - y - height / 2) <= 0.75 * height

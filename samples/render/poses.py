@@ -84,7 +84,7 @@ def _draw(arm, key, rng, jitter):
         return options[rng.integers(len(options))] if jitter else options[0]
 
     if key == "hold":
-        return _hold(rng, about, pick)
+        return _hold(about, pick)
     if key == "play":
         return _play(arm, rng, about, pick)
     if key == "rest":
@@ -130,7 +130,7 @@ def _draw(arm, key, rng, jitter):
         angles[2] = (about(50, 5), about(58, 6), about(30, 5), about(-6, 2))
         return _solved(arm, key, angles, "ring", ring=True)
     if key == "finger_heart":
-        return _solved(arm, key, angles, "heart", rng=rng, about=about)
+        return _solved(arm, key, angles, "heart", about=about)
     if "T" in fingers:
         if key == "stop":
             return _solved(arm, key, angles, "along")
@@ -166,7 +166,7 @@ def _thumb_places(up):
     return places
 
 
-def _solved(arm, key, angles, place, *, ring=False, between=0.0, rng=None, about=None):
+def _solved(arm, key, angles, place, *, ring=False, between=0.0, about=None):
     """The thumb (for a finger heart the index finger too) by least squares: reach the aim, keep out of the other bones, stay natural.
 
     between: metres that a thing keeps thumb and index finger apart.
@@ -256,7 +256,7 @@ def _rest(rng, about):
     return Pose("rest", angles, posing=False)
 
 
-def _hold(rng, about, pick):
+def _hold(about, pick):
     """A hand around a rod, a cup or a flat box."""
     thing = pick("rod", "cup", "box")
     bends = {"rod": (62, 78, 38), "cup": (38, 44, 24), "box": (34, 52, 26)}[thing]
@@ -305,7 +305,7 @@ def _at_face(arm, rng, about, pick):
     elif touch in ("thumb", "fingers"):
         shape = _draw(arm, "like" if touch == "thumb" else pick("two_up", "thumb_index", "three_gun", "one"), rng, 1.5)
     else:
-        shape = _rest(rng, about) if touch == "tips" else _hold(rng, about, lambda *_: "box")
+        shape = _rest(rng, about) if touch == "tips" else _hold(about, lambda *_: "box")
     return replace(shape, key="face", posing=False, hold="box" if touch == "phone" else "", touch=touch)
 
 

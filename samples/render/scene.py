@@ -16,12 +16,12 @@ PLAIN_TONES = {  # skin, flush, palm
 }
 
 
-def start(samples, threads=2, *, fast=False):
+def start(samples, *, fast=False):
     """An empty scene. fast: for training pictures, where some grain does no harm."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
     scene.render.engine = "CYCLES"
-    scene.render.threads_mode, scene.render.threads = "FIXED", threads
+    scene.render.threads_mode, scene.render.threads = "FIXED", 2
     scene.render.image_settings.file_format = "JPEG"
     scene.view_settings.view_transform, scene.view_settings.look = "AgX", "AgX - Medium High Contrast"
     cycles = scene.cycles
@@ -31,7 +31,6 @@ def start(samples, threads=2, *, fast=False):
     if fast:
         cycles.adaptive_threshold, cycles.max_bounces = 0.1, 3
         cycles.denoising_quality, cycles.denoising_prefilter, cycles.denoising_input_passes = "FAST", "NONE", "RGB_ALBEDO"
-    return scene
 
 
 def clear():
@@ -292,7 +291,7 @@ class Placed:
         used, numbered = used_by(arm.faces[faces])
         uv = (texture.layout(arm.uv) if painted else arm.uv)[faces]
         attributes = [(key, values[used]) for key, values in _tints(arm)]
-        return mesh("hand", self.v[used], numbered, skin, uv, attributes, subdivide=2)
+        mesh("hand", self.v[used], numbered, skin, uv, attributes, subdivide=2)
 
     def _sleeve(self, cloth, along, cuff, length, loose, seed, n=40, m=48):
         arm, axis = self.arm, self.forearm
