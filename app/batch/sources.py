@@ -259,10 +259,8 @@ class _Here:
 
     def matching(self, pattern: str) -> Iterator[_Entry]:
         parts = pattern.split("/")
-        if "**" in parts:
-            paths = _past_no_link(f"{pattern}/*" if parts[-1] == "**" else pattern)
-        else:
-            paths = glob.iglob(pattern)  # noqa: PTH207
+        whole = f"{pattern}/*" if parts[-1] == "**" else pattern
+        paths = _past_no_link(whole) if "**" in parts else glob.iglob(pattern)  # noqa: PTH207
         return (_Entry(path, os.path.isdir(path)) for path in paths)  # noqa: PTH112
 
     def walk(self, folder: str) -> Iterator[_Entry]:
