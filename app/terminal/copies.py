@@ -54,8 +54,11 @@ class Copies:
         part = path.with_name(f".{os.getpid()}.part")  # no longer than any name that the copy may have
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(_marked(outcome.copy))
-            part.replace(path)
+            try:
+                part.write_bytes(_marked(outcome.copy))
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)  # where it was not written whole
         except OSError as error:
             raise TerminalError("copy-not-written", path=path, reason=error.strerror) from None
 

@@ -21,7 +21,7 @@ def listening(settings: Settings) -> Iterator[socket.socket]:
     except OSError as error:
         code = error.errno or 0  # below 0 where a host's name was not found
         reason = os.strerror(code) if code > 0 else str(error.strerror or error)
-        raise TerminalError("port-taken", host=settings.host, port=settings.port, reason=reason) from None
+        raise TerminalError("port-taken", host=settings.host, port=str(settings.port), reason=reason) from None
     with listener:
         if not (keys or settings.allow_open or ip_address(listener.getsockname()[0]).is_loopback):
             raise TerminalError("open-refused", host=settings.host)

@@ -1,4 +1,5 @@
 import csv
+import errno
 import io
 import json
 import os
@@ -11,6 +12,7 @@ import urllib.error
 import urllib.request
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -300,6 +302,18 @@ def test_a_copy_has_a_name_as_long_as_its_photo_s(posing, tmp_path):
     assert [path.name for path in (tmp_path / "salinan").iterdir()] == [photo.name]
 
 
+def test_a_copy_that_does_not_fit_leaves_nothing(posing, tmp_path, monkeypatch):
+    def full(path, data):
+        with path.open("wb") as file:
+            file.write(data[:100])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    result = jari("check", posing, "--annotate", tmp_path / "salinan", "--lang", "en")
+    assert (result.exit_code, "cannot be written" in result.stderr) == (2, True)
+    assert list((tmp_path / "salinan").iterdir()) == []
+
+
 def test_a_copy_that_cannot_be_written_is_told(posing, tmp_path):
     (tmp_path / "taken").write_text("a file where the folder should be")
     ran = subprocess.run(
@@ -532,8 +546,9 @@ def test_serve_says_where_to_open_it_and_ends_on_ctrl_c():
                     time.sleep(0.1)
             else:
                 pytest.fail("the service did not answer")
-            taken = subprocess.run([*JARI, "serve", "--port", address.split(":")[2].strip("/")], capture_output=True, text=True, timeout=60)
-            assert (taken.returncode, "--port" in taken.stderr) == (2, True)
+            place = urlsplit(address).netloc
+            taken = subprocess.run([*JARI, "serve", "--port", place.split(":")[1]], capture_output=True, text=True, timeout=60)
+            assert (taken.returncode, f"{place} tidak dapat dibuka" in taken.stderr) == (2, True)
         finally:
             run.send_signal(signal.SIGINT)
         out, err = run.communicate(timeout=60)
