@@ -16,7 +16,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from app.api.forms import Form, read_form
+from app.api.forms import BESIDE, Form, read_form
 from app.api.negotiation import language
 from app.api.parameters import ContestParameter, LanguageParameter
 from app.api.problems import responses
@@ -45,7 +45,7 @@ UNKNOWN = responses(*CALLER, "batch-unknown")
 UNFINISHED = responses(*CALLER, "batch-unknown", "batch-unfinished", "batch-failed")
 DELETED = responses(*CALLER, "origin-refused", "batch-unknown")
 REFUSED = responses(
-    *CALLER, "origin-refused", "request-malformed", "upload-slow", "media-type-unsupported", "contest-unknown",
+    *CALLER, "origin-refused", "request-malformed", "form-unsuitable", "upload-slow", "media-type-unsupported", "contest-unknown",
     "batch-too-many", "batch-too-large", "archive-too-many", "archive-bomb", "archive-damaged", "archive-empty", "archive-climbs",
     "batch-queue-full", "spool-full",
 )  # fmt: skip
@@ -57,7 +57,8 @@ FORM = {
             "type": "array",
             "items": {"type": "string", "format": "binary"},
             "minItems": 1,
-            "description": "Photos, ZIP archives of photos, or both. Their names are kept with the results.",
+            "description": "Photos, ZIP archives of photos, or both. Their names are kept with the results; one without is named by "
+            "its place, as `foto-3`.",
         },
         "contest": {"type": "string", "description": "Key of a contest, as in `GET /v1/contests`.", "examples": ["default"]},
         "lang": {
@@ -74,7 +75,13 @@ FORM = {
         },
     },
 }
-BODY = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}}
+BODY = {
+    "requestBody": {
+        "required": True,
+        "description": f"Photos or archives, and {BESIDE}.",
+        "content": {"multipart/form-data": {"schema": FORM}},
+    }
+}
 EVENTS = {
     200: {
         "content": {"text/event-stream": {}},
@@ -214,7 +221,7 @@ def _size(form: Form) -> int:
 
 def _fields(request: Request, service: Service, form: Form, contest_asked: str | None) -> tuple[str, Lang, bool]:
     """What a form says beside its files: contest, language, crops."""
-    lang, crops = form.fields.get("lang") or language(request), (form.fields.get("crops") or "true").lower()
+    lang, crops = form.fields.get("lang") or language(request), form.fields.get("crops", "true").lower()
     wrong = [name for name, value, known in (("lang", lang, ("id", "en")), ("crops", crops, ("true", "false"))) if value not in known]
     if wrong:
         raise RequestInvalid(dict.fromkeys(wrong, "literal_error"))

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.api.forms import read_photo
+from app.api.forms import BESIDE, read_photo
 from app.api.negotiation import language, preferred
 from app.api.parameters import ContestParameter, LanguageParameter
 from app.api.problems import responses
@@ -17,7 +17,7 @@ from app.workers import Copy, Job
 
 PROBLEMS = responses(
     "key-needed", "origin-refused", "too-many-requests",
-    "request-malformed", "photo-too-large", "photo-unsupported", "media-type-unsupported",
+    "request-malformed", "form-unsuitable", "photo-too-large", "photo-unsupported", "media-type-unsupported",
     "upload-slow", "request-invalid", "contest-unknown", "photo-empty", "photo-damaged", "photo-too-small", "photo-timeout", "photo-memory",
     "internal-error", "queue-full", "worker-lost", "model-error", "service-stopping",
 )  # fmt: skip
@@ -46,7 +46,9 @@ FORM = {
         },
     },
 }
-BODY: dict[str, Any] = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}}
+BODY: dict[str, Any] = {
+    "requestBody": {"required": True, "description": f"One photo, and {BESIDE}.", "content": {"multipart/form-data": {"schema": FORM}}}
+}
 COPY: dict[str, Any] = {"response_class": Response, "responses": PICTURE, "openapi_extra": BODY}
 
 router = APIRouter(prefix="/v1/checks", tags=["checks"], responses=PROBLEMS, dependencies=[LanguageParameter])
@@ -56,7 +58,7 @@ async def read_job(request: Request, service: ServiceDep, contest_asked: Contest
     """Read what was sent."""
     form = await read_photo(request)
     lang = form.fields.get("lang") or None
-    wrong = {} if form.photo is not None else {"photo": "value_error" if form.fields.get("photo") else "missing"}
+    wrong = {} if form.photo is not None else {"photo": "missing"}
     if lang not in (None, "id", "en"):
         wrong["lang"] = "literal_error"
     if wrong or form.photo is None:

@@ -3,6 +3,10 @@
 What a form is made of is told apart in a thread: bytes that nearly end a part, over and over, take many times as long as others.
 """
 
+import re
+from contextlib import suppress
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -18,12 +22,18 @@ from app.errors import BatchRefused, RequestError
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
+# Whether or not a part gives the name of a file: some clients give every part one, and RFC 7578 asks it of none.
 FIELDS = ("contest", "lang", "crops")
+FILES = ("photo", "photos")
+
 MOST_FIELDS = 16
 MOST_FIELD_BYTES = 4096
+BESIDE = f"at most {MOST_FIELDS} other fields of at most {MOST_FIELD_BYTES} bytes each"
 
 # What browsers write in a file's name for what would end it there (WHATWG HTML, "multipart/form-data encoding algorithm").
 ESCAPES = {"%22": '"', "%0D": "\r", "%0A": "\n"}
+# How .NET writes what is not ASCII: as mail does (RFC 2047).
+ENCODED = re.compile(r"(=\?utf-8\?[bq]\?[^?]*\?=\s*)+", re.IGNORECASE)
 
 
 class _Form:
@@ -79,8 +89,8 @@ class _Form:
         if b"name" not in options:
             raise FormParserError("part without a name")
         self._name = _decoded(options[b"name"])
-        if b"filename" in options and self._name not in FIELDS:  # some clients give every part one
-            self._file_name = _unescaped(_decoded(options[b"filename"]))
+        if self._name in FILES or (b"filename" in options and self._name not in FIELDS):
+            self._file_name = _file_name(options.get(b"filename", b""))
             self._file = self._new_file()
 
     def _write(self, data: bytes, start: int, end: int) -> None:
@@ -89,7 +99,7 @@ class _Form:
         else:
             self._value += data[start:end]
             if len(self._value) > MOST_FIELD_BYTES:
-                raise FormParserError("field too long")
+                raise RequestError("form-unsuitable")
 
     def _end(self) -> None:
         if self._file:
@@ -99,14 +109,14 @@ class _Form:
         else:
             self.fields[self._name] = _decoded(bytes(self._value))
             if len(self.fields) > MOST_FIELDS:
-                raise FormParserError("too many fields")
+                raise RequestError("form-unsuitable")
 
     def _end_form(self) -> None:
         self.is_whole = True
 
 
 class Form(_Form):
-    """A form of many files. files: names and paths, in their order."""
+    """A form of many files. files: names and paths, in their order; one without a name is named by its place."""
 
     def __init__(self, folder: Path, most_files: int) -> None:
         super().__init__()
@@ -123,7 +133,7 @@ class Form(_Form):
         file.close()
         path = Path(file.name)
         if is_chosen:
-            self.files.append((self._file_name, path))
+            self.files.append((self._file_name or f"foto-{len(self.files) + 1}", path))
         else:
             path.unlink()
 
@@ -140,7 +150,7 @@ class PhotoForm(_Form):
     def _end_file(self, file: IO[bytes], is_chosen: bool) -> None:
         self._files += is_chosen
         if self._files > 1:
-            raise FormParserError("more than one file")
+            raise RequestError("form-unsuitable")
         if is_chosen and self._name == "photo":
             file.seek(0)
             self.photo = file.read()
@@ -178,7 +188,11 @@ async def _read(request: Request, form: _Form) -> None:
         raise RequestError("request-malformed")
 
 
-def _unescaped(name: str) -> str:
+def _file_name(data: bytes) -> str:
+    name = _decoded(data)
+    if ENCODED.fullmatch(name):
+        with suppress(HeaderParseError, UnicodeDecodeError):
+            return str(make_header(decode_header(name)))
     for escape, letter in ESCAPES.items():
         name = name.replace(escape, letter)
     return name

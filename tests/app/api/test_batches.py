@@ -359,6 +359,7 @@ class TestRefusals:
             ({"contest": "none"}, "contest-unknown"),
             ({"lang": "fr"}, "request-invalid"),
             ({"crops": "x"}, "request-invalid"),
+            ({"crops": ""}, "request-invalid"),
         ],
     )
     def test_fields(self, service, photos, fields, kind):
@@ -367,9 +368,13 @@ class TestRefusals:
         assert [one["field"] for one in answer.json().get("fields", [])] == list(fields) * (kind == "request-invalid")
 
     def test_a_field_may_come_with_a_name_of_a_file(self, service, photos):
-        files = [("photos", ("a.jpg", photos["acara/peace.jpg"])), ("contest", ("upload", b"pilpres-2024")), ("crops", ("upload", b""))]
+        files = [
+            ("photos", ("a.jpg", photos["acara/peace.jpg"])),
+            ("contest", ("upload", b"pilpres-2024")),
+            ("crops", ("upload", b"false")),
+        ]
         _, status = finished(service, service.post("/v1/batches", files=files))
-        assert (status["contest"], status["photos"]) == ("pilpres-2024", 1)
+        assert (status["contest"], status["photos"], status["crops"]) == ("pilpres-2024", 1, False)
 
     def test_a_choice_of_files_that_nobody_made_is_no_photo(self, service, photos):
         nothing = b'--b\r\nContent-Disposition: form-data; name="photos"; filename=""\r\n\r\n\r\n'

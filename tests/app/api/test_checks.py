@@ -198,9 +198,8 @@ class TestRequestProblems:
         assert (body["status"], body["type"]) == (422, "request-invalid")
         assert body["fields"] == [{"field": "photo", "problem": "missing"}]
 
-    def test_a_photo_that_is_a_text_field(self, client):
-        body = problem(client.post(CHECKS, data={"photo": "x"}, files={"other": b"x"}))
-        assert body["type"] == "request-invalid"
+    def test_a_photo_needs_no_name(self, client, peace):
+        assert client.post(CHECKS, files={"photo": (None, peace)}).json()["level"] == "review"
 
     @pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded", "image/jpeg"])
     def test_of_another_media_type(self, client, peace, content_type):
@@ -281,9 +280,19 @@ class TestRequestProblems:
         for name in (str(file), "../contests/default.toml", f"file://{file}"):
             assert problem(send(client, peace, contest=name))["type"] == "contest-unknown"
 
-    def test_more_than_one_file(self, client, peace):
-        answer = client.post(CHECKS, files=[("photo", peace), ("photo", peace)])
-        assert problem(answer)["status"] == 400
+    @pytest.mark.parametrize(
+        "more",
+        [
+            [("photo", b"x")],
+            [("other", b"%PDF")],
+            [(f"field{number}", (None, b"x")) for number in range(17)],
+            [("other", (None, b"x" * 5000))],
+        ],
+        ids=["photos", "files", "fields", "bytes"],
+    )
+    def test_more_in_a_form_than_is_taken(self, client, peace, more):
+        answer = client.post(CHECKS, files=[("photo", peace), *more])
+        assert (answer.status_code, problem(answer)["type"]) == (400, "form-unsuitable")
 
 
 @pytest.fixture(scope="module")
