@@ -1,6 +1,6 @@
 """report.xlsx: a sheet of photos, a sheet of hands, and a sheet that says how to read them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -87,7 +87,7 @@ class XlsxReport:
             return
         level, hands = result["level"], result["hands"]
         kinds = [kind(hand) for hand in hands]
-        numbers = ", ".join(str(code["number"]) for code in result["codes"] if code["on_ballot"])
+        numbers = _numbers(code["number"] for code in result["codes"] if code["on_ballot"])
         taken_at = _date(result["taken_at"])
         counts = [len(kinds), kinds.count("flagged"), kinds.count("unclear")]
         cells = [result["name"], self._text(f"level.{level}"), *counts, numbers, taken_at, None]
@@ -133,7 +133,7 @@ class XlsxReport:
             self._text(f"hand.{kind(hand)}"),
             hand["pose_name"][self._lang] if hand["pose_name"] else None,
             None if hand["state"] == "unclear" and not hand["pose"] else hand["pose_confidence"],  # of a reading that is told
-            ", ".join(str(reading["number"]) for reading in readings),
+            _numbers(reading["number"] for reading in readings),
             "; ".join(f"{reading['number']}: {self._text('strength.' + reading['strength'])}" for reading in readings),
             *(
                 "; ".join(stance["name"][self._lang] for stance in hand["lists"] if stance["stance"] == wanted)
@@ -188,6 +188,12 @@ def _fitting(value: str) -> str:
     """As much of a text as a cell can hold."""
     units = value.encode("utf-16-le")
     return value if len(units) <= 2 * LONGEST else units[: 2 * LONGEST - 2].decode("utf-16-le", "ignore") + "…"
+
+
+def _numbers(numbers: Iterable[int]) -> Cell:
+    """A number that a spreadsheet can reckon with and filter by; text where there are several."""
+    listed = list(numbers)
+    return listed[0] if len(listed) == 1 else ", ".join(map(str, listed))
 
 
 def _date(written: str | None) -> Cell:

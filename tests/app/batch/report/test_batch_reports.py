@@ -101,9 +101,17 @@ class TestWorkbook:
             "Gagal diperiksa",
         ]
         assert photos.cell(8, 8).value == "Foto rusak. Simpan ulang fotonya."
-        assert [hands.cell(2, column).value for column in (2, 3, 4, 6)] == [1, "Perlu ditinjau", "dua jari terbuka (V)", "2"]
+        assert [hands.cell(2, column).value for column in (2, 3, 4, 6)] == [1, "Perlu ditinjau", "dua jari terbuka (V)", 2]
         assert hands.cell(2, 5).number_format == "0%"
         assert all(hands.cell(row, 5).value for row in range(2, hands.max_row + 1))
+
+    def test_one_number_is_a_number_and_several_are_text(self, batch, tmp_path, contest):
+        result = batch[0].result
+        several = [code | {"number": number, "on_ballot": True} for code in result["codes"][:1] for number in (2, 3)]
+        rows = [Row(result | {"codes": codes}) for codes in (several[:1], several)]
+        write_reports(rows, tmp_path, lang="id", batch="x", contest=contest)
+        sheet = openpyxl.load_workbook(tmp_path / "report.xlsx")["Foto"]
+        assert [sheet[cell].value for cell in ("F2", "F3")] == [2, "2, 3"]
 
     def test_no_confidence_in_a_pose_that_cannot_be_read(self, batch, tmp_path, contest):
         unread = batch[3].result["hands"][0] | {"pose": None, "pose_name": None, "readings": [], "lists": []}
