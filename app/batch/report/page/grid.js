@@ -34,7 +34,7 @@ function matches(hand) {
     (!chosen.pose || hand.pose === chosen.pose) &&
     (!chosen.list || hand.lists.some((one) => one.list === chosen.list && one.stance === "avoid")) &&
     STATES[chosen.state](hand) &&
-    hand.photo.name.toLowerCase().includes(chosen.name)
+    hand.photo.name.normalize().toLowerCase().includes(chosen.name)
   );
 }
 

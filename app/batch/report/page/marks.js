@@ -35,7 +35,7 @@ function forget() {
   erase(MARKS);
 }
 
-/** The marked hands as a file: "json" or "csv". */
+/** The marked hands as a file: "json", or "csv" as a spreadsheet in the page's language reads and writes it. */
 function exported(format) {
   const marked = hands.filter((hand) => hand.key in marks);
   const rows = marked.map((hand) => ({
@@ -52,7 +52,8 @@ function exported(format) {
     return JSON.stringify({ batch: shared.batch, made: new Date().toISOString(), hands: keyed }, null, 1);
   }
   const lines = [Object.keys(rows[0] ?? {}), ...rows.map((row) => Object.values(row))];
-  return "\ufeff" + lines.map((cells) => cells.map(csvCell).join(",") + "\n").join("");
+  const separator = language === "id" ? ";" : ",";
+  return "\ufeff" + lines.map((cells) => cells.map(csvCell).join(separator) + "\n").join("");
 }
 
 /**
@@ -82,19 +83,27 @@ function whereOf(photo, { x, y, width, height }) {
   return JSON.stringify([photo, x, y, width, height]);
 }
 
-/** The mark that is here with that of a row: the earlier review, and both notes. */
+/** The mark that is here with that of a row: the earlier review, and both notes, but for lines that are here. */
 function merged(mine, row) {
   const times = [mine.reviewed, row.reviewed].filter((time) => !Number.isNaN(Date.parse(time)));
-  const note = String(row.note ?? "").trim();
+  const lines = (note) => note.split("\n").map((line) => line.trim());
+  const known = lines(mine.note);
+  const added = lines(String(row.note ?? "")).filter((line) => !line || !known.includes(line));
   return {
     reviewed: times.sort((one, other) => Date.parse(one) - Date.parse(other))[0] ?? null,
-    note: mine.note.includes(note) ? mine.note : [mine.note, note].filter((one) => one).join("\n"),
+    note: [mine.note, added.join("\n").trim()].filter((one) => one).join("\n"),
   };
 }
 
-/** Quoted where needed; what a spreadsheet would take for a formula begins with an apostrophe. */
+/**
+ * Quoted where needed. What a spreadsheet would take for a formula, wherever it parts cells and rows, has an apostrophe before it, as in
+ * report.csv (FORMULA of csv_report.py, put so that older browsers understand it).
+ */
 function csvCell(value) {
   let cell = String(value ?? "");
-  if (typeof value === "string" && /^[=+\-@\t\r]/.test(cell)) cell = `'${cell}`;
-  return /[",\n\r]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
+  if (typeof value === "string") {
+    cell = cell.replace(/[;\t\r\n](?=[\s"]*[=+\-@＝＋－＠])/g, "$&'");
+    cell = cell.replace(/^(?=[\t\r\n]|[\s"]*[=+\-@＝＋－＠])/, "'");
+  } else if (language === "id") cell = cell.replace(".", ",");
+  return /[",;\n\r]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }

@@ -193,7 +193,7 @@ for (const id of ["pose", "list", "state", "order"])
     list();
   };
 $("name").oninput = (event) => {
-  chosen.name = event.target.value.toLowerCase();
+  chosen.name = event.target.value.normalize().toLowerCase(); // macOS writes accents apart
   list();
 };
 $("filter-form").onsubmit = (event) => event.preventDefault();

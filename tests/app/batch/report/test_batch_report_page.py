@@ -9,6 +9,7 @@ from io import StringIO
 import pytest
 
 from app.batch.report import write_reports
+from app.batch.report.csv_report import FORMULA
 from app.batch.rows import Row
 
 PATIENT_MS = 60_000
@@ -138,6 +139,16 @@ class TestGrid:
         assert page.locator(".tile.unclear").count() == shown() == 1
         page.get_by_label("Nama foto").fill("tidak ada")
         assert page.locator("#found").inner_text() == "Tidak ada tangan yang sesuai dengan pilihan ini."
+
+    def test_a_name_is_found_however_its_accents_are_written(self, visit, batch, tmp_path, contest):
+        names = ("Cafe\u0301.jpg", "Caf\xe9.jpg", "Cafe.jpg")
+        write_reports(
+            [replace(batch[0], result=batch[0].result | {"name": name}) for name in names], tmp_path, lang="id", batch="x", contest=contest
+        )
+        page = visit(tmp_path)
+        for written in ("CAFE\u0301", "caf\xe9"):
+            page.get_by_label("Nama foto").fill(written)
+            assert page.locator(".tile").count() == 2
 
     def test_a_row_of_the_summary_is_a_filter(self, page):
         page.get_by_text("Menurut nomor, pose, dan daftar imbauan").click()
@@ -280,8 +291,9 @@ class TestViewer:
         assert "keyakinan" not in page.locator("#said").inner_text()
 
     def test_reviewed_with_a_note_which_the_browser_keeps(self, page, batch):
+        note = '=sudah; ＝diklarifikasi\n"=1'
         view(page)
-        write_note(page, "=sudah diklarifikasi")
+        write_note(page, note)
         page.get_by_role("button", name="Sudah ditinjau, lanjut").click()
         assert page.locator("#photo-name").inner_text().endswith("harmed = 1'>.jpg")
         leave(page)
@@ -290,7 +302,7 @@ class TestViewer:
 
         page.reload()
         page.wait_for_selector(".tile.reviewed")
-        assert page.locator(".tile.reviewed .tile-note").text_content() == "=sudah diklarifikasi"
+        assert page.locator(".tile.reviewed .tile-note").text_content() == note
         page.locator("#state").select_option("open")
         assert page.locator(".tile").count() == 3
         page.locator("#state").select_option("noted")
@@ -301,13 +313,18 @@ class TestViewer:
         noted = json.loads(download.value.path().read_text(encoding="utf-8"))
         assert noted["batch"] == "rapat"
         assert [(one["photo"], one["pose"], one["numbers"], one["note"]) for one in noted["hands"]] == [
-            (batch[0].result["name"], "peace", "2", "=sudah diklarifikasi")
+            (batch[0].result["name"], "peace", "2", note)
         ]
-        with page.expect_download() as download:
-            page.get_by_role("button", name="CSV").click()
-        assert download.value.suggested_filename == "catatan-tinjauan.csv"
-        (row,) = csv.DictReader(StringIO(download.value.path().read_text(encoding="utf-8-sig")))
-        assert (row["photo"], row["note"]) == (batch[0].result["name"], "'=sudah diklarifikasi")
+        for lang, name, delimiter, point in (("Indonesia", "catatan-tinjauan.csv", ";", ","), ("English", "review-notes.csv", ",", ".")):
+            page.get_by_role("button", name=lang).click()
+            with page.expect_download() as download:
+                page.get_by_role("button", name="CSV").click()
+            assert download.value.suggested_filename == name
+            written = download.value.path().read_bytes().decode("utf-8-sig")
+            (row,) = csv.DictReader(StringIO(written, newline=""), delimiter=delimiter)
+            confidence = str(batch[0].result["hands"][0]["pose_confidence"]).replace(".", point)
+            assert (row["photo"], row["confidence"], row["note"]) == (batch[0].result["name"], confidence, FORMULA.sub("'", note))
+        page.get_by_role("button", name="Indonesia").click()
 
         view(page)
         page.get_by_role("button", name="Tandai belum ditinjau").click()
@@ -330,7 +347,7 @@ class TestViewer:
 
         other = visit(reports)
         view(other)
-        write_note(other, "lain")
+        write_note(other, "satu lagi")
         other.get_by_role("button", name="Sudah ditinjau, lanjut").click()
         leave(other)
         for _ in range(2):  # the same file may come twice
@@ -339,7 +356,7 @@ class TestViewer:
             chooser.value.set_files(file)
             other.wait_for_selector("#imported:not(:empty)")
             assert other.locator("#imported").inner_text() == "Tanda dan catatan untuk 3 tangan sudah ditambahkan."
-            assert other.locator(".tile-note").all_text_contents() == ["lain\nsatu", "dua"]
+            assert other.locator(".tile-note").all_text_contents() == ["satu lagi\nsatu", "dua"]
             assert other.locator("#reviewed").inner_text() == "2 dari 4 tangan sudah ditinjau"
             other.reload()
             other.wait_for_selector(".tile-note")
