@@ -1,7 +1,7 @@
 """What the HTTP interface takes and gives, with an example and a description for every field."""
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
@@ -38,10 +38,15 @@ MessageKey = Literal[
 ]
 
 
+def _leave_open(schema: dict[str, Any]) -> None:
+    """Let a client that is made from the OpenAPI document take the fields that later versions add."""
+    del schema["additionalProperties"]
+
+
 class Schema(BaseModel):
     """Base: no field but those listed."""
 
-    model_config = ConfigDict(extra="forbid", from_attributes=True)
+    model_config = ConfigDict(extra="forbid", from_attributes=True, json_schema_extra=_leave_open)
 
 
 class Words(Schema):
@@ -155,7 +160,9 @@ class HandOut(Schema):
 class MessageOut(Schema):
     """A sentence for the person."""
 
-    key: MessageKey = Field(description="Stable key of the message; later versions may have more.", examples=["pose-read-as-number"])
+    key: Annotated[MessageKey, WithJsonSchema({"type": "string"})] = Field(
+        description="Stable key of the message: one of the examples; later versions may have more.", examples=[*get_args(MessageKey)]
+    )
     text: Words = Field(
         description="The sentence in both languages.",
         examples=[{"id": "Pose ini dapat ditafsirkan sebagai nomor 2.", "en": "This pose may be read as number 2."}],
@@ -388,7 +395,7 @@ class FieldProblem(Schema):
 class Problem(Schema):
     """An error, as RFC 9457 has it. `title` and `detail` are in the caller's language."""
 
-    type: str = Field(description="A stable slug.", examples=["photo-damaged"])
+    type: str = Field(description="A stable slug, to be compared as it is, not resolved against an address.", examples=["photo-damaged"])
     title: str = Field(description="What is wrong, in a few words.", examples=["The photo is damaged"])
     status: int = Field(description="The HTTP status.", examples=[422])
     detail: str = Field(description="What is wrong and what to do.", examples=["Save the photo anew and try again."])
