@@ -173,13 +173,15 @@ def check(
     from app.terminal.progress import progress
     from app.terminal.results import result_writer
     from app.terminal.sources import sources
+    from app.terminal.words import word
     from gestures import load_contest
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8" if format_ != "table" else None, errors="replace")
     settings = _settings(finder=finder)
     rules = load_contest(contest or settings.contest)
-    photos = list(sources(paths, but=copies_in(folder)) if folder else sources(paths))
+    passed: list[str] = []
+    photos = list(sources(paths, but=copies_in(folder) if folder else lambda path: False, passed=passed.append))
     copies = Copies(folder, photos) if folder else None
     writer = result_writer(format_, sys.stdout, lang, [photo.name for photo in photos])
     levels = set()
@@ -191,6 +193,8 @@ def check(
             if copies:
                 copies.write(outcome)
     writer.end()
+    if passed:
+        click.echo(word("passed-over", lang, count=len(passed)), err=True)
     sys.exit(2 if "failed" in levels else 1 if levels - {"clear"} else 0)
 
 
@@ -255,6 +259,8 @@ def batch(
         click.echo(word("batch-known", lang, count=run.progress.known))
     click.echo(word("batch-guidance", lang))
     click.echo(f"{word('batch-report', lang)}: {files[0]}")
+    if photos.passed:
+        click.echo(word("passed-over", lang, count=photos.passed), err=True)
     sys.exit(2 if levels["failed"] else 1 if levels["review"] or levels["unclear"] else 0)
 
 

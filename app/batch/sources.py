@@ -7,11 +7,13 @@ import stat
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePosixPath
 from typing import IO, Any, Literal, NamedTuple, Protocol
 
+from app.batch.ledger import FILE
+from app.batch.report import REPORTS
 from app.errors import ArchiveRefused, ServiceError
 from app.terminal.sources import SUFFIXES, is_note
 from app.terminal.words import TerminalError
@@ -46,6 +48,13 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class _Passed:
+    """A file of a folder that is no photo by its name."""
+
+    name: str
+
+
+@dataclass(slots=True)
 class Sources:
     """The photos behind folders, files, patterns with * and ?, ZIP archives, and URLs that fsspec knows.
 
@@ -54,18 +63,26 @@ class Sources:
     followed. Photos of a single folder or archive are named relative to it, those of several begin with its name as given, without what a
     URL lets somebody in with. Where there is no photo, or something cannot be read, stands a source that says so. Every iteration looks
     anew, and the order is that of the file system.
+
+    passed: how many files of folders the last iteration passed over, as they are no photos by their names; hidden ones, and what a batch
+    has written, do not count.
     """
 
     given: Sequence[str]
+    passed: int = field(default=0, init=False)
 
     def __iter__(self) -> Iterator[Source]:
         given = list(dict.fromkeys(self.given))
         alone = len(given) == 1
         keeps = not alone or glob.has_magic(given[0])  # otherwise nothing comes twice, and there may be any number
         seen: set[str] = set()
+        passed: set[str] = set()
         names: dict[str, int] = {}
         for place in given:
             for source in _at(place, alone):
+                if isinstance(source, _Passed):
+                    passed.add(source.name)
+                    continue
                 name = _public(source.name, place)
                 if keeps:
                     if source.name in seen:  # a folder may be named twice, and a file beside its folder
@@ -73,6 +90,7 @@ class Sources:
                     seen.add(source.name)
                     name = unique(name, names)
                 yield Source(name, source.read)
+        self.passed = len(passed - seen)  # a pattern may have named one outright
 
     def check(self) -> None:
         """Raise `TerminalError` where none of all the places is there and can be reached, with what is wrong with the first."""
@@ -424,7 +442,7 @@ def _wrong(place: str) -> TerminalError | None:
     return error
 
 
-def _at(place: str, alone: bool) -> Iterator[Source]:
+def _at(place: str, alone: bool) -> Iterator[Source | _Passed]:
     """Yield the photos of a place. alone: they are named relative to it, unless it is a pattern."""
     try:
         files, path = _reached(place)
@@ -448,20 +466,21 @@ def _at(place: str, alone: bool) -> Iterator[Source]:
         yield _trouble(place, TerminalError("file-missing"))
 
 
-def _folder(files: _Files, folder: str, name: str, prefix: str) -> Iterator[Source]:
+def _folder(files: _Files, folder: str, name: str, prefix: str) -> Iterator[Source | _Passed]:
     found = False
     folder = folder.rstrip("/") or folder
     for entry in files.walk(folder):
-        named = name if entry.path == folder else prefix + entry.path.removeprefix(f"{folder.rstrip('/')}/")
-        for source in _found(files, entry, named):
-            found = True
+        within = entry.path.removeprefix(folder.rstrip("/"))
+        named = name if entry.path == folder else prefix + within.removeprefix("/")
+        for source in _found(files, entry, named, within):
+            found = found or isinstance(source, Source)
             yield source
     if not found:
         yield _trouble(name, TerminalError("folder-empty"))
 
 
-def _found(files: _Files, entry: _Entry, name: str) -> Iterator[Source]:
-    """Yield what is to be told of something in a folder."""
+def _found(files: _Files, entry: _Entry, name: str, within: str) -> Iterator[Source | _Passed]:
+    """Yield what is to be told of something in a folder. within: its path from there, with a slash before it."""
     kind = _kind(entry.path)
     if entry.trouble:
         yield _trouble(name, entry.trouble)
@@ -471,6 +490,8 @@ def _found(files: _Files, entry: _Entry, name: str) -> Iterator[Source]:
         yield from _zip(files, entry.path, name, f"{name}/", photos_due=False)
     elif kind == "archive":
         yield _trouble(name, ArchiveRefused("archive-unsupported"))
+    elif kind is None and "/." not in within and not PurePosixPath(within).name.startswith((FILE, *REPORTS)):
+        yield _Passed(name)
 
 
 def _kind(path: str) -> Literal["photo", "zip", "archive"] | None:

@@ -47,34 +47,38 @@ class Source:
             raise TerminalError("file-unreadable", reason=error.strerror or type(error).__name__) from None
 
 
-def sources(paths: Iterable[str], *, but: Callable[[Path], bool] = lambda path: False) -> Iterator[Source]:
+def sources(
+    paths: Iterable[str], *, but: Callable[[Path], bool] = lambda path: False, passed: Callable[[str], None] = lambda name: None
+) -> Iterator[Source]:
     """Yield the photos behind paths, in the order of the paths; those within a folder, at any depth, sorted by path.
 
     "-" is standard input. A file that is named outright is always tried. Links to folders are not followed. A folder in which
     there is nothing to check gives one source in trouble, so that every path has a result. but: which files of folders are
-    none of the photos.
+    none of the photos. passed: is told the names of files of folders that are no photos by their names, unless they are hidden.
     """
     for given in paths:
         if given == "-":
             yield Source("-", None, PurePath("stdin"))
         elif os.path.isdir(given):  # noqa: PTH112 - unlike Path.is_dir, it never raises
-            yield from _in_folder(Path(given), but)
+            yield from _in_folder(Path(given), but, passed)
         else:
             yield Source(shown(given), Path(given), PurePath(PurePath(given).name))
 
 
-def _in_folder(folder: Path, but: Callable[[Path], bool]) -> Iterator[Source]:
+def _in_folder(folder: Path, but: Callable[[Path], bool], passed: Callable[[str], None]) -> Iterator[Source]:
     unreadable: list[OSError] = []
-    photos = [
-        path
-        for parent, _, names in os.walk(folder, onerror=unreadable.append)
-        for name in names
-        if PurePath(name).suffix.lower() in SUFFIXES and not is_note(name) and not but(path := Path(parent, name))
-    ]
+    photos = []
+    for parent, _, names in os.walk(folder, onerror=unreadable.append):
+        for name in names:
+            if PurePath(name).suffix.lower() not in SUFFIXES:
+                if "/." not in f"{parent}/{name}".removeprefix(str(folder)):
+                    passed(name)
+            elif not is_note(name) and not but(path := Path(parent, name)):
+                photos.append(path)
     for error in unreadable:
         path = Path(os.fsdecode(error.filename))
-        name = path.relative_to(folder) if path != folder else folder
-        yield Source(shown(str(name)), path, PurePath(), TerminalError("folder-unreadable", reason=error.strerror))
+        where = path.relative_to(folder) if path != folder else folder
+        yield Source(shown(str(where)), path, PurePath(), TerminalError("folder-unreadable", reason=error.strerror))
     if not photos and not unreadable:
         yield Source(shown(str(folder)), folder, PurePath(), TerminalError("folder-empty"))
     for relative, path in sorted((path.relative_to(folder), path) for path in photos):

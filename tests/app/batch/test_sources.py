@@ -61,6 +61,13 @@ class TestFolders:
         files(tmp_path, "a.jpg", "deep/er/b.PNG", "notes.txt")
         assert listed(tmp_path) == {"a.jpg": b"a.jpg", "deep/er/b.PNG": b"deep/er/b.PNG"}
 
+    def test_files_that_are_no_photos_by_their_names_are_counted(self, tmp_path):
+        files(tmp_path, "a.jpg", "b/c.CR3", "b/notes.txt", ".cache/d.NEF", "._a.jpg", "hasil/report.html", "hasil/ledger.sqlite-wal")
+        sources = Sources([str(tmp_path), str(tmp_path / "b")])
+        for _ in range(2):  # a run goes over them twice
+            assert len(list(sources)) == 2
+            assert sources.passed == 2
+
     def test_names_of_several_begin_with_their_source(self, tmp_path):
         files(tmp_path, "one/x.jpg", "two/x.jpg", "y.jpg")
         given = [tmp_path / "one", tmp_path / "two", tmp_path / "y.jpg", tmp_path / "one"]
