@@ -119,8 +119,9 @@ function weight(bytes) {
   return bytes < MB / 10 ? `${number(Math.ceil(bytes / 1024))} KB` : `${number(bytes / MB, 1)} MB`;
 }
 
-/** Take [name, file] pairs beside those that are chosen; what is no photo is left out. */
-function take(pairs) {
+/** Take [name, file] pairs beside those that are chosen; what is no photo is left out, and macOS's notes on files are passed over. */
+function take(all) {
+  const pairs = all.filter(([name]) => !/(^|\/)\._[^/]*$/.test(name));
   const isPhoto = ([name, file]) => PICTURES.test(name) || file.type.startsWith("image/");
   chosen = joined(chosen, pairs.filter(isPhoto));
   skipped = joined(skipped, pairs.filter((pair) => !isPhoto(pair)));
