@@ -39,6 +39,8 @@ Advice, not a finding. Photos are processed in memory and not kept, but for thos
 disk until each was checked; no face is recognised. Where an installation asks for keys
 (`GET /privacy` says so), send one as `Authorization: Bearer KEY`."""
 
+NUMBER = {"description": "The request's number, as it stands in the service's log.", "schema": {"type": "string", "format": "uuid"}}
+
 # What OpenAPI tells of parameters beside what stands at the routes.
 PARAMETERS: dict[str, dict[str, Any]] = {
     "lang": {"example": "id"},
@@ -81,7 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # FastAPI's pages for these load scripts from other hosts
         redoc_url=None,
-        responses=responses("host-unknown", "service-stopping"),
+        responses=responses(),
         redirect_slashes=False,  # behind a proxy the redirect would lead elsewhere, and take the photo along
         # Its own traces would carry addresses of callers, and an environment variable could send them away.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False},
@@ -124,18 +126,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 class _Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document, with what FastAPI does not know: the media types of problems, and that a key may be asked for."""
+        """The OpenAPI document, with what FastAPI does not know: problems' media types, requests' numbers, that a key may be asked for."""
         document = super().openapi()
         for path in document["paths"].values():
             for method, operation in path.items():
                 for parameter in operation.get("parameters", ()):
                     parameter.update(PARAMETERS.get(parameter["name"], {}))
                 for answer in operation["responses"].values():
+                    answer["headers"] = answer.get("headers", {}) | {"X-Request-ID": {"$ref": "#/components/headers/number"}}
                     content = answer.get("content", {})
                     if MEDIA_TYPE in content and "application/json" in content:
                         content[MEDIA_TYPE]["schema"] = content.pop("application/json")["schema"]
                         if method == "get":
                             content["text/html"] = {"schema": {"type": "string"}}
+        document["components"]["headers"] = {"number": NUMBER}
         document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": "Where keys are set."}}
         document["security"] = [{}, {"key": []}]
         return document

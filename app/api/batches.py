@@ -8,7 +8,7 @@ import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from itertools import islice
-from typing import IO, Annotated, Literal
+from typing import IO, Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
@@ -19,12 +19,12 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from app.api.forms import BESIDE, Form, read_form
 from app.api.negotiation import language
 from app.api.parameters import ContestParameter, LanguageParameter
-from app.api.problems import responses
+from app.api.problems import MEDIA_TYPE, responses
 from app.api.service import Service, ServiceDep
 from app.batch.jobs import Batches, Status
 from app.batch.report import RESULTS
 from app.errors import BatchRefused, Lang, RequestError, RequestInvalid, describe
-from app.schemas import BatchOut, BatchResults
+from app.schemas import BatchOut, BatchResults, Problem
 
 # Seconds between two looks for progress, and those after which a silent stream says that it is alive.
 LOOK_S = 0.3
@@ -40,7 +40,7 @@ KINDS = {
 }
 _POLICY = re.compile(rb'<meta http-equiv="Content-Security-Policy" content="([^"]+)">')
 
-CALLER = ("key-needed", "too-many-requests", "batches-off", "spool-unusable", "request-invalid", "internal-error")
+CALLER = ("key-needed", "too-many-requests", "batches-off", "spool-unusable", "request-invalid")
 UNKNOWN = responses(*CALLER, "batch-unknown")
 UNFINISHED = responses(*CALLER, "batch-unknown", "batch-unfinished", "batch-failed")
 DELETED = responses(*CALLER, "origin-refused", "batch-unknown")
@@ -89,6 +89,16 @@ EVENTS = {
     },
     204: {"description": "Nothing comes after the event in `Last-Event-ID`."},
 }
+ACCEPTED: dict[int | str, dict[str, Any]] = {
+    202: {"headers": {"Location": {"description": "Where to ask how far it is.", "required": True, "schema": {"type": "string"}}}}
+}
+MEDIA_TYPES: dict[str, Any] = {kind.split(";")[0]: {} for kind in KINDS.values()}
+REPORT: dict[int | str, dict[str, Any]] = {
+    200: {"content": MEDIA_TYPES, "description": "The report."},
+    206: {"content": MEDIA_TYPES | {"multipart/byteranges": {}}, "description": "The part of it that `Range` asks for, or several."},
+    416: {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": "There is no such part."},
+    **responses(*CALLER, "batch-unknown", "batch-unfinished", "batch-failed", "http-error"),
+}
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"], dependencies=[LanguageParameter])
 
@@ -124,7 +134,7 @@ def report_file(status: DoneDep, service: ServiceDep, kind: Kind) -> Iterator[IO
         yield file
 
 
-@router.post("", status_code=202, response_model=BatchOut, responses=REFUSED, openapi_extra=BODY, summary="Send many photos")
+@router.post("", status_code=202, response_model=BatchOut, responses=ACCEPTED | REFUSED, openapi_extra=BODY, summary="Send many photos")
 async def create(
     request: Request, service: ServiceDep, owner: OwnerDep, response: Response, contest_asked: ContestParameter = None
 ) -> BatchOut:
@@ -198,7 +208,7 @@ async def results(
 @router.get(
     "/{batch}/report.{kind}",
     response_class=FileResponse,
-    responses={200: {"content": {kind.split(";")[0]: {} for kind in KINDS.values()}, "description": "The report."}, **UNFINISHED},
+    responses=REPORT,
     summary="The report as a page, a workbook or a table",
 )
 async def report(status: DoneDep, file: Annotated[IO[bytes], Depends(report_file)], kind: Kind) -> FileResponse:

@@ -19,7 +19,7 @@ PROBLEMS = responses(
     "key-needed", "origin-refused", "too-many-requests",
     "request-malformed", "form-unsuitable", "photo-too-large", "photo-unsupported", "media-type-unsupported",
     "upload-slow", "request-invalid", "contest-unknown", "photo-empty", "photo-damaged", "photo-too-small", "photo-timeout", "photo-memory",
-    "internal-error", "queue-full", "worker-lost", "model-error", "service-stopping",
+    "queue-full", "worker-lost", "model-error", "finder-error",
 )  # fmt: skip
 MEDIA_TYPES = ("image/jpeg", "image/webp")
 PICTURE = {

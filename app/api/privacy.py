@@ -1,5 +1,7 @@
 """GET /privacy: how this installation is set up to treat photos and callers, for people and for programs."""
 
+from typing import Any
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,10 +13,13 @@ from app.schemas import Privacy
 
 router = APIRouter(tags=["privacy"])
 
-PAGE = {200: {"content": {"text/html": {"schema": {"type": "string"}}}, "description": "JSON, or a page where `Accept` prefers HTML."}}
+PAGE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/html": {"schema": {"type": "string"}}}, "description": "JSON, or a page where `Accept` prefers HTML."},
+    304: {"description": "The page is as `If-None-Match` has it."},
+}
 
 
-@router.get("/privacy", response_model=Privacy, responses=PAGE, summary="Privacy")  # type: ignore[arg-type]
+@router.get("/privacy", response_model=Privacy, responses=PAGE, summary="Privacy")
 async def privacy(request: Request, service: ServiceDep, response: Response) -> Privacy | Response:
     """Say what is kept, logged, counted and sent, and who may call, as this installation is set."""
     if preferred(request.headers.get("accept", ""), ("application/json", "text/html")) == "text/html":

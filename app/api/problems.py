@@ -121,12 +121,23 @@ def _methods(request: Request) -> list[str]:
     return sorted(names | {"HEAD"} if "GET" in names else names)  # see `Heads`
 
 
+# Problems that any route may answer with, and headers that come with a status.
+_ANYWHERE = ("host-unknown", "internal-error", "too-many-connections", "service-stopping")
+_RETRY = {"Retry-After": {"description": "Seconds until trying again makes sense.", "required": True, "schema": {"type": "integer"}}}
+_HEADERS = {
+    401: {"WWW-Authenticate": {"description": "`Bearer`.", "required": True, "schema": {"type": "string"}}},
+    429: _RETRY,
+    503: _RETRY,
+}
+
+
 def responses(*types: str) -> dict[int | str, dict[str, Any]]:
-    """Describe, for OpenAPI, the problems that a route may answer with: an example for each."""
+    """Describe, for OpenAPI, the problems that a route may answer with, beside those that any may: an example for each."""
     documented: dict[int | str, dict[str, Any]] = {}
-    for kind in types:
+    for kind in (*types, *_ANYWHERE):
         status = problem_kinds()[kind].status
         response = documented.setdefault(status, {"model": Problem, "description": "", "content": {MEDIA_TYPE: {"examples": {}}}})
+        response["headers"] = _HEADERS.get(status, {})
         example = _example(kind)
         response["content"][MEDIA_TYPE]["examples"][kind] = {"summary": example["title"], "value": example}
         response["description"] = "; ".join(filter(None, (response["description"], example["title"])))

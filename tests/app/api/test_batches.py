@@ -240,6 +240,7 @@ class TestABatch:
         assert "acara/peace.jpg" in table.text
         part = service.get(f"{done[0]}/report.csv", headers={"Range": "bytes=10-99", "If-Range": table.headers["etag"]})
         assert (part.status_code, part.content) == (206, table.content[10:100])
+        refused(service.get(f"{done[0]}/report.csv", headers={"Range": "bytes=9999999-"}), "http-error", 416)
         assert service.get(f"{done[0]}/report.pdf").status_code == 422
 
     def test_photos_are_gone_once_checked_and_results_are_there(self, service, spool, done):

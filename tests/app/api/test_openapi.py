@@ -3,6 +3,7 @@ import re
 
 import pytest
 
+from app.errors import problem_kinds
 from app.schemas import Problem
 from gestures import advice
 
@@ -61,6 +62,27 @@ class TestDocument:
                 problem = Problem.model_validate(example["value"])
                 assert (problem.type, str(problem.status)) == (kind, status)
                 assert "{" not in problem.detail
+
+    def test_every_problem_is_told_where_it_can_come(self, document):
+        """Also by those that come in tests: see `told`."""
+        everywhere = {"host-unknown", "internal-error", "too-many-connections", "service-stopping"}
+        told = set()
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                contents = [answer.get("content", {}) for answer in operation["responses"].values()]
+                kinds = {kind for one in contents for kind in one.get("application/problem+json", {}).get("examples", ())}
+                assert kinds >= everywhere
+                told |= kinds
+        of_no_route = {"not-found", "method-not-allowed", "contest-invalid"}
+        of_photos_in_archives = {"archive-encrypted", "archive-nested", "archive-unsupported"}
+        assert told == set(problem_kinds()) - of_no_route - of_photos_in_archives
+
+    def test_headers_are_told(self, document):
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                for status, answer in operation["responses"].items():
+                    told = {"401": {"WWW-Authenticate"}, "429": {"Retry-After"}, "503": {"Retry-After"}, "202": {"Location"}}
+                    assert set(answer["headers"]) == {"X-Request-ID"} | told.get(status, set())
 
     def test_where_a_link_can_lead_errors_are_pages_too(self, document):
         answer = document["paths"]["/v1/batches/{batch}/report.{kind}"]["get"]["responses"]["404"]
