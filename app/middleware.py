@@ -124,7 +124,7 @@ class Surround:
 
 
 class Heads:
-    """Answers HEAD wherever GET is answered (RFC 9110, 9.3.2). The server, which still knows what was asked, sends no body."""
+    """Answers HEAD wherever GET is answered (RFC 9110, 9.3.2), without a body, and has a stream end after its head."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -135,8 +135,20 @@ class Heads:
             await self.app(scope, receive, send)
             return
         asked = {**scope, "method": "GET"}
+        is_sent = asyncio.Event()
+
+        async def until_sent() -> Message:
+            await is_sent.wait()
+            return {"type": "http.disconnect"}
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body"})
+                is_sent.set()
+
         try:
-            await self.app(asked, receive, send)
+            await self.app(asked, until_sent, send_head)
         finally:
             scope.update({**asked, "method": "HEAD"})  # which route it was, for the log
 
@@ -188,7 +200,8 @@ class Uploads:
     """Bounds bodies: how large one may be, how slow, and how much of all of them is held at once.
 
     Bytes count from when they are read until the request is answered, so that an upload that is being read, one that waits and one that
-    is being checked count alike. No body is read for a queue that is full. What is refused is raised where the body is read.
+    is being checked count alike. No body is read for a queue that is full. What is refused by its headers
+    is answered here; all else is raised where the body is read.
     Batches have limits of their own, and go to the disk.
     """
 
