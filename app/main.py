@@ -108,7 +108,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.add_middleware(KeyHolders, ring=service.keys)
     app.add_middleware(SameOrigin, allowed=settings.cors_origins)
-    if settings.cors_origins:
+    app.add_middleware(OwnNames, ring=service.keys, names={*settings.hosts, settings.host.lower()})
+    if settings.cors_origins:  # around all that refuses, so that their pages can read why
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
@@ -116,7 +117,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["Authorization", "Last-Event-ID"],
             expose_headers=["Location", "Retry-After", "X-Request-ID"],
         )
-    app.add_middleware(OwnNames, ring=service.keys, names={*settings.hosts, settings.host.lower()})
     app.add_middleware(Surround, metrics=service.metrics)  # added after the others, so around them
     if settings.traces_endpoint:
         app.add_middleware(Traced, traces=service.traces)

@@ -231,3 +231,6 @@ class TestHeaders:
         refused = client.options("/v1/checks", headers=asking)
         assert (refused.status_code, refused.json()["type"]) == (400, "http-error")
         assert "access-control-allow-origin" not in refused.headers
+        elsewhere = client.get("/v1/poses", headers={"Origin": "https://intranet.example", "Host": "other.example"})
+        assert (elsewhere.status_code, elsewhere.json()["type"]) == (421, "host-unknown")
+        assert elsewhere.headers["access-control-allow-origin"] == "https://intranet.example"  # whose page can read why
