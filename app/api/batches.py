@@ -25,6 +25,7 @@ from app.batch.jobs import Batches, Status
 from app.batch.report import RESULTS
 from app.errors import BatchRefused, Lang, RequestError, RequestInvalid, describe
 from app.schemas import BatchOut, BatchResults, Problem
+from app.terminal.words import TerminalError
 
 # Seconds between two looks for progress, and those after which a silent stream says that it is alive.
 LOOK_S = 0.3
@@ -153,7 +154,11 @@ async def create(
             request.state.measures = {"bytes": await run_in_threadpool(_size, form)}
             contest, lang, crops = _fields(request, service, form, contest_asked)
             status = await asyncio.to_thread(batches.add, batch, form.files, owner=owner, contest=contest, lang=lang, crops=crops)
+    except TerminalError:  # an archive that could not be read from the spool's disk
+        raise BatchRefused("spool-unusable") from None
     except (OSError, sqlite3.OperationalError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EIO:
+            raise BatchRefused("spool-unusable") from None
         if isinstance(error, sqlite3.Error) or error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise BatchRefused("spool-full") from None
         raise

@@ -42,6 +42,7 @@ from app.keys import new_key
 from app.main import create_app
 from app.schemas import BatchOut, BatchResults, Problem
 from app.settings import Settings
+from app.terminal.words import TerminalError
 from app.workers import CheckerSetup, Job
 from gestures import FinderError, load_contest
 
@@ -446,13 +447,22 @@ class TestRefusals:
         assert (status, json.loads(body)["type"]) == (408, "upload-slow")
         assert set(batches.spool.folder.iterdir()) == before
 
-    def test_a_full_disk(self, service, photos, spool, monkeypatch):
-        def full(*args):
-            raise OSError(errno.ENOSPC, "No space left on device")
+    @pytest.mark.parametrize(
+        ("error", "kind"),
+        [
+            (OSError(errno.ENOSPC, "No space left on device"), "spool-full"),
+            (OSError(errno.EIO, "Input/output error"), "spool-unusable"),
+            (TerminalError("file-unreadable", reason="Input/output error"), "spool-unusable"),  # as an archive tells it
+        ],
+        ids=["full", "fails", "fails in an archive"],
+    )
+    def test_a_disk_that(self, service, photos, spool, monkeypatch, error, kind):
+        def failing(*args):
+            raise error
 
         before = set(spool.iterdir())
-        monkeypatch.setattr("app.batch.jobs.unpack", full)
-        refused(send(service, photos), "spool-full", 503)
+        monkeypatch.setattr("app.batch.jobs.unpack", failing)
+        refused(send(service, photos), kind, 503)
         assert set(spool.iterdir()) == before
 
     def test_ids_that_are_none(self, service):
@@ -640,6 +650,12 @@ class TestFigures:
 
 
 class TestFollowers:
+    def test_of_the_head_alone_are_not_kept_waiting(self, service, photos, held):
+        place = send(service, photos).headers["location"]
+        answer = service.head(f"{place}/events")
+        assert (answer.status_code, answer.headers["content-type"], answer.content) == (200, "text/event-stream; charset=utf-8", b"")
+        assert service.get(place).json()["photos_left"] == 3
+
     def test_share_each_look(self, service, photos, held, batches, monkeypatch):
         looks = []
 
