@@ -53,7 +53,7 @@ export class Stage {
     frame.classList.toggle("many", shown.length > 12);
     this.sheet = element("div", "sheet", image, this.#overlay(), ...shown.map(([hand, number]) => this.#badge(hand, number)));
     frame.replaceChildren(this.sheet);
-    frame.style.aspectRatio = `${result.width} / ${result.height}`;
+    frame.style.setProperty("--shape", result.width / result.height);
     frame.onclick = (event) => {
       const number = event.target.closest("[data-hand]")?.dataset.hand;
       picked(number === undefined ? null : Number(number));
@@ -70,11 +70,12 @@ export class Stage {
     let zoom = 1, x = 0, y = 0;
     if (hand) {
       const [left, top, w, h] = hand.box;
+      const seen = Math.min(this.frame.clientHeight / this.sheet.offsetHeight, 1); // of a long photo, the frame shows a piece
       zoom = Math.min(Math.max(0.3 / Math.max(w / width, h / height), 1), 6);
       // Centre of the hand in the frame's middle, but never beyond the photo's edge; all as shares of the photo.
-      const shift = (middle) => Math.min(Math.max(middle * zoom - 0.5, 0), zoom - 1);
-      x = shift((left + w / 2) / width);
-      y = shift((top + h / 2) / height);
+      const shift = (middle, frame) => Math.min(Math.max(middle * zoom - frame / 2, 0), zoom - frame);
+      x = shift((left + w / 2) / width, 1);
+      y = shift((top + h / 2) / height, seen);
     }
     this.sheet.style.setProperty("--zoom", zoom);
     this.sheet.style.transform = `translate(${-x * 100}%, ${-y * 100}%) scale(${zoom})`;
