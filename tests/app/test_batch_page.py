@@ -1,5 +1,6 @@
 """The page for many photos in a real browser: one service, batches from the choice to their deletion, at phone and desk size."""
 
+import json
 import os
 import re
 import signal
@@ -280,6 +281,18 @@ class TestChoosing:
         assert page.locator("#chosen-count").inner_text().startswith("2 berkas dipilih")
         assert page.locator("#note").inner_text() == ""
 
+    def test_dropping_what_is_no_file(self, open_page, shot):
+        page = open_page()
+        page.evaluate(
+            """() => {
+                const data = new DataTransfer();
+                data.setData("text/plain", "foto");
+                document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+            }"""
+        )
+        page.wait_for_selector("#note:text-matches('^Yang dilepas di sini bukan foto')")
+        shot(page)
+
     def test_the_contest_is_kept_for_both_pages(self, open_page, address):
         page = open_page()
         page.set_input_files("#files", {"name": "foto.jpg", "mimeType": "image/jpeg", "buffer": b"x"})
@@ -329,6 +342,10 @@ class TestConnection:
         page.evaluate("(status) => events.tell(status)", RUNNING | {"done": 21})
         assert page.locator("#rate").inner_text() == "10,6 foto per detik"
         assert page.locator("#remaining").inner_text() == "sekitar 3 detik lagi"
+        failed = {"type": "internal-error", "title": "Terjadi kesalahan", "detail": "Silakan coba lagi."}
+        page.evaluate("(status) => events.tell(status)", RUNNING | {"state": "failed", "problem": failed})
+        view(page, "problem")
+        assert page.locator("#status").inner_text() == ""
 
     def test_the_tab_tells_how_far_it_is(self, open_told):
         page = open_told(RUNNING)
@@ -358,6 +375,13 @@ class TestConnection:
         page.get_by_role("button", name="Bahasa Indonesia").click()
         assert page.locator("html").get_attribute("lang") == "id"
         assert page.locator("#problem-title").get_attribute("lang") == "en"
+
+    def test_what_is_done_behind_the_question_has_the_focus_after_it(self, open_told):
+        page = open_told(RUNNING)
+        page.get_by_role("button", name="Batalkan dan hapus").click()
+        page.evaluate("(status) => events.tell(status)", RUNNING | {"state": "done", "done": 50})
+        page.get_by_role("button", name="Batal", exact=True).click()
+        page.wait_for_selector("#done-title:focus")
 
     def test_forced_colours_leave_the_bar(self, open_told, shot):
         page = open_told(RUNNING)
@@ -475,6 +499,35 @@ class TestProblems:
         page.goto(place)
         view(page, "problem")
         assert page.get_by_role("heading", level=1).inner_text() == "Kumpulan foto ini tidak ada lagi"
+
+    @pytest.mark.parametrize(
+        ("answer", "title"),
+        [
+            ({"status": 200, "content_type": "text/html", "body": "<h1>Masuk</h1>"}, "Jawaban layanan tidak dapat dibaca"),
+            ({"status": 404, "content_type": "text/html", "body": "<h1>Masuk</h1>"}, "Jawaban layanan tidak dapat dibaca"),
+            ({"status": 302, "headers": {"Location": "/"}}, "Jawaban layanan tidak dapat dibaca"),
+            (
+                {
+                    "status": 429,
+                    "headers": {"Content-Type": "application/problem+json", "Content-Language": "id"},
+                    "body": json.dumps({"type": "rate-limited", "title": "Terlalu banyak permintaan", "status": 429, "detail": "Tunggu."}),
+                },
+                "Terlalu banyak permintaan",
+            ),
+        ],
+        ids=["login", "login-404", "redirect", "problem"],
+    )
+    def test_what_is_neither_a_batch_nor_a_deletion_is_told(self, open_told, answer, title):
+        """A login before the service that is over answers in its place."""
+        page = open_told(RUNNING)
+        page.route(re.compile(rf"/v1/batches/{ID}"), lambda route: route.fulfill(**answer))
+        page.get_by_role("button", name="Batalkan dan hapus").click()
+        page.get_by_role("button", name="Ya, hapus").click()
+        view(page, "problem")
+        assert page.get_by_role("heading", level=1).inner_text() == title
+        page.reload()
+        view(page, "problem")
+        assert page.get_by_role("heading", level=1).inner_text() == title
 
     def test_leaving_takes_the_question_along(self, open_page, photos, complaints, shot):
         page = open_page()

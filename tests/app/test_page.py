@@ -218,20 +218,29 @@ class TestDoors:
         assert page.get_by_role("heading", level=1).inner_text() == "Ini folder, bukan foto"
         assert not page.get_by_role("button", name="Coba lagi").is_visible()
 
-    def test_pasting_what_is_no_photo(self, page, peace, shot):
+    @pytest.mark.parametrize(
+        ("event", "field", "said", "translated"),
+        [
+            ("paste", "clipboardData", "Yang ditempel bukan foto.", "What was pasted is not a photo."),
+            ("drop", "dataTransfer", "Yang dilepas di sini bukan foto.", "What was dropped here is not a photo."),
+        ],
+    )
+    def test_pasting_and_dropping_what_is_no_photo(self, page, peace, shot, event, field, said, translated):
         page.evaluate(
-            """() => {
+            """([event, field]) => {
                 const data = new DataTransfer();
                 data.setData("text/plain", "foto.jpg");
-                document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
-            }"""
+                const kind = event === "paste" ? ClipboardEvent : DragEvent;
+                document.body.dispatchEvent(new kind(event, { [field]: data, bubbles: true, cancelable: true }));
+            }""",
+            [event, field],
         )
         note = page.locator("#note")
-        assert note.inner_text().startswith("Yang ditempel bukan foto.")
+        assert note.inner_text().startswith(said)
         assert note.get_attribute("role") == "status"
         shot(page)
         page.get_by_role("button", name="English").click()
-        assert note.inner_text().startswith("What was pasted is not a photo.")
+        assert note.inner_text().startswith(translated)
         choose(page, peace)
         result(page)
         assert note.inner_text() == ""
@@ -318,6 +327,21 @@ class TestPhotos:
         shown, there = pixels(page, edge), [original.getpixel(point) for point in edge]
         assert sum(abs(a - b) for one, other in zip(shown, there, strict=True) for a, b in zip(one, other, strict=True)) / len(edge) < 40
 
+    @pytest.mark.parametrize("lost", ["the connection", "the login"])
+    def test_without_its_picture_the_advice_is_there(self, page, samples, lost, shot):
+        page.expected = ["ERR_FAILED"]
+        answer = {"content_type": "text/html", "body": "<h1>Masuk</h1>"}
+        page.route("**/upright", lambda route: route.abort() if lost == "the connection" else route.fulfill(**answer))
+        page.set_input_files("#file", samples / "three.heic")
+        result(page)
+        assert page.locator("#note").inner_text() == "Foto sudah diperiksa, tetapi gambarnya belum dapat ditampilkan."
+        assert "Tiga jari" in page.locator(".card").inner_text()
+        shot(page)
+        page.get_by_role("button", name="English").click()
+        assert page.locator("#note").inner_text().startswith("The photo was checked")
+        page.locator(".card-main").click()
+        assert page.locator(".sheet .badge.selected").inner_text() == "1"
+
     @any_size
     def test_each_card_has_a_crop_of_its_hand(self, page, peace):
         choose(page, peace)
@@ -343,8 +367,9 @@ class TestPhotos:
         assert page.locator("#messages > .initial-advice").is_visible()
         folded = page.locator(".folded summary")
         assert folded.inner_text() == f"{page.locator(notes).count() - 2} catatan lain tentang daftar imbauan"
-        # On paper no hand can be picked for its number to show.
+        # On paper no hand can be picked for its number to show, and nothing unfolded.
         page.emulate_media(media="print")
+        assert page.locator(".folded ul").evaluate("(list) => list.checkVisibility()")
         sync_api.expect(page.locator(".sheet .badge").first).to_have_css("opacity", "1")
         page.emulate_media(media="screen")
         folded.focus()
@@ -426,6 +451,9 @@ class TestResult:
         page.get_by_role("button", name="Ganti tampilan").dblclick()  # the same, now because it was chosen
         choose(page, peace)
         result(page)
+        page.locator(".card-main").click()
+        page.pdf()
+        assert page.locator(".selected").count() == 0  # which would be printed as a piece of the photo
         page.emulate_media(media="print", color_scheme=theme)
         for part in (".bar-tools", ".actions", ".check"):
             assert page.locator(part).locator("visible=true").count() == 0
@@ -451,6 +479,37 @@ class TestNarrow:
             page.wait_for_function("() => getComputedStyle(document.documentElement).fontSize === '32px'")
 
         self.fits_everywhere(page, server, peace, shot, enlarge)
+        page.set_viewport_size({"width": 320, "height": 640})
+        enlarge()  # another size takes it back
+        lists = page.locator(".card-lists")
+        lists.locator("summary").click()
+        assert lists.evaluate("(lists) => lists.scrollWidth <= lists.clientWidth")  # what goes beyond is cut off
+        assert self.broken(lists) == []
+        page.get_by_role("button", name="Periksa foto lain").click()
+        page.wait_for_selector("#start:not([hidden])")
+        assert self.broken(page.locator("#choose")) == []
+        shot(page, "-start")
+
+    def test_a_long_screenshot_is_more_than_a_thread(self, page, pictures, peace, shot):
+        page.set_viewport_size({"width": 360, "height": 640})
+        long, file = Image.new("RGB", (400, 5200), "grey"), BytesIO()
+        long.paste(Image.open(pictures / "peace.jpg").resize((400, 400)), (0, 3000))
+        long.save(file, "JPEG", quality=92)
+        choose(page, file.getvalue())
+        result(page)
+        frame, hand = page.locator(".picture"), page.locator(".sheet rect.line")
+        assert frame.bounding_box()["width"] == 144
+        shot(page)
+        page.locator(".card-main").click()
+        page.locator(".sheet").evaluate("(sheet) => Promise.all(sheet.getAnimations().map((one) => one.finished))")
+        assert frame.bounding_box()["height"] < 300  # it stays in sight above the cards
+        around, box = frame.bounding_box(), hand.bounding_box()
+        assert box["width"] > 40
+        assert around["y"] < box["y"] < box["y"] + box["height"] < around["y"] + around["height"]
+        shot(page, "-picked")
+        choose(page, peace)
+        result(page)
+        assert page.locator(".picked").count() == 0
 
     def fits_everywhere(self, page, server, peace, shot, enlarge=lambda: None):
         fits = "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
@@ -467,6 +526,22 @@ class TestNarrow:
         assert page.evaluate(fits)
         shot(page)
 
+    def broken(self, part):
+        """The words in it that go on in another line."""
+        return part.evaluate(
+            """(part) => {
+                const words = [], texts = document.createTreeWalker(part, NodeFilter.SHOW_TEXT), range = new Range();
+                while (texts.nextNode()) {
+                    for (const { index, 0: word } of texts.currentNode.data.matchAll(/\\S+/g)) {
+                        range.setStart(texts.currentNode, index);
+                        range.setEnd(texts.currentNode, index + word.length);
+                        if (range.getClientRects().length > 1) words.push(word);
+                    }
+                }
+                return words;
+            }"""
+        )
+
 
 class TestHighlighting:
     def test_from_the_card_to_the_picture_and_back(self, page, peace):
@@ -482,6 +557,10 @@ class TestHighlighting:
         assert page.locator(".card.selected .badge").inner_text() == "1"
         page.keyboard.press("Escape")
         assert page.locator(".card.selected").count() == 0
+        main.click()
+        page.go_back()
+        page.wait_for_selector("#start:not([hidden])")
+        page.keyboard.press("Escape")  # where nothing is highlighted any more
 
     def test_marks_can_be_hidden(self, page, peace):
         choose(page, peace)
@@ -513,6 +592,14 @@ class TestCopies:
         page.get_by_role("button", name="Unduh salinan bertanda").click()
         sync_api.expect(page.locator("#copy-problem")).to_contain_text("Layanan tidak terjangkau. Salinan belum dibuat. Periksa sambungan")
 
+    def test_a_login_that_is_over_is_no_copy(self, page, peace):
+        choose(page, peace)
+        result(page)
+        page.route("**/v1/checks/redacted", lambda route: route.fulfill(content_type="text/html", body="<h1>Masuk</h1>"))
+        page.get_by_role("button", name="Unduh salinan yang disamarkan").click()
+        sync_api.expect(page.locator("#copy-problem")).to_contain_text("Jawaban layanan tidak dapat dibaca. Salinan belum dibuat.")
+        assert page.locator("#status").inner_text() == ""
+
     def test_of_a_file_that_is_gone(self, page, peace, tmp_path):
         page.expected = ["ERR_FILE_NOT_FOUND", "ERR_UPLOAD_FILE_CHANGED"]
         file = tmp_path / "foto.jpg"
@@ -531,6 +618,7 @@ class TestProblems:
         page.wait_for_selector("#problem:not([hidden])")
         assert page.get_by_role("heading", level=1).inner_text() == "Jenis berkas belum didukung"
         assert not page.get_by_role("button", name="Coba lagi").is_visible()
+        assert page.locator("#status").inner_text() == ""
         fits(page)
         shot(page)
         page.get_by_role("button", name="Pilih foto lain").click()
@@ -561,6 +649,19 @@ class TestProblems:
         result(page)
 
     @any_size
+    @pytest.mark.parametrize("status", [200, 401])
+    def test_a_login_that_is_over(self, page, peace, status, shot):
+        page.expected = ["401"]
+        page.route("**/v1/checks", lambda route: route.fulfill(status=status, content_type="text/html", body="<h1>Masuk</h1>"), times=1)
+        choose(page, peace)
+        page.wait_for_selector("#problem:not([hidden])")
+        assert page.get_by_role("heading", level=1).inner_text() == "Jawaban layanan tidak dapat dibaca"
+        assert page.locator("#problem-detail").inner_text().endswith("muat ulang halaman ini untuk masuk lagi.")
+        shot(page)
+        page.get_by_role("button", name="Coba lagi").click()
+        result(page)
+
+    @any_size
     def test_a_file_that_is_changed_is_to_be_chosen_again(self, page, context, peace, tmp_path):
         page.expected = ["ERR_INTERNET_DISCONNECTED", "ERR_FILE_NOT_FOUND", "ERR_UPLOAD_FILE_CHANGED"]
         file = tmp_path / "foto.jpg"
@@ -578,13 +679,20 @@ class TestProblems:
         assert not page.get_by_role("button", name="Coba lagi").is_visible()
 
     @any_size
-    def test_cancelling(self, page, peace):
+    @pytest.mark.parametrize("by", ["button", "going back"])
+    def test_cancelling(self, page, peace, by):
         page.route("**/v1/checks", lambda route: None)  # a check that is never done
         choose(page, peace)
-        page.get_by_role("button", name="Batalkan").click()
+        if by == "button":
+            page.get_by_role("button", name="Batalkan").click()
+        else:
+            page.wait_for_selector("#working:not([hidden])")
+            page.go_back()
         page.wait_for_selector("#start:not([hidden])")
         assert page.locator("#status").inner_text() == "Pemeriksaan dibatalkan."
         assert page.locator("#problem").is_hidden()
+        page.get_by_role("button", name="English").click()
+        assert page.locator("#status").inner_text() == "The check was cancelled."
 
     @any_size
     def test_the_back_button_leads_to_the_start(self, page, peace):
@@ -699,6 +807,25 @@ class TestPartsThatAreLost:
     @pytest.mark.parametrize("path", ["", "batch", "privacy"])
     def test_with_its_script_it_does_not(self, page):
         assert page.locator("#late").count() == 0
+
+    @pytest.mark.parametrize("path", ["", "batch", "privacy"])
+    def test_without_scripts_the_page_says_so(self, browser, server, path):
+        context = browser.new_context(java_script_enabled=False)
+        page = context.new_page()
+        page.goto(server + path)
+        assert page.locator("noscript p").is_visible()
+        context.close()
+
+    @any_size
+    @pytest.mark.parametrize("path", ["privacy"])
+    def test_what_could_not_be_asked_is_not_called_empty(self, page, shot):
+        page.expected = ["503"]
+        busy = {"status": 503, "json": {"title": "Layanan sedang sibuk"}}
+        page.route("**/privacy", lambda route: route.fulfill(**busy) if route.request.resource_type == "fetch" else route.continue_())
+        page.reload()
+        alive(page)
+        assert page.locator("#contact").inner_text().endswith("belum dapat dibaca. Muat ulang halaman ini.")
+        shot(page)
 
     @any_size
     @pytest.mark.parametrize(("lost", "title"), [("en", "Periksa pose jari"), ("id", "Check hand poses")])

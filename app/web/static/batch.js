@@ -32,6 +32,7 @@ function show(view) {
   const before = document.body.dataset.view;
   for (const section of document.querySelectorAll(".view")) section.hidden = section.id !== view;
   document.body.dataset.view = view;
+  if (before !== view) $("status").textContent = ""; // what was said of the view before
   if (before !== view && (before || view !== "start")) document.querySelector(`#${view} h1`).focus();
 }
 
@@ -290,7 +291,7 @@ async function remove() {
   if (!id) return;
   source?.close();
   try {
-    await deleteBatch(id);
+    await deleteBatch(id, language);
     history.pushState(null, "", location.pathname);
     await home();
     note("batch.deleted");
@@ -322,7 +323,9 @@ for (const id of ["files", "folder"])
 dropZone(async ({ items, files }) => {
   if (document.body.dataset.view !== "start") return;
   const entries = [...items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  take(entries.length ? (await Promise.all(entries.map(within))).flat() : paired(files));
+  const pairs = entries.length ? (await Promise.all(entries.map(within))).flat() : paired(files);
+  if (pairs.length) take(pairs);
+  else note("drop.nothing");
 });
 
 addEventListener("paste", ({ clipboardData: { files } }) => {
@@ -360,6 +363,10 @@ $("copy-address").onclick = async ({ target }) => {
 $("retry").onclick = () => AGAIN[doing]();
 for (const button of document.querySelectorAll("[data-delete]")) button.onclick = ask;
 $("sure-no").onclick = () => $("sure").close();
+$("sure").onclose = () => {
+  // Where the batch was done meanwhile, the button that had the focus is gone.
+  if (!document.activeElement.closest(".view:not([hidden])")) document.querySelector(".view:not([hidden]) h1").focus();
+};
 $("sure-yes").onclick = remove;
 for (const link of document.querySelectorAll("[data-again]"))
   link.onclick = (event) => {

@@ -34,6 +34,7 @@ function show(view) {
   }
   scrollTo({ top: 0 });
   note("");
+  say("");
   entitle();
 }
 
@@ -49,15 +50,19 @@ function home() {
 }
 
 function leave() {
+  const { view } = document.body.dataset;
   running?.abort();
   release(image);
-  [photo, image, result, trouble, stage] = [null, null, null, null, null];
+  [photo, image, result, trouble, stage, selected] = [null, null, null, null, null, null];
   for (const frame of ["preview", "picture", "cards"]) $(frame).querySelectorAll("img, .sheet, li").forEach((one) => one.remove());
   show("start");
+  if (view === "working") say("working.cancelled");
 }
 
-function say(words) {
-  $("status").textContent = words;
+/** Announce a text to whoever does not see the page; "" takes it away. */
+function say(key) {
+  $("status").dataset.text = key;
+  $("status").textContent = key && text(key);
 }
 
 /** Check a file, or the one that a function fetches. */
@@ -124,7 +129,7 @@ function enter(name) {
     if (step.dataset.step === name) step.className = "now";
     else if (step.className === "now") step.className = "done";
   }
-  say(text(`working.${name}`));
+  say(`working.${name}`);
 }
 
 function sent(share) {
@@ -149,7 +154,8 @@ function preview(decoded, signal) {
 async function serversPicture(signal) {
   document.querySelector("[data-step=picture]").hidden = false;
   enter("picture");
-  const upright = await decode(await copy("upright", photo, { language, signal }));
+  const upright = await copy("upright", photo, { language, signal }).then(decode).catch(() => null); // what was seen is told all the same
+  signal.throwIfAborted();
   release(image);
   image = upright;
 }
@@ -167,26 +173,28 @@ function present() {
   selected = null;
   stage = new Stage($("picture"), image, result, shown, select);
   word(shown);
-  say("");
   show("result");
+  if (!image) note("picture.missing");
   crops(shown);
 }
 
 /** Put the result and what stands beside it into words. */
 function word(shown) {
   describe(result, shown, select);
-  image.alt = text(shown.length ? "picture.alt.marked" : "picture.alt");
+  highlight(selected);
+  if (image) image.alt = text(shown.length ? "picture.alt.marked" : "picture.alt");
   tellContest();
 }
 
 /** Highlight a hand in the picture and among the cards; null, or the same hand again, for none. */
 function select(place) {
   selected = place === selected ? null : place;
+  highlight(selected); // first, since it gives the picture its height
   stage.select(selected);
-  highlight(selected);
 }
 
 async function crops(shown) {
+  if (!image) return;
   const canvases = $("cards").querySelectorAll("canvas");
   const mine = result;
   for (const [place, [hand]] of shown.entries()) {
@@ -209,7 +217,7 @@ async function download(button) {
     link.download = text(`copy.${which}.file`);
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-    say(text("copy.done"));
+    say("copy.done");
   } catch (error) {
     if (!(error instanceof Problem)) return;
     const { title, detail, lang } = problemWords(error, "copy");
@@ -258,7 +266,6 @@ function retell() {
   if (result && document.body.dataset.view === "result") {
     const shown = numbered(result);
     word(shown);
-    highlight(selected);
     crops(shown);
   }
   if (trouble) wordProblem();
@@ -305,19 +312,20 @@ addEventListener("paste", ({ clipboardData: { files, items } }) => {
   if (files.length) receive(files, items);
   else note("paste.nothing");
 });
-dropZone(({ files, items }) => receive(files, items));
+dropZone(({ files, items }) => {
+  if (files.length) receive(files, items);
+  else note("drop.nothing");
+});
 
-$("cancel").onclick = () => {
-  home();
-  say(text("working.cancelled"));
-};
-$("again").onclick = home;
-$("other").onclick = home;
+for (const id of ["cancel", "again", "other"]) $(id).onclick = home;
 $("retry").onclick = () => begin(photo);
 $("marks").onchange = (event) => $("picture").classList.toggle("unmarked", !event.target.checked);
 for (const button of document.querySelectorAll("[data-copy]")) button.onclick = () => download(button);
 addEventListener("keydown", (event) => {
   if (event.key === "Escape" && selected !== null) select(null);
+});
+addEventListener("beforeprint", () => {
+  if (selected !== null) select(null); // on paper the whole photo, with every number
 });
 addEventListener("popstate", leave);
 

@@ -1,15 +1,16 @@
 // Talks to the service. Addresses are relative, so that the page also works below a path.
 
 const BATCHES = "v1/batches";
+const JSON_TYPE = "application/json";
 
 /**
  * An error to show: the service's own problem document, or one that the page makes (`local`: keys of texts.*.json). `lost`: the places, among
  * the files that were to be sent, of those that cannot be read.
  */
 export class Problem extends Error {
-  constructor({ title, detail, lang, reference, local, params, retryAfter, lost, again = false }) {
+  constructor({ status, title, detail, lang, reference, local, params, retryAfter, lost, again = false }) {
     super(title ?? local);
-    Object.assign(this, { title, detail, lang, reference, local, params, retryAfter, lost, again });
+    Object.assign(this, { status, title, detail, lang, reference, local, params, retryAfter, lost, again });
   }
 }
 
@@ -31,20 +32,20 @@ async function table(path) {
 
 /** Check a photo. `sent` hears the share (0..1) of the upload that is done; aborting the signal rejects with its reason. */
 export async function check(photo, options) {
-  return JSON.parse(await (await post("v1/checks", photo, options)).text());
+  return (await post("v1/checks", photo, options, JSON_TYPE)).json();
 }
 
 /** A copy of the photo as a Blob: "annotated", "redacted" or "upright". */
-export function copy(kind, photo, options) {
-  return post(`v1/checks/${kind}`, photo, options);
+export async function copy(kind, photo, options) {
+  return (await post(`v1/checks/${kind}`, photo, options, "image/")).blob();
 }
 
-function post(path, photo, { contest, language, signal, sent }) {
+function post(path, photo, { contest, language, signal, sent }, type) {
   const form = new FormData();
   form.append("lang", language);
   if (contest) form.append("contest", contest);
   form.append("photo", photo, "photo"); // the file's name stays here
-  return upload(path, form, { signal, sent });
+  return upload(path, form, { signal, sent }, type);
 }
 
 /** Send [name, file] pairs as a batch, and return it as it stands. `sent` as in `check`. */
@@ -52,7 +53,7 @@ export async function sendBatch(files, { contest, language, crops, signal, sent 
   const form = new FormData();
   for (const [key, value] of Object.entries({ lang: language, contest, crops })) form.append(key, value);
   for (const [name, file] of files) form.append("photos", file, name);
-  return JSON.parse(await (await upload(BATCHES, form, { signal, sent })).text());
+  return (await upload(BATCHES, form, { signal, sent }, JSON_TYPE)).json();
 }
 
 /** Where a batch, or something of it, is. */
@@ -62,26 +63,35 @@ export function batchAddress(id, part = "") {
 
 /** How a batch stands; null where there is none. */
 export async function batch(id, language) {
-  const answer = await fetch(batchAddress(id, `?lang=${language}`));
-  if (answer.status === 404) return null;
-  if (!answer.ok) throw new Problem({ local: "unexpected", again: true });
-  return answer.json();
+  try {
+    return await (await taken(await ask(id, language), JSON_TYPE)).json();
+  } catch (error) {
+    if (error.status === 404) return null;
+    throw error;
+  }
 }
 
-export async function deleteBatch(id) {
-  const answer = await fetch(batchAddress(id), { method: "DELETE" });
-  if (!answer.ok && answer.status !== 404) throw new Problem({ local: "unexpected", again: true });
+export async function deleteBatch(id, language) {
+  const answer = await ask(id, language, "DELETE");
+  if (answer.status === 204) return;
+  const why = await problem(answer);
+  if (why.status !== 404) throw why;
+}
+
+// No redirect is followed: the service sends none, and browsers would repeat a DELETE at a login's address.
+function ask(id, language, method = "GET") {
+  return fetch(batchAddress(id, `?lang=${language}`), { method, redirect: "manual" });
 }
 
 // XMLHttpRequest, because fetch does not tell how much was sent.
-function upload(path, form, { signal, sent = () => {} }) {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
+async function upload(path, form, { signal, sent = () => {} }, type) {
+  const request = new XMLHttpRequest();
+  await new Promise((resolve, reject) => {
     request.open("POST", path);
     request.responseType = "blob";
     request.upload.onprogress = (event) => sent(event.total ? event.loaded / event.total : 0);
     request.upload.onload = () => sent(1);
-    request.onload = async () => (request.status < 300 ? resolve(request.response) : reject(await problem(request)));
+    request.onload = resolve;
     request.onerror = async () => reject(await unsent(form));
     signal?.addEventListener("abort", () => {
       request.abort();
@@ -89,6 +99,14 @@ function upload(path, form, { signal, sent = () => {} }) {
     });
     request.send(form);
   });
+  const headers = ["Content-Type", "Content-Language", "Retry-After"].map((name) => [name, request.getResponseHeader(name) ?? ""]);
+  return taken(new Response(request.response, { status: request.status, headers }), type);
+}
+
+// Only an answer of the type that was asked for is one: where a login before the service is over, it answers with a page of its own.
+async function taken(answer, type) {
+  if (answer.ok && answer.headers.get("Content-Type")?.startsWith(type)) return answer;
+  throw await problem(answer);
 }
 
 // Browsers tell a file that is no longer as it was chosen and a lost connection apart only when the file is read.
@@ -99,15 +117,12 @@ async function unsent(form) {
   return new Problem(lost.length ? { local: "unreadable", lost } : { local: "offline", again: true });
 }
 
-async function problem(request) {
-  try {
-    const { type, title, detail, status, instance } = JSON.parse(await request.response.text());
-    const retryAfter = Number(request.getResponseHeader("Retry-After")) || 0;
-    const reference = status >= 500 && status !== 503 ? instance.split(":").at(-1) : undefined;
-    const lang = request.getResponseHeader("Content-Language") ?? "";
-    const again = status >= 500 || [408, 429].includes(status) || type === "photo-timeout";
-    return new Problem({ title, detail, lang, reference, retryAfter, again });
-  } catch {
-    return new Problem({ local: "unexpected", again: true });
-  }
+async function problem(answer) {
+  const header = (name) => answer.headers.get(name) ?? "";
+  if (!header("Content-Type").startsWith("application/problem+json")) return new Problem({ local: "unexpected", again: true });
+  const { type, title, detail, status, instance } = await answer.json();
+  const retryAfter = Number(header("Retry-After"));
+  const reference = status >= 500 && status !== 503 ? instance.split(":").at(-1) : undefined;
+  const again = status >= 500 || [408, 429].includes(status) || type === "photo-timeout";
+  return new Problem({ status, title, detail, lang: header("Content-Language"), reference, retryAfter, again });
 }
