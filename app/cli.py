@@ -235,7 +235,7 @@ def batch(
     from app.batch.ledger import Ledger
     from app.batch.run import Run
     from app.batch.sources import Sources
-    from app.terminal.batch import counts, watch
+    from app.terminal.batch import watch
     from app.terminal.words import word
     from gestures import load_contest
 
@@ -253,7 +253,7 @@ def batch(
             click.echo(word(key, lang, done=run.progress.done, total=run.progress.total, folder=out), err=True)
             raise
         files = write_files(ledger, lang)
-    levels = counts(run.progress)
+    levels = run.progress.counts
     click.echo(word("summary", lang, photos=run.progress.done, **levels))
     if run.progress.known:
         click.echo(word("batch-known", lang, count=run.progress.known))

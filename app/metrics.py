@@ -88,7 +88,7 @@ class _Workers(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield queue and worker figures."""
-        yield GaugeMetricFamily("jari_queue_waiting", "Photos that wait for a worker.", self.pool.waiting)
+        yield GaugeMetricFamily("jari_queue_waiting", "Photos that wait for a worker, but for those of batches.", self.pool.waiting)
         yield GaugeMetricFamily("jari_queue_size", "Photos that may wait.", self.pool.queue_size)
         yield GaugeMetricFamily("jari_checks_running", "Photos that are being checked.", self.pool.running)
         yield GaugeMetricFamily("jari_workers", "Worker processes.", self.pool.workers)

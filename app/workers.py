@@ -185,7 +185,7 @@ class CheckerPool:
 
     @property
     def waiting(self) -> int:
-        """Photos that wait for a worker."""
+        """Photos that wait for a worker, but for those that are taken only while no other waits."""
         return len(self._waiting)
 
     @property

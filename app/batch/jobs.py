@@ -274,7 +274,7 @@ class Batches:
                 self._current, self._progress = (batch.id, run), Progress()
             counted = -COUNT_S
             for progress in run:
-                self.checked.update(progress.since(self._progress))
+                self.checked.update({level: count - self._progress.counts[level] for level, count in progress.counts.items()})
                 self._progress = progress
                 if time.monotonic() - counted >= COUNT_S:
                     counted = time.monotonic()

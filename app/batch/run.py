@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, get_args
 
 from app.batch.ledger import Ledger, Level
@@ -56,17 +56,14 @@ class Processes:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is. clear, review, unclear, failed: photos of which that came. known: those of them that the ledger knew before.
-    unread: those that could not be read. The rest of them were looked at.
+    """How far a run is. counts: photos that are done, by what came of them. known: those of them that the ledger knew before. unread: those
+    that could not be read. The rest of them were looked at.
 
     total: photos there are. seconds: since the first was given to a worker.
     """
 
     total: int = 0
-    clear: int = 0
-    review: int = 0
-    unclear: int = 0
-    failed: int = 0
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(get_args(Level), 0))
     known: int = 0
     unread: int = 0
     seconds: float = 0.0
@@ -74,12 +71,7 @@ class Progress:
     @property
     def done(self) -> int:
         """Photos that are done."""
-        return self.clear + self.review + self.unclear + self.failed
-
-    def since(self, before: "Progress") -> dict[Level, int]:
-        """What came of the photos that were done since then."""
-        levels: tuple[Level, ...] = get_args(Level)
-        return {level: getattr(self, level) - getattr(before, level) for level in levels}
+        return sum(self.counts.values())
 
     @property
     def rate(self) -> float:
@@ -228,8 +220,8 @@ class Run:
             yield from self._finish(below=1)
 
     def _count(self, level: Level, *names: str, known: bool = False) -> None:
-        counts = {level: getattr(self.progress, level) + len(names)}
-        self.progress = replace(self.progress, **counts, known=self.progress.known + len(names) * known)
+        counts = self.progress.counts | {level: self.progress.counts[level] + len(names)}
+        self.progress = replace(self.progress, counts=counts, known=self.progress.known + len(names) * known)
         for name in names:
             self._done(name)
 

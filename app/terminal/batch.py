@@ -1,4 +1,4 @@
-"""A batch at the terminal: how far it is, and what came of it."""
+"""A batch at the terminal: how far it is."""
 
 from datetime import timedelta
 
@@ -24,17 +24,12 @@ def watch(batch: run.Run, lang: Lang) -> None:
     with Live(bar, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as live:
         for progress in batch:
             bar.update(task, completed=progress.done, total=progress.total, pace=_pace(progress, lang))
-            live.update(Group(bar, Text(word("batch-counts", lang, **counts(progress)), style="dim")))
+            live.update(Group(bar, Text(word("batch-counts", lang, **progress.counts), style="dim")))
 
 
 def _pace(progress: run.Progress, lang: Lang) -> str:
     remaining = "–" if progress.remaining_s is None else str(timedelta(seconds=round(progress.remaining_s)))
     return word("batch-pace", lang, rate=_decimal(progress.rate, lang), remaining=remaining)
-
-
-def counts(progress: run.Progress) -> dict[str, int]:
-    """The counts that words.toml's sentences take."""
-    return {name: getattr(progress, name) for name in ("clear", "review", "unclear", "failed")}
 
 
 def _decimal(number: float, lang: Lang) -> str:

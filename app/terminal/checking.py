@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from app.errors import Lang
@@ -74,7 +74,6 @@ def _start(
 
 def _outcome(source: Source, future: Future[CheckResult], lang: Lang) -> Outcome:
     if error := future.exception():
-        said = problem(error, lang)
-        return Outcome(source, {"schema": 1, "name": source.name, "error": {"type": said.type, "title": said.title, "detail": said.detail}})
+        return Outcome(source, {"schema": 1, "name": source.name, "error": asdict(problem(error, lang))})
     checked = future.result()
     return Outcome(source, checked.advice, checked.picture)

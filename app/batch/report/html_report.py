@@ -29,8 +29,6 @@ SCRIPTS = ("words", "photos", "marks", "grid", "viewer", "page")
 # Browsers grow slow on larger pages. Photos beyond are counted on the page and found in the tables.
 MOST_BYTES = 400 * 2**20
 
-FURTHER_POLICY = "base-uri 'none'; form-action 'none'"
-
 # Messages that are said once on the page, and those that are said with a photo; all else stands beside the hand that is shown.
 GENERAL = ("for-guidance", "often-without-intent", "safe-poses", "initial-advice")
 OF_PHOTOS = ("two-hands-together", "lists-disagree", "lists-safe", "photo-date", "photo-date-stage")
@@ -126,9 +124,10 @@ class HtmlReport:
 
 
 def content_security_policy() -> str:
-    """What the page may do, to be sent as its header too: run its own script, show its own pictures, ask nobody for anything."""
+    """What the page says that it may do: run its own script, show its own pictures, ask nobody for anything. The service reads it there."""
     scripts = " ".join(f"'sha256-{_hash(script)}'" for script in (_first(), _script()))
-    return f"default-src 'none'; script-src {scripts}; style-src 'sha256-{_hash(_style())}'; img-src data:; {FURTHER_POLICY}"
+    style = f"'sha256-{_hash(_style())}'"
+    return f"default-src 'none'; script-src {scripts}; style-src {style}; img-src data:; base-uri 'none'; form-action 'none'"
 
 
 def _shown(result: dict[str, Any]) -> list[dict[str, Any]]:
