@@ -94,9 +94,9 @@ class TestFeatures:
         assert np.isnan(context(replace(hand, looks=()))).all()
 
 
-def ideal(pose: str) -> Fingers:
+def ideal(pose: str, either: float = 0.5) -> Fingers:
     row = pose_table()[pose]
-    extended = tuple(0.5 if letter in row.either else 0.97 if letter in (row.extended or "") else 0.03 for letter in LETTERS)
+    extended = tuple(either if letter in row.either else 0.97 if letter in (row.extended or "") else 0.03 for letter in LETTERS)
     apart = 0.5 if row.apart is None else 0.95 if row.apart else 0.05
     thumb = {None: 0.5, "up": 0.95, "down": 0.05}[row.thumb]
     return Fingers(extended, 0.99, 0.97 if row.ring else 0.03, 0.97 if row.crossed else 0.03, apart, thumb)  # type: ignore[arg-type]
@@ -105,9 +105,17 @@ def ideal(pose: str) -> Fingers:
 class TestPoses:
     @pytest.mark.parametrize("pose", SINGLE)
     def test_every_pose_is_read_from_its_parts(self, pose: str) -> None:
-        read, fit = best_pose(ideal(pose))
-        assert read == pose
-        assert fit > 0.8
+        for either in (0.03, 0.5, 0.97):
+            read, fit = best_pose(ideal(pose, either))
+            assert read == pose
+            assert fit > 0.8
+
+    def test_the_look_of_the_whole_counts_beside_the_parts_where_it_is_known(self) -> None:
+        peace = ideal("peace")
+        fit = best_pose(peace)[1]
+        assert best_pose(replace(peace, shapes={"IM": 1.0}))[1] == pytest.approx(fit**0.6)
+        assert best_pose(replace(peace, shapes={"IM": 0.0}))[1] == pytest.approx(fit**0.6 * (0.01 / 1.01) ** 0.4)
+        assert best_pose(replace(peace, shapes={"I": 1.0}))[1] == fit  # which is another shape
 
     def test_how_a_pose_is_held_does_not_make_its_shape_less_sure(self) -> None:
         level = replace(ideal("like"), thumb_up=0.5)
@@ -116,6 +124,12 @@ class TestPoses:
     def test_an_established_reading_is_preferred_where_both_fit(self) -> None:
         assert best_pose(replace(ideal("three2"), apart=0.5))[0] == "three2"
         assert best_pose(replace(ideal("three2"), apart=0.2))[0] == "three_gun"
+        assert best_pose(replace(ideal("like"), thumb_up=0.4))[0] == "like"
+        assert best_pose(replace(ideal("like"), thumb_up=0.2))[0] == "dislike"
+
+    def test_how_surely_a_hand_poses_that_is_unread(self) -> None:
+        fingers = Fingers((0.97, 0.97, 0.97, 0.03, 0.97), 0.99, 0.01, 0.01, 0.5, 0.9)
+        assert [poses_as_none(replace(fingers, posing=posing)) for posing in (0.59, 0.63)] == [False, True]
 
 
 class TestHead:
@@ -189,6 +203,7 @@ class TestHead:
 
     def test_shapes_are_those_of_photos_and_likely_as_if_the_hand_posed(self, found: dict[str, list[Hand]]) -> None:
         head = load_head()
+        assert set(head.shapes) <= {pose_table()[pose].shape for pose in SINGLE}
         for name in ("peace", "at_rest"):
             shapes = head.read(found[name][0]).shapes
             assert list(shapes) == [shape for shape, photographed in zip(head.shapes, head.photographed, strict=True) if photographed]
