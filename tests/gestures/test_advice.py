@@ -106,6 +106,13 @@ class TestLevel:
         assert beside.codes[0].hands == (2,)
         assert "two-hands-together" not in keys(beside)
 
+    def test_what_two_hands_surely_show_is_not_said_of_an_unclear_one_beside_them(self, make_posed):
+        contest = replace(contests()["pilkada-contoh"], numbers=(2,), lists=(), poses=())
+        thumbs = [make_posed("like", x=100, side="right"), make_posed("like", x=150, side="left")]
+        said = keys(advice_on([*thumbs, make_posed(None, state=State.UNCLEAR, x=2000)], contest))
+        assert "hand-unclear" in said
+        assert not {"unclear-read-as", "unclear-together"} & set(said)
+
     def test_an_unclear_hand_that_would_need_no_review_needs_no_look(self, make_posed):
         contest = replace(contests()["pilkada-contoh"], numbers=(1, 2), lists=(), poses=())
         advice = advice_on([make_posed("palm", state=State.UNCLEAR)], contest)
@@ -246,8 +253,9 @@ class TestMessages:
         assert said["pose-on-list"].endswith(f": {', '.join(first)} and 4 more.")
         assert "(lists that advise against it: 7; lists that call it safe: 1)" in said["lists-disagree"]
 
-    def test_poses_that_are_safe_take_no_place_of_those_that_are_named(self, make_posed):
-        shown = ["hand_heart", "hand_heart", "ok", "one", "peace"]
+    @pytest.mark.parametrize("other", ["hand_heart", "stop"])
+    def test_poses_that_are_safe_or_on_no_list_take_no_place_of_those_that_are_named(self, make_posed, other):
+        shown = [other, other, "ok", "one", "peace"]
         advice = advice_on([make_posed(pose, x=900 * place) for place, pose in enumerate(shown)])
         assert keys(advice).count("pose-on-list") == 3
 
@@ -301,6 +309,7 @@ class TestWhy:
             ("ok", "ujung jempol dan telunjuk membentuk lingkaran, jari lain terbuka", "ring"),
             ("zero", "jempol dan jari-jari lain membentuk lingkaran", "thumb and fingers in a circle"),
             ("finger_heart", "ujung jempol dan telunjuk bersilangan, jari lain terlipat", "crossed"),
+            ("hand_heart", "ujung kedua jempol dan ujung kedua telunjuk saling bersentuhan", "both thumbs"),
             ("holy", "salam dua tangan (mengatupkan tangan)", "palms joined"),
         ],
     )
@@ -325,7 +334,7 @@ class TestWhy:
 class TestJson:
     def test_fields(self, make_posed):
         result = advice_on(
-            [make_posed("peace", confidence=0.97123), make_posed(None, x=400)], taken_at=datetime(2023, 11, 8, 9, 12)
+            [make_posed("peace", confidence=0.97123), make_posed(None, x=400.04)], taken_at=datetime(2023, 11, 8, 9, 12)
         ).to_dict()
         assert json.loads(json.dumps(result, allow_nan=False)) == result
         assert list(result) == [
@@ -343,6 +352,7 @@ class TestJson:
         assert posing["state"] == "posing"
         assert len(posing["landmarks"]) == 21
         assert all(len(point) == 3 and all(type(value) is float for value in point) for point in posing["landmarks"])
+        assert rest["landmarks"][0] == [400.0, 130.0, 0.0]
         assert posing["fingers"] == {"thumb": 0.04, "index": 0.99, "middle": 0.98, "ring": 0.03, "little": 0.02}
         assert (posing["pose"], posing["pose_confidence"]) == ("peace", 0.971)
         assert posing["pose_name"] == {"id": "dua jari terbuka (V)", "en": "two fingers apart (V)"}

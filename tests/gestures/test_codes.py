@@ -92,6 +92,7 @@ def both_hands(make_posed, left, right):
         ("one", "zero", (1, 2, 10), {10}),
         ("zero", "one", (1, 2, 10), set()),
         ("one", "c_shape", (1, 2), set()),
+        ("c_shape", "one", (1, 2), set()),
     ],
 )
 def test_two_hands_together(make_posed, left, right, numbers, together):
@@ -140,9 +141,10 @@ def test_two_hands_count_beside_another_that_shows_the_number(make_posed):
     assert codes_of(posed, ballot(2)) == (Code(2, "official", 0.9, (0, 1, 2), True), Code(1, "official", 0.9, (0, 1), False))
 
 
-def test_two_hands_do_not_repeat_what_one_of_them_shows(make_posed):
-    posed = both_hands(make_posed, "like", "zero")  # 1 and 0 side by side, but also 1 + 0
-    assert codes_of(posed, ballot(1, 10))[0] == Code(1, "official", 0.9, (0,), True)
+@pytest.mark.parametrize("shown", [("like", "zero"), ("zero", "like")])
+def test_two_hands_do_not_repeat_what_one_of_them_shows(make_posed, shown):
+    posed = both_hands(make_posed, *shown)  # 1 and 0 side by side, but also 1 + 0
+    assert codes_of(posed, ballot(1, 10))[0] == Code(1, "official", 0.9, (shown.index("like"),), True)
 
 
 def test_a_hand_at_rest_adds_nothing(make_posed):
