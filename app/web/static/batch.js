@@ -108,8 +108,7 @@ function remaining(seconds) {
 }
 
 function tally(level) {
-  const className = { review: "flagged", clear: "fine" }[level] ?? level;
-  return element("li", className, element("strong", "", number(state.counts[level])), element("span", "", text(`batch.count.${level}`)));
+  return element("li", level, element("strong", "", number(state.counts[level])), element("span", "", text(`batch.count.${level}`)));
 }
 
 function size() {
