@@ -43,7 +43,7 @@ class OwnNames:
         await self.app(scope, receive, send)
 
     def _is_ours(self, host: str) -> bool:
-        name = re.sub(r"\.?(:\d*)?$", "", host.lower(), count=1)
+        name = re.sub(r"\.?(:\d*)?$", "", host.lower())
         if "." not in name or name in self.names or name.endswith(".localhost"):
             return True
         with suppress(ValueError):
@@ -60,7 +60,7 @@ class SameOrigin:
     """
 
     def __init__(self, app: ASGIApp, allowed: Collection[str]) -> None:
-        """`allowed`: other origins that may; "*" for all."""
+        """`allowed`: other origins that may."""
         self.app = app
         self.allowed = allowed
 
@@ -73,7 +73,7 @@ class SameOrigin:
 
     def _is_ours(self, headers: Headers) -> bool:
         origin = headers.get("origin")
-        if origin and (origin in self.allowed or "*" in self.allowed):
+        if origin in self.allowed:
             return True
         if site := headers.get("sec-fetch-site"):
             return site in ("same-origin", "none")

@@ -154,7 +154,7 @@ class Settings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if any(not re.fullmatch(r"\*|[a-z][a-z0-9+.-]*://[^/]+", one) for one in value):
+        if any(not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/]+", one) for one in value):
             raise PydanticCustomError("origin", "must be like https://intranet.example, without a path")
         return value
 

@@ -50,6 +50,7 @@ class TestSettings:
             ("MAX_WAIT_S", "inf"),
             ("CORS_ORIGINS", "https://intranet.example/jari"),
             ("CORS_ORIGINS", "intranet.example"),
+            ("CORS_ORIGINS", "*"),
             ("HOSTS", "https://jari.dinas.example"),
             ("HOSTS", "jari.dinas.example:8080"),
             ("SPOOL", "none"),
