@@ -7,6 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -72,6 +73,9 @@ class TestEntries:
         one, two = new_key("one")[1], new_key("two")[1]
         (tmp_path / "keys").write_text(f"{two}\n")
         assert read_keys((one,), tmp_path / "keys") == (one, two)
+        slow, fast = replace(one, per_minute=2), replace(two, per_minute=6000)
+        (tmp_path / "keys").write_text(f"  # who may\n{fast}, \n")
+        assert read_keys((slow,), tmp_path / "keys") == (slow, fast)
         with pytest.raises(ValueError, match="same name"):
             read_keys((new_key("two")[1],), tmp_path / "keys")
         (tmp_path / "keys").write_text(f"{two}\n", encoding="utf-8-sig")  # as some editors write it

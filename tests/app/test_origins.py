@@ -133,6 +133,10 @@ class TestWithoutABrowser:
         answer = jari.post("/v1/checks", headers={name.replace("_", "-"): value for name, value in headers.items()})
         assert answer.json()["type"] == ("media-type-unsupported" if passes else "origin-refused")
 
+    @pytest.mark.parametrize("method", ["GET", "HEAD"])
+    def test_a_link_of_another_page_leads_to_ours(self, jari, method):
+        assert jari.request(method, "/privacy", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
+
 
 class TestNames:
     """A page whose name was made to lead to this machine is of the service's own origin, as far as a browser can tell."""
@@ -166,6 +170,7 @@ class TestNames:
             ("192.168.1.20", True),
             ("[::1]:8080", True),
             ("[fe80::1]", True),
+            ("[::ffff:127.0.0.1]:8080", True),
             ("localhost", True),
             ("LocalHost.:8080", True),
             ("jari.localhost:8080", True),
@@ -185,6 +190,9 @@ class TestNames:
         for method, path in (("GET", "/v1/limits"), ("OPTIONS", "/v1/checks"), ("POST", "/v1/checks")):
             answer = jari.request(method, path, headers={"Host": host})
             assert (answer.status_code == 421) is not passes
+
+    def test_of_others_get_the_files_of_the_page_that_says_why(self, jari):
+        assert jari.get("/static/page.css", headers={"Host": "evil.example"}).status_code == 200
 
     def test_who_gives_none_is_no_browser(self, server):
         with socket.create_connection((urlsplit(server).hostname, urlsplit(server).port), timeout=60) as connection:
