@@ -4,13 +4,13 @@ import asyncio
 import json
 import re
 import uuid
-from typing import Any
+from http import HTTPStatus
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from app.errors import RequestError, ServiceError, describe, status_of
-from app.schemas import Problem
+from app.api.problems import document
+from app.errors import RequestError, ServiceError
 
 LEAST_RATE = 16 * 2**10  # bytes a second that a caller has to send or read, beyond the patience that all have
 MOST = 500  # connections at once, within the 1024 files that a process may usually have open
@@ -98,14 +98,11 @@ def patient_protocol(patience_s: float) -> type[PatientProtocol]:
 
 def _answer(error: ServiceError, headers: str = "") -> bytes:
     """A whole answer, for where there is no request yet whose language could be known."""
-    status = status_of(error)
-    title, detail = describe(error, "id")
-    document: dict[str, Any] = Problem(
-        type=error.type, title=title, status=status, detail=detail, instance=f"urn:uuid:{uuid.uuid4()}", fields=None
-    ).body()
-    body = json.dumps(document, ensure_ascii=False).encode()
+    told = document(error, "id", str(uuid.uuid4()))
+    status = HTTPStatus(told["status"])
+    body = json.dumps(told, ensure_ascii=False).encode()
     head = (
-        f"HTTP/1.1 {status} {'Service Unavailable' if status == 503 else 'Bad Request'}\r\nContent-Type: application/problem+json\r\n"
+        f"HTTP/1.1 {status} {status.phrase}\r\nContent-Type: application/problem+json\r\n"
         f"Content-Language: id\r\nContent-Length: {len(body)}\r\n{headers}Cache-Control: no-store\r\nConnection: close\r\n\r\n"
     )
     return head.encode() + body

@@ -41,16 +41,6 @@ disk until each was checked; no face is recognised. Where an installation asks f
 
 NUMBER = {"description": "The request's number, as it stands in the service's log.", "schema": {"type": "string", "format": "uuid"}}
 
-# What OpenAPI tells of parameters beside what stands at the routes.
-PARAMETERS: dict[str, dict[str, Any]] = {
-    "lang": {"example": "id"},
-    "batch": {"description": "The batch's `id`.", "example": "zbFUMIyGbDxx8Jkk3vK2w0Zg6nVfqYc1"},
-    "kind": {"description": "`html`: a page; `xlsx`: a workbook; `csv`: a table for programs.", "example": "html"},
-    "offset": {"example": 100},
-    "limit": {"example": 50},
-    "last-event-id": {"description": "The `id` of the last event that came, as browsers send it.", "example": "running-100-0"},
-}
-
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the service, from the environment where no settings are given, as for `uvicorn --factory app.main:create_app`.
@@ -130,8 +120,6 @@ class _Application(FastAPI):
         document = super().openapi()
         for path in document["paths"].values():
             for method, operation in path.items():
-                for parameter in operation.get("parameters", ()):
-                    parameter.update(PARAMETERS.get(parameter["name"], {}))
                 for answer in operation["responses"].values():
                     answer["headers"] = answer.get("headers", {}) | {"X-Request-ID": {"$ref": "#/components/headers/number"}}
                     content = answer.get("content", {})

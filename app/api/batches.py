@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from typing import IO, Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Depends, Header, Path, Query
 from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from app.api.forms import BESIDE, Form, read_form
+from app.api.forms import BESIDE, Form, read
 from app.api.negotiation import language
 from app.api.parameters import ContestParameter, LanguageParameter
 from app.api.problems import MEDIA_TYPE, responses
@@ -110,9 +110,10 @@ def owner(request: Request) -> str | None:
 
 
 OwnerDep = Annotated[str | None, Depends(owner)]
+BatchId = Annotated[str, Path(description="The batch's `id`.", examples=["zbFUMIyGbDxx8Jkk3vK2w0Zg6nVfqYc1"])]
 
 
-def find(service: ServiceDep, owner: OwnerDep, batch: str) -> Status:  # in a thread, because the spool's disk may be slow
+def find(service: ServiceDep, owner: OwnerDep, batch: BatchId) -> Status:  # in a thread, because the spool's disk may be slow
     """Find the batch of the path."""
     return service.batches.find(batch, owner)
 
@@ -124,9 +125,13 @@ async def find_done(status: Annotated[Status, Depends(find)]) -> Status:
     return status
 
 
+LastEventId = Annotated[str, Header(description="The `id` of the last event that came, as browsers send it.", examples=["running-100-0"])]
 StatusDep = Annotated[Status, Depends(find)]
 DoneDep = Annotated[Status, Depends(find_done)]
-Kind = Literal["html", "xlsx", "csv"]
+Kind = Annotated[
+    Literal["html", "xlsx", "csv"],
+    Path(description="`html`: a page; `xlsx`: a workbook; `csv`: a table for programs.", examples=["html"]),
+]
 
 
 def report_file(status: DoneDep, service: ServiceDep, kind: Kind) -> Iterator[IO[bytes]]:
@@ -148,7 +153,7 @@ async def create(
         async with contextmanager_in_threadpool(batches.receiving(owner)) as (batch, folder):
             try:
                 async with asyncio.timeout(ARRIVE_S):
-                    form = await read_form(request, folder, batches.limits.files)
+                    form = await read(request, Form(folder, batches.limits.files))
             except TimeoutError:
                 raise RequestError("upload-slow") from None
             request.state.measures = {"bytes": await run_in_threadpool(_size, form)}
@@ -173,7 +178,7 @@ async def get(request: Request, service: ServiceDep, status: StatusDep) -> Batch
 
 
 @router.delete("/{batch}", status_code=204, responses=DELETED, summary="Delete a batch")
-async def delete(service: ServiceDep, owner: OwnerDep, batch: str) -> None:
+async def delete(service: ServiceDep, owner: OwnerDep, batch: BatchId) -> None:
     """Delete photos, results and reports now, also while photos are being checked."""
     await asyncio.to_thread(service.batches.delete, batch, owner)
 
@@ -184,9 +189,7 @@ async def delete(service: ServiceDep, owner: OwnerDep, batch: str) -> None:
     responses={**EVENTS, **UNKNOWN},  # type: ignore[dict-item]
     summary="Progress as it happens",
 )
-async def events(
-    request: Request, service: ServiceDep, owner: OwnerDep, status: StatusDep, last_event_id: Annotated[str, Header()] = ""
-) -> Response:
+async def events(request: Request, service: ServiceDep, owner: OwnerDep, status: StatusDep, last_event_id: LastEventId = "") -> Response:
     """Tell of a batch's progress, from what it is now, or from the next change where `Last-Event-ID` is what it is now."""
     if status.batch.finished and last_event_id == _event_id(status):
         return Response(status_code=204)  # upon which browsers stop asking
@@ -199,8 +202,8 @@ async def events(
 async def results(
     status: DoneDep,
     service: ServiceDep,
-    offset: Annotated[int, Query(ge=0, le=10**9, description="Photos to pass over.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=500, description="Most photos to give.")] = 100,
+    offset: Annotated[int, Query(ge=0, le=10**9, description="Photos to pass over.", examples=[100])] = 0,
+    limit: Annotated[int, Query(ge=1, le=500, description="Most photos to give.", examples=[50])] = 100,
 ) -> Response:
     """Give the results of a batch that is done, in the order of the photos' names, each as `POST /v1/checks` gives it or its error."""
     lines = await run_in_threadpool(_lines, service, status, offset, limit)
@@ -242,7 +245,7 @@ def _fields(request: Request, service: Service, form: Form, contest_asked: str |
         raise RequestInvalid(dict.fromkeys(wrong, "literal_error"))
     request.state.lang = lang
     contest = service.contest_named(form.fields.get("contest") or contest_asked or service.contest.key)
-    return contest.key, "en" if lang == "en" else "id", crops == "true"
+    return contest.key, language(request), crops == "true"
 
 
 def _out(service: Service, status: Status, lang: Lang) -> BatchOut:

@@ -1,12 +1,13 @@
 """POST /v1/checks: a photo in, advice or a copy out."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.api.forms import BESIDE, read_photo
+from app.api.forms import BESIDE, PhotoForm, read
 from app.api.negotiation import language, preferred
 from app.api.parameters import ContestParameter, LanguageParameter
 from app.api.problems import responses
@@ -56,7 +57,7 @@ router = APIRouter(prefix="/v1/checks", tags=["checks"], responses=PROBLEMS, dep
 
 async def read_job(request: Request, service: ServiceDep, contest_asked: ContestParameter = None) -> Job:
     """Read what was sent."""
-    form = await read_photo(request)
+    form = await read(request, PhotoForm())
     lang = form.fields.get("lang") or None
     wrong = {} if form.photo is not None else {"photo": "missing"}
     if lang not in (None, "id", "en"):
@@ -97,6 +98,5 @@ async def upright(request: Request, service: ServiceDep, job: JobDep) -> Respons
 
 async def _picture(request: Request, service: Service, job: Job, copy: Copy) -> Response:
     media_type = preferred(request.headers.get("accept", ""), MEDIA_TYPES)
-    asked = Job(job.data, contest=job.contest, copy=copy, format="webp" if media_type == "image/webp" else "jpeg", lang=job.lang)
-    result = await service.check(request, asked)
+    result = await service.check(request, replace(job, copy=copy, format="webp" if media_type == "image/webp" else "jpeg"))
     return Response(result.picture, media_type=media_type, headers={"Vary": "Accept, Accept-Language"})

@@ -9,7 +9,7 @@ from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from io import BytesIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -116,7 +116,7 @@ class _Form:
 
 
 class Form(_Form):
-    """A form of many files. files: names and paths, in their order; one without a name is named by its place."""
+    """A form of many files, which go into `folder`. files: names and paths, in their order; one without a name is named by its place."""
 
     def __init__(self, folder: Path, most_files: int) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ class Form(_Form):
 
 
 class PhotoForm(_Form):
-    """A form of one file. photo: its bytes, or None where it is not there under that name."""
+    """A form of one file, which stays in the memory. photo: its bytes, or None where it is not there under that name."""
 
     photo: bytes | None = None
     _files = 0
@@ -156,21 +156,11 @@ class PhotoForm(_Form):
             self.photo = file.read()
 
 
-async def read_form(request: Request, folder: Path, most_files: int) -> Form:
-    """Read a form of many files into `folder`. Raises a `ServiceError`, what receiving raises, or `OSError`."""
-    form = Form(folder, most_files)
-    await _read(request, form)
-    return form
+Read = TypeVar("Read", bound=_Form)
 
 
-async def read_photo(request: Request) -> PhotoForm:
-    """Read a form of one photo into the memory. Raises a `ServiceError` or what receiving raises."""
-    form = PhotoForm()
-    await _read(request, form)
-    return form
-
-
-async def _read(request: Request, form: _Form) -> None:
+async def read(request: Request, form: Read) -> Read:
+    """Read a form into `form`, and return it. Raises a `ServiceError`, what receiving raises, or, of many files, `OSError`."""
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data":
         raise RequestError("media-type-unsupported")
@@ -186,6 +176,7 @@ async def _read(request: Request, form: _Form) -> None:
         form.close()
     if not form.is_whole:
         raise RequestError("request-malformed")
+    return form
 
 
 def _file_name(data: bytes) -> str:

@@ -16,7 +16,9 @@ async def _language(
     lang: Annotated[
         Lang | None,
         BeforeValidator(lambda value: value or None),
-        Query(description="Language of errors, and of all else that is said in one. Default: by Accept-Language, else `id`."),
+        Query(
+            description="Language of errors, and of all else that is said in one. Default: by Accept-Language, else `id`.", examples=["id"]
+        ),
     ] = None,
 ) -> None:
     """`negotiation.language` reads it; here it is told in OpenAPI, and refused where it is none."""

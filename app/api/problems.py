@@ -1,6 +1,5 @@
 """Every error as a problem document (RFC 9457) in the caller's language, or as a page where that is wanted."""
 
-from collections.abc import Iterable
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -15,21 +14,10 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Match
 
 from app.api.negotiation import language, preferred
-from app.errors import (
-    Lang,
-    ProblemKind,
-    QueueFull,
-    RequestError,
-    RequestInvalid,
-    ServiceError,
-    TooManyRequests,
-    describe,
-    problem_kinds,
-    status_of,
-)
+from app.errors import Lang, QueueFull, RequestError, RequestInvalid, ServiceError, TooManyRequests, describe, status_of
 from app.schemas import FieldProblem, Problem
-from gestures import GesturesError, error_text
-from gestures.errors import PhotoTooLarge, PhotoTooSmall, UnknownContest
+from gestures import GesturesError
+from gestures.errors import DamagedPhoto, EmptyPhoto, PhotoTooLarge, PhotoTooSmall, UnknownContest, UnsupportedPhoto
 from gestures.words import Name
 
 MEDIA_TYPE = "application/problem+json"
@@ -47,14 +35,9 @@ def problem(
 ) -> Response:
     """Answer with an error; where somebody opened a link, with a page. `status` overrides that of problems.toml."""
     lang = language(request)
-    title, detail = describe(error, lang)
-    detail = detail.encode(errors="replace").decode()  # it may quote what was sent, whatever that is
-    fields = [FieldProblem(field=name, problem=kind) for name, kind in error.wrong.items()] if isinstance(error, RequestInvalid) else None
-    status = status or status_of(error)
+    body = document(error, lang, request.state.request_id, status)
+    status = body["status"]
     request.state.problem = error.type
-    body = Problem(
-        type=error.type, title=title, status=status, detail=detail, instance=f"urn:uuid:{request.state.request_id}", fields=fields
-    )
     headers = {"Content-Language": lang, "Vary": "Accept-Language", **(headers or {})}
     if isinstance(error, QueueFull | TooManyRequests):
         headers["Retry-After"] = str(error.params["seconds"])
@@ -63,8 +46,18 @@ def problem(
     if request.method in ("GET", "HEAD"):
         headers["Vary"] = "Accept, Accept-Language"
         if preferred(request.headers.get("accept", ""), FORMS) == BROWSERS:
-            return HTMLResponse(_page(request, title, detail, lang), status, headers)
-    return JSONResponse(body.body(), status, headers, MEDIA_TYPE)
+            return HTMLResponse(_page(request, body["title"], body["detail"], lang), status, headers)
+    return JSONResponse(body, status, headers, MEDIA_TYPE)
+
+
+def document(error: GesturesError | ServiceError, lang: Lang, number: str, status: int | None = None) -> dict[str, Any]:
+    """Return the problem document of an error. number: the request's. `status` overrides that of problems.toml."""
+    title, detail = describe(error, lang)
+    detail = detail.encode(errors="replace").decode()  # it may quote what was sent, whatever that is
+    fields = [FieldProblem(field=name, problem=kind) for name, kind in error.wrong.items()] if isinstance(error, RequestInvalid) else None
+    return Problem(
+        type=error.type, title=title, status=status or status_of(error), detail=detail, instance=f"urn:uuid:{number}", fields=fields
+    ).body()
 
 
 _START = Name(id="Kembali ke pemeriksaan foto", en="Back to checking photos")
@@ -135,40 +128,26 @@ def responses(*types: str) -> dict[int | str, dict[str, Any]]:
     """Describe, for OpenAPI, the problems that a route may answer with, beside those that any may: an example for each."""
     documented: dict[int | str, dict[str, Any]] = {}
     for kind in (*types, *_ANYWHERE):
-        status = problem_kinds()[kind].status
+        example = document(_EXAMPLES.get(kind) or RequestError(kind, **_PARAMS), "en", "6f0d3a52-6f1e-4a53-9b0c-6e2b9a0c1d11")
+        status = example["status"]
         response = documented.setdefault(status, {"model": Problem, "description": "", "content": {MEDIA_TYPE: {"examples": {}}}})
         response["headers"] = _HEADERS.get(status, {})
-        example = _example(kind)
         response["content"][MEDIA_TYPE]["examples"][kind] = {"summary": example["title"], "value": example}
         response["description"] = "; ".join(filter(None, (response["description"], example["title"])))
     return documented
 
 
-# Params that fill the placeholders of the examples.
-_SAMPLES = {
-    "photo-too-large": PhotoTooLarge(what="bytes", limit=25 * 2**20),
-    "photo-too-small": PhotoTooSmall(width=16, height=16, limit=32),
-    "contest-unknown": UnknownContest(name="pilkada-2030", known="default, pilpres-2024"),
+_EXAMPLES: dict[str, GesturesError | ServiceError] = {
+    error.type: error
+    for error in (
+        EmptyPhoto(),
+        UnsupportedPhoto(),
+        DamagedPhoto(),
+        PhotoTooLarge(what="bytes", limit=25 * 2**20),
+        PhotoTooSmall(width=16, height=16, limit=32),
+        UnknownContest(name="pilkada-2030", known="default, pilpres-2024"),
+        RequestInvalid({"photo": "missing"}),
+    )
 }
-_PARAMS = {"seconds": 20, "fields": "photo", "allowed": "POST", "most": 2000, "limit": 2048}
-
-
-def _example(kind: str) -> dict[str, Any]:
-    row = problem_kinds()[kind]
-    title, detail = _words(kind, row)
-    fields = [FieldProblem(field="photo", problem="missing")] if kind == "request-invalid" else None
-    instance = "urn:uuid:6f0d3a52-6f1e-4a53-9b0c-6e2b9a0c1d11"
-    return Problem(type=kind, title=title, status=row.status, detail=detail, instance=instance, fields=fields).body()
-
-
-def _words(kind: str, row: ProblemKind) -> tuple[str, str]:
-    if row.title and row.detail:
-        return row.title.en, row.detail.en.format(**_PARAMS)
-    error = _SAMPLES.get(kind) or next(one for one in _tree(GesturesError) if one.type == kind)()
-    return error_text(error, "en")
-
-
-def _tree(kind: type[GesturesError]) -> Iterable[type[GesturesError]]:
-    for child in kind.__subclasses__():
-        yield child
-        yield from _tree(child)
+# Params that fill the placeholders of the others.
+_PARAMS = {"seconds": 20, "allowed": "POST", "most": 2000, "limit": 2048}
