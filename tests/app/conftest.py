@@ -1,5 +1,6 @@
 """A running service: in this process for most tests, as a command on a port where a browser or a bare socket wants one."""
 
+import ctypes
 import os
 import pty
 import re
@@ -97,6 +98,20 @@ def watch():
         return seen, out
 
     return run
+
+
+@pytest.fixture
+def unprivileged():
+    """Takes from the test what root may beyond others: to open every file and list every folder (capabilities(7), capset(2))."""
+    libc = ctypes.CDLL(None)
+    version, rights = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    assert libc.capget(version, rights) == 0
+    before = rights[0]
+    rights[0] &= ~0b110  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
+    assert libc.capset(version, rights) == 0
+    yield
+    rights[0] = before
+    assert libc.capset(version, rights) == 0
 
 
 @pytest.fixture

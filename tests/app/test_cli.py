@@ -118,8 +118,7 @@ def test_what_cannot_be_checked_is_said_in_words_and_nothing_else_is_lost(make, 
     assert re.fullmatch(r"[^{}]+", failed["error"]["detail"])
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_that_may_not_be_read_is_told(folder):
+def test_a_folder_that_may_not_be_read_is_told(folder, unprivileged):
     (folder / "hari 2").chmod(0)
     result = jari("check", folder, "--format", "jsonl")
     (folder / "hari 2").chmod(0o755)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from app.batch.sources import FREE, MOST_ENTRIES, MOST_GROWTH, Sources, archive
+from app.batch.sources import ENTRY, FREE, MOST_ENTRIES, MOST_GROWTH, Sources, archive
 from app.errors import ArchiveRefused, describe
 from app.terminal.sources import shown
 from app.terminal.words import TerminalError
@@ -97,6 +97,10 @@ class TestFolders:
             "rusak.zip": "archive-damaged",
         }
 
+    def test_every_archive_that_is_no_zip_is_told(self, tmp_path):
+        names = ["a.7z", "a.rar", "a.tar", "a.tgz", "a.tar.gz", "a.tar.bz2", "a.jpg.xz", "a.tar.zst"]
+        assert listed(files(tmp_path, *names)) == dict.fromkeys(names, "archive-unsupported")
+
     def test_a_folder_of_archives_alone(self, tmp_path):
         zipped(tmp_path / "surat.zip", [("undangan.pdf", b"-")])
         assert listed(tmp_path) == {str(tmp_path): "folder-empty"}
@@ -144,9 +148,7 @@ class TestFolders:
         (tmp_path / "a/gone.jpg").symlink_to("nowhere.jpg")
         assert listed(tmp_path) == {"a/x.jpg": b"a/x.jpg", "a/self.jpg": "file-unreadable", "a/gone.jpg": "file-missing"}
 
-    def test_what_may_not_be_read_says_so(self, tmp_path):
-        if os.geteuid() == 0:
-            pytest.skip("the superuser may read everything")
+    def test_what_may_not_be_read_says_so(self, tmp_path, unprivileged):
         files(tmp_path, "a.jpg", "closed/b.jpg", "c.jpg")
         (tmp_path / "a.jpg").chmod(0)
         (tmp_path / "closed").chmod(0)
@@ -181,9 +183,14 @@ class TestFolders:
 
 class TestArchives:
     def test_gives_the_pictures(self, tmp_path):
-        path = zipped(tmp_path / "acara.zip", [("a.jpg", b"A"), ("b/c.png", b"C"), ("notes.txt", b"-"), ("__MACOSX/._a.jpg", b"-")])
+        path = zipped(tmp_path / "ACARA.ZIP", [("a.jpg", b"A"), ("b/c.png", b"C"), ("notes.txt", b"-"), ("__MACOSX/._a.jpg", b"-")])
         assert listed(path) == {"a.jpg": b"A", "b/c.png": b"C"}
         assert list(listed(path, tmp_path / "x.jpg")) == [f"{path}/a.jpg", f"{path}/b/c.png", str(tmp_path / "x.jpg")]
+
+    def test_a_photo_may_be_larger_than_any_table_of_contents(self, tmp_path):
+        data = bytes(MOST_ENTRIES * ENTRY + 2)
+        path = zipped(tmp_path / "x.zip", [("a.jpg", data)])
+        assert [source.read(len(data)) for source in Sources([str(path)])] == [data]
 
     def test_the_same_name_twice_is_two_photos(self, tmp_path):
         with pytest.warns(UserWarning, match="Duplicate"):
@@ -376,9 +383,7 @@ class TestRemote:
             assert listed(f"file://{tmp_path}/{pattern}") == {f"file://{name}": data for name, data in found.items()}
         assert listed(f"file://{tmp_path}") == listed(tmp_path) == {"real/a.jpg": b"real/a.jpg", "gone.jpg": "file-missing"}
 
-    def test_a_folder_that_cannot_be_listed_says_so(self, tmp_path):
-        if os.geteuid() == 0:
-            pytest.skip("the superuser may read everything")
+    def test_a_folder_that_cannot_be_listed_says_so(self, tmp_path, unprivileged):
         pytest.importorskip("fsspec", reason="needs fsspec")
         files(tmp_path, "a.jpg", "closed/b.jpg")
         (tmp_path / "closed").chmod(0)
