@@ -1,8 +1,7 @@
 // What the pages do alike.
 
+import { $ } from "./elements.js";
 import { choose, language, problemWords, speak, text } from "./words.js";
-
-const $ = (id) => document.getElementById(id);
 
 /**
  * Once a page's script is there: say its words, now and in each language that is chosen, upon which `tell` says what only the page knows; take

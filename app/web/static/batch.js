@@ -3,7 +3,7 @@
 
 import { alive, dropZone, tellProblem } from "./alive.js";
 import { contestChosen, offer } from "./contests.js";
-import { element } from "./elements.js";
+import { $, element } from "./elements.js";
 import { Problem, batch, batchAddress, deleteBatch, sendBatch, tables } from "./service.js";
 import { duration, language, note, number, text } from "./words.js";
 
@@ -12,8 +12,6 @@ const LEVELS = ["review", "unclear", "clear", "failed"];
 const PICTURES = /\.(jpe?g|jpe|jfif|mpo|a?png|webp|avif|hei[cf]|hif|gif|bmp|tiff?|zip)$/i;
 const AGAIN_MS = 3000;
 const AGAIN = { send: begin, open: home, delete: remove };
-
-const $ = (id) => document.getElementById(id);
 
 let known = null; // limits and contests, once the service has told them
 let chosen = []; // [name, file] of what is to be sent

@@ -1,9 +1,10 @@
 // The choice of a contest on the pages, and what the browser keeps of it.
 
+import { $ } from "./elements.js";
 import { erase, keep, recalled } from "./memory.js";
 import { language } from "./words.js";
 
-const select = document.getElementById("contest");
+const select = $("contest");
 
 /** The key of the contest to check for: the one chosen or, while the service has not told what there is, on an earlier visit; else "". */
 export const contestChosen = () => select.value || recalled("contest") || "";

@@ -1,4 +1,6 @@
-// Makes what the pages show, and the reports of batches too.
+// Finds and makes what the pages show, and the reports of batches too.
+
+export const $ = (id) => document.getElementById(id);
 
 /** Make an element: its class, then its text or its children. */
 export function element(name, className = "", ...children) {

@@ -2,6 +2,7 @@
 
 import { alive, dropZone, tellProblem } from "./alive.js";
 import { contestChosen, offer } from "./contests.js";
+import { $ } from "./elements.js";
 import { Stage, crop, decode, mayLie, release } from "./picture.js";
 import { describe, highlight, numbered } from "./result.js";
 import { Problem, check, copy, tables } from "./service.js";
@@ -9,8 +10,6 @@ import { language, note, number, problemWords, text } from "./words.js";
 
 const MB = 2 ** 20;
 const SEVERAL = ["several", "folder"]; // problems to which the page for many photos is the answer
-
-const $ = (id) => document.getElementById(id);
 
 let known = null; // limits and contests, once the service has told them
 let photo = null; // the chosen file, or what fetches it

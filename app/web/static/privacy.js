@@ -1,7 +1,7 @@
 // The page on privacy: its words, and how this installation is set.
 
 import { alive } from "./alive.js";
-import { element } from "./elements.js";
+import { $, element } from "./elements.js";
 import { duration, text } from "./words.js";
 
 const set = await settings();
@@ -18,15 +18,15 @@ async function settings() {
 
 function tell() {
   const facts = Object.entries(set ?? {}).filter(([, value]) => typeof value === "boolean");
-  document.getElementById("facts").replaceChildren(
+  $("facts").replaceChildren(
     ...facts.flatMap(([key, value]) => [
       element("dt", "", text(`privacy.set.${key.replaceAll("_", "-")}`)),
       element("dd", "", value ? text("privacy.yes") : text("privacy.no")),
     ]),
   );
-  document.getElementById("batches").hidden = !set?.batches;
-  document.getElementById("batches").textContent = text("privacy.batches", { time: duration(set?.results_kept_s ?? 0) });
-  document.getElementById("contact").textContent = set ? (set.contact ?? text("privacy.contact.none")) : text("privacy.set.unread");
+  $("batches").hidden = !set?.batches;
+  $("batches").textContent = text("privacy.batches", { time: duration(set?.results_kept_s ?? 0) });
+  $("contact").textContent = set ? (set.contact ?? text("privacy.contact.none")) : text("privacy.set.unread");
 }
 
 alive(tell);

@@ -1,6 +1,6 @@
 // What the service said of a photo, in words: the level, the numbers, the messages, and a card for each hand.
 
-import { element } from "./elements.js";
+import { $, element } from "./elements.js";
 import { kind } from "./picture.js";
 import { either, language, text } from "./words.js";
 
@@ -10,8 +10,6 @@ const SHOWN = ["pose-read-as-number", "pose-possibly-read", "safe-poses"]; // by
 const FIRST = "consider-another"; // what to do comes before why
 const OF_LISTS = ["pose-on-list", "lists-disagree", "lists-safe"]; // said of each pose, and a photo of many hands has many
 const FEW = 2; // of those are shown, and what goes beyond is folded
-
-const $ = (id) => document.getElementById(id);
 
 /** [hand, number] of the hands that pose: those to review first. */
 export function numbered(result) {

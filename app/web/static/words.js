@@ -1,5 +1,6 @@
 // The page's words, from texts.id.json and texts.en.json, and whatever else depends on the language.
 
+import { $ } from "./elements.js";
 import { keep, recalled } from "./memory.js";
 
 const LANGUAGES = ["id", "en"];
@@ -69,7 +70,7 @@ export function choose(next) {
 
 /** Show and announce a text at the top of the page; "" takes it away. */
 export function note(key) {
-  const line = document.getElementById("note");
+  const line = $("note");
   line.dataset.text = key;
   line.textContent = words(key);
   line.classList.toggle("unseen", !key);

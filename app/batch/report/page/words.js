@@ -2,8 +2,6 @@
 
 const shared = JSON.parse(document.querySelector("script.shared").textContent);
 
-const $ = (id) => document.getElementById(id);
-
 let language = [recalled("language"), document.documentElement.lang].find((one) => one in shared.texts);
 
 /** The text of a key in the current language, with its {placeholders} filled in. */
@@ -24,8 +22,8 @@ function either(values) {
   return new Intl.ListFormat(language, { type: "disjunction" }).format(values.map(String));
 }
 
-function date(written, time = "short") {
-  return new Date(written).toLocaleString(language, { dateStyle: "long", ...(time && { timeStyle: time }) });
+function date(written) {
+  return new Date(written).toLocaleString(language, { dateStyle: "long", timeStyle: "short" });
 }
 
 function capital(words) {
