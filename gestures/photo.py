@@ -145,7 +145,6 @@ def _is_known(data: bytes, error: Exception) -> bool:
         with suppress(ValueError):
             simplejpeg.decode_jpeg_header(data)
             return False  # a JPEG of twelve bits a colour, as scanners make: its header is whole, but nothing here decodes it
-    Image.init()
     return any(accept is not None and accept(data[:16]) for _, accept in (Image.OPEN[name] for name in FORMATS))
 
 
@@ -196,7 +195,7 @@ def _jpeg(data: bytes, image: Image.Image) -> NDArray[np.uint8] | None:
         if "premature end" in str(flaw):
             raise DamagedPhoto from flaw
         return None
-    return pixels if pixels.shape == (image.height, image.width, 3) and image.mode in ("RGB", "L") else None
+    return pixels if pixels.shape == (image.height, image.width, 3) else None
 
 
 def _load(image: Image.Image) -> tuple[int, int, int, int] | None:
@@ -251,7 +250,6 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16-bit PNG; Pillow's own conversion would clip at 255
         return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
-        rgba = image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
     return image.convert("RGB")
