@@ -60,7 +60,7 @@ def together(posed: Sequence[PosedHand], couples: Iterable[tuple[int, int]], con
     """
     for pair in couples:
         left, right = (posed[index] for index in pair)
-        if State.REST in (left.state, right.state) or left.pose is None or right.pose is None:
+        if left.pose is None or right.pose is None:
             continue
         confidence = left.confidence * right.confidence
         alone = {reading.number for pose in (left.pose, right.pose) for reading in readings_of(pose, contest)}

@@ -43,7 +43,7 @@ class PoseEntry:
     @property
     def shape(self) -> str | None:
         """What one hand does in this pose, whichever way it is held, such as "IM" or "MRP ring"; None where it takes more than fingers."""
-        if self.extended is None or self.hands == 2:
+        if self.extended is None:
             return None
         parts = [self.extended or "fist", f"({self.either})" * bool(self.either), "ring" * self.ring, "crossed" * self.crossed]
         return " ".join(part for part in parts if part)

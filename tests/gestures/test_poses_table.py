@@ -61,6 +61,7 @@ def test_rows_hold_together():
         strengths = [STRENGTHS.index(reading.strength) for reading in row.readings]
         assert strengths == sorted(strengths), f"{key}: the most usual reading comes first"
         assert all(pose_table()[part].hands == 1 for part in row.parts), key
+        assert row.hands == 1 or row.extended is None, f"{key} takes two hands, and would be read from one"
         assert not row.parts or row.hands == 2, key
     assert len(names) == 2 * len(pose_table()), "two poses share a name"
 
