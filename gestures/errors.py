@@ -56,8 +56,6 @@ def error_text(error: GesturesError, lang: str) -> tuple[str, str]:
 class PhotoError(GesturesError):
     """The bytes cannot be checked as a photo."""
 
-    type = "photo-error"
-
 
 class EmptyPhoto(PhotoError):
     """No bytes at all."""
@@ -91,8 +89,6 @@ class PhotoTooSmall(PhotoError):
 
 class ContestError(GesturesError):
     """The contest cannot be used."""
-
-    type = "contest-error"
 
 
 class UnknownContest(ContestError):
