@@ -21,9 +21,9 @@ import click
 # The libraries behind a check take a second to load, so commands import them when they run, and `jari --help` answers at once.
 if TYPE_CHECKING:
     from app.batch.run import Workers
-    from app.errors import Lang
     from app.settings import Settings
     from gestures import FinderName
+    from gestures.words import Lang
 
 BROKEN_PIPE = 128 + 13
 INTERRUPTED = 128 + 2
@@ -506,7 +506,7 @@ def contests(lang: "Lang") -> None:
 
     mine = load_contest(_settings().contest)
     rows = [
-        (key, getattr(contest.name, lang), " ".join(map(str, contest.numbers)), ", ".join(contest.lists))
+        (key, contest.name[lang], " ".join(map(str, contest.numbers)), ", ".join(contest.lists))
         for key, contest in (known() | {mine.key: mine}).items()
     ]
     print_table([word(key, lang) for key in ("name", "contest", "numbers", "lists")], rows)
@@ -524,7 +524,7 @@ def poses(lang: "Lang") -> None:
     from gestures import pose_table
 
     rows = [
-        (key, getattr(row.name, lang), ", ".join(f"{reading.number} ({reading.strength})" for reading in row.readings) or "–")
+        (key, row.name[lang], ", ".join(f"{reading.number} ({reading.strength})" for reading in row.readings) or "–")
         for key, row in pose_table().items()
     ]
     print_table([word(key, lang) for key in ("name", "pose", "read-as")], rows)

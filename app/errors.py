@@ -21,14 +21,12 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import ConfigDict, TypeAdapter
 
 from gestures import GesturesError, error_text
-from gestures.words import Name, figure, filled
-
-Lang = Literal["id", "en"]
+from gestures.words import Lang, Name, figure, filled
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +143,6 @@ def describe(error: GesturesError | ServiceError, lang: Lang) -> tuple[str, str]
     kind = problem_kinds()[error.type]
     if kind.title and kind.detail:
         params = {name: figure(value) if isinstance(value, int | float) else value for name, value in error.params.items()}
-        return getattr(kind.title, lang), filled(getattr(kind.detail, lang), lang, params)
+        return kind.title[lang], filled(kind.detail[lang], lang, params)
     assert isinstance(error, GesturesError), error.type  # noqa: S101 - a test holds the table to it
     return error_text(error, lang)

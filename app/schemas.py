@@ -10,6 +10,7 @@ from gestures.contest import PoseList
 from gestures.hands.finder import Side
 from gestures.reading.fingers import State
 from gestures.reading.poses import PoseEntry, Strength
+from gestures.words import Lang
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -230,7 +231,7 @@ class BatchOut(Schema):
     remaining_s: int | None = Field(description="Seconds that the rest will take, where that can be told.", examples=[73])
     ahead: int = Field(description="Batches that are done before it.", examples=[0])
     contest: str = Field(description="Key of the contest.", examples=["default"])
-    lang: Literal["id", "en"] = Field(description="Language of the reports.", examples=["id"])
+    lang: Lang = Field(description="Language of the reports.", examples=["id"])
     crops: bool = Field(description="Whether the report shows hands.", examples=[True])
     created_at: datetime = Field(description="When it was sent.", examples=["2026-11-22T09:12:00Z"])
     finished_at: datetime | None = Field(description="When it was done.", examples=["2026-11-22T09:14:10Z"])

@@ -25,11 +25,12 @@ from typing import Any, Literal, Protocol, Self, TypeVar, cast
 
 import cv2
 
-from app.errors import CheckTimeout, Lang, OutOfMemory, QueueFull, WorkerLost
+from app.errors import CheckTimeout, OutOfMemory, QueueFull, WorkerLost
 from gestures import Checker, Contest, FinderName, GesturesError, open_photo
 from gestures.drawing import Format, annotate, encode, redact
 from gestures.photo import Limits
 from gestures.reading.reader import Thresholds
+from gestures.words import Lang
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from gestures.advice import Advice, AdvisedHand, clipped_box
 from gestures.hands.finder import CHAINS, INDEX, LITTLE, MIDDLE, RING, THUMB, WRIST, shared_area
 from gestures.photo import Photo
 from gestures.reading.fingers import State
-from gestures.words import text
+from gestures.words import Lang, text
 
 Pixels = NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -38,7 +38,7 @@ CROWD = 8
 WEBP_SIDE = 16_383
 
 
-def annotate(photo: Photo, advice: Advice, lang: str = "id") -> Pixels:
+def annotate(photo: Photo, advice: Advice, lang: Lang = "id") -> Pixels:
     """Return a copy, (height, width, 3) uint8 RGB, with each hand's box and skeleton, and its pose and number in the given language.
 
     Hands at rest get a thin box and no label.
@@ -123,7 +123,7 @@ class _Label:
     place: Place
 
 
-def _draw_labels(pixels: Pixels, advice: Advice, lang: str, unit: float) -> Pixels:
+def _draw_labels(pixels: Pixels, advice: Advice, lang: Lang, unit: float) -> Pixels:
     image = Image.fromarray(pixels)
     draw = ImageDraw.Draw(image)
     boxes = [clipped_box(hand.posed.hand, advice.width, advice.height) for hand in advice.hands]
@@ -143,7 +143,7 @@ def _draw_labels(pixels: Pixels, advice: Advice, lang: str, unit: float) -> Pixe
     return np.array(image)
 
 
-def _placed(advice: Advice, index: int, boxes: list[Place], taken: list[Place], lang: str, unit: float) -> _Label:
+def _placed(advice: Advice, index: int, boxes: list[Place], taken: list[Place], lang: Lang, unit: float) -> _Label:
     """Return the fullest, largest label that finds a free place at its hand; where none does, the one that covers least."""
     hand = advice.hands[index]
     size = hand.posed.hand.size
@@ -166,12 +166,12 @@ def _placed(advice: Advice, index: int, boxes: list[Place], taken: list[Place], 
     return next((label for label in labels if not covered(label)), None) or min(labels, key=covered)
 
 
-def _words(hand: AdvisedHand, ballot: Sequence[int], lang: str) -> tuple[str, str]:
+def _words(hand: AdvisedHand, ballot: Sequence[int], lang: Lang) -> tuple[str, str]:
     """Return a hand's label, in full and short. ballot: the numbers on it."""
     if hand.pose_name is None:
         return text("label-unclear", lang), "?"
     mark = "?" if hand.posed.state is State.UNCLEAR else ""
-    name: str = getattr(hand.pose_name, lang) + mark
+    name = hand.pose_name[lang] + mark
     if not hand.readings or hand.readings[0].number not in ballot:  # those on the ballot come first
         return name, name
     first = hand.readings[0]

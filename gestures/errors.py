@@ -19,7 +19,7 @@ languages, comes from the message catalogue under the keys `error.<type>.title` 
 
 from typing import ClassVar
 
-from gestures.words import figure, text
+from gestures.words import Lang, figure, text
 
 
 class GesturesError(Exception):
@@ -42,7 +42,7 @@ class GesturesError(Exception):
             return f"{self.type} {self.params}"
 
 
-def error_text(error: GesturesError, lang: str) -> tuple[str, str]:
+def error_text(error: GesturesError, lang: Lang) -> tuple[str, str]:
     """Title and detail of an error in the given language ("id" or "en")."""
     key, params = f"error.{error.type}", dict(error.params)
     detail = f"{key}.detail"

@@ -9,8 +9,10 @@ from datetime import date
 from functools import cache
 from gettext import GNUTranslations
 from importlib.resources import files
+from typing import Literal, get_args
 
-LANGUAGES = ("id", "en")
+Lang = Literal["id", "en"]
+LANGUAGES: tuple[Lang, ...] = get_args(Lang)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +22,20 @@ class Name:
     id: str
     en: str
 
+    def __getitem__(self, lang: Lang) -> str:
+        words: str = getattr(self, lang)
+        return words
+
 
 @cache
-def _catalogue(lang: str) -> GNUTranslations:
+def _catalogue(lang: Lang) -> GNUTranslations:
     if lang not in LANGUAGES:
         raise ValueError(f"no catalogue for {lang!r}, only for {', '.join(LANGUAGES)}")
     with (files("gestures") / "locale" / lang / "LC_MESSAGES" / "gestures.mo").open("rb") as file:
         return GNUTranslations(file)
 
 
-def text(key: str, lang: str, **params: object) -> str:
+def text(key: str, lang: Lang, **params: object) -> str:
     """Return the text of `key` in a language ("id" or "en") with its {placeholders} filled in; `count` picks the plural.
 
     A `Name` among the params is shown in the language. Raises KeyError for a key that the catalogue lacks.
@@ -42,9 +48,9 @@ def text(key: str, lang: str, **params: object) -> str:
     return filled(template, lang, params)
 
 
-def filled(template: str, lang: str, params: Mapping[str, object]) -> str:
+def filled(template: str, lang: Lang, params: Mapping[str, object]) -> str:
     """Fill a template's {placeholders} in; a `Name` is shown in the language."""
-    return template.format(**{name: getattr(value, lang) if isinstance(value, Name) else value for name, value in params.items()})
+    return template.format(**{name: value[lang] if isinstance(value, Name) else value for name, value in params.items()})
 
 
 def both(key: str, **params: object) -> Name:
@@ -57,8 +63,8 @@ def joined(items: Sequence[Name | str]) -> Name:
     return Name(id=_joined(items, "id"), en=_joined(items, "en"))
 
 
-def _joined(items: Sequence[Name | str], lang: str) -> str:
-    shown = [getattr(item, lang) if isinstance(item, Name) else item for item in items]
+def _joined(items: Sequence[Name | str], lang: Lang) -> str:
+    shown = [item[lang] if isinstance(item, Name) else item for item in items]
     if len(shown) < 2:
         return "".join(shown)
     rest, last = ", ".join(shown[:-1]), shown[-1]

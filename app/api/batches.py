@@ -23,9 +23,10 @@ from app.api.problems import MEDIA_TYPE, responses
 from app.api.service import Service, ServiceDep
 from app.batch.jobs import Batches, Status
 from app.batch.report import RESULTS
-from app.errors import BatchRefused, Lang, RequestError, RequestInvalid, describe
+from app.errors import BatchRefused, RequestError, RequestInvalid, describe
 from app.schemas import BatchOut, BatchResults, Problem
 from app.terminal.words import TerminalError
+from gestures.words import Lang
 
 # Seconds between two looks for progress, and those after which a silent stream says that it is alive.
 LOOK_S = 0.3

@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
-from app.errors import Lang
+from gestures.words import LANGUAGES, Lang
 
 Offer = TypeVar("Offer", bound=str)
 
@@ -23,11 +23,10 @@ def preferred(header: str, offers: tuple[Offer, ...]) -> Offer:
 
 def language(request: Request) -> Lang:
     """Return the caller's language: the form's or the query's `lang`, else Accept-Language, else Bahasa Indonesia."""
-    languages: tuple[Lang, ...] = ("id", "en")
     for asked in (getattr(request.state, "lang", None), request.query_params.get("lang")):
-        if asked in languages:
+        if asked in LANGUAGES:
             return asked
-    return preferred(request.headers.get("accept-language", ""), languages)
+    return preferred(request.headers.get("accept-language", ""), LANGUAGES)
 
 
 def _range(part: str) -> tuple[str, float]:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Query
 from pydantic import BeforeValidator
 
-from app.errors import Lang
+from gestures.words import Lang
 
 ContestParameter = Annotated[
     str | None, Query(alias="contest", description="Key of a contest, where the form names none.", examples=["default"])

@@ -14,11 +14,11 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Match
 
 from app.api.negotiation import language, preferred
-from app.errors import Lang, QueueFull, RequestError, RequestInvalid, ServiceError, TooManyRequests, describe, status_of
+from app.errors import QueueFull, RequestError, RequestInvalid, ServiceError, TooManyRequests, describe, status_of
 from app.schemas import FieldProblem, Problem
 from gestures import GesturesError
 from gestures.errors import DamagedPhoto, EmptyPhoto, PhotoTooLarge, PhotoTooSmall, UnknownContest, UnsupportedPhoto
-from gestures.words import Name
+from gestures.words import Lang, Name
 
 MEDIA_TYPE = "application/problem+json"
 # What all browsers ask for, and they alone, where something is to fill a tab; some HTTP clients ask for text/html whatever they fetch.
@@ -70,7 +70,7 @@ def _template() -> Template:
 
 
 def _page(request: Request, title: str, detail: str, lang: Lang) -> str:
-    words = {"title": title, "detail": detail, "start": getattr(_START, lang), "number": getattr(_NUMBER, lang)}
+    words = {"title": title, "detail": detail, "start": _START[lang], "number": _NUMBER[lang]}
     # Within a mount, such as /static, `root_path` is the mount's.
     root = request.scope.get("app_root_path", request.scope.get("root_path", ""))
     words |= {"lang": lang, "root": root, "request_id": request.state.request_id}

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from app.batch.ledger import FILE, Ledger, not_written
 from app.batch.report import REPORTS, write_reports
-from app.errors import Lang
 from app.terminal.words import TerminalError
+from gestures.words import Lang
 
 
 def check_free(folder: Path) -> None:

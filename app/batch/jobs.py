@@ -22,11 +22,12 @@ from app.batch.files import write_files
 from app.batch.ledger import Ledger, Level
 from app.batch.run import Processes, Progress, Run
 from app.batch.spool import UNFINISHED, Batch, BatchLimits, Spool, unpack
-from app.errors import BatchQueueFull, BatchRefused, Lang, RequestError, ServiceError, describe, problem_kinds
+from app.errors import BatchQueueFull, BatchRefused, RequestError, ServiceError, describe, problem_kinds
 from app.settings import Settings
 from app.terminal.words import Problem, TerminalError, problem
 from app.workers import CheckerPool
 from gestures import Contest, GesturesError
+from gestures.words import Lang
 
 log = logging.getLogger(__name__)
 

@@ -20,12 +20,12 @@ from typing import Any, Literal, Self, get_args
 from app.about import library_sha256
 from app.batch.pictures import Found
 from app.batch.rows import Row
-from app.errors import Lang
 from app.terminal.sources import shown
 from app.terminal.words import Problem, TerminalError, problem
 from app.workers import CheckerSetup
 from gestures import Contest, Findings, PhotoError, advise
 from gestures.hands import bundle
+from gestures.words import LANGUAGES, Lang
 
 FILE = "ledger.sqlite"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -129,7 +129,7 @@ class Ledger:
 
     def _words(self, error: Exception) -> str:
         """The error objects of results, in both languages."""
-        return _json({lang: asdict(self._say(error, lang)) for lang in ("id", "en")})
+        return _json({lang: asdict(self._say(error, lang)) for lang in LANGUAGES})
 
     def end(self) -> None:
         """End a run that listed all its photos: those that are there no more are struck off. What was found in them stays."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.errors import Lang
+from gestures.words import Lang
 
 
 @dataclass(frozen=True, slots=True)

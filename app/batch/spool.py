@@ -24,8 +24,9 @@ from typing import Literal
 from app.batch.ledger import FILE as LEDGER
 from app.batch.ledger import Level
 from app.batch.sources import MOST_ENTRIES, Source, archive, unique
-from app.errors import ArchiveRefused, BatchRefused, Lang, RequestInvalid
+from app.errors import ArchiveRefused, BatchRefused, RequestInvalid
 from app.terminal.words import TerminalError
+from gestures.words import Lang
 
 FILE = "batches.sqlite"
 PHOTOS = "photos"

@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.cli import in_language
-from app.errors import Lang
 from app.evaluate.labels import LabelledPhoto, choose, read_labels, require, write_labels
 from gestures.drawing import encode
 from gestures.hands.finder import Box
 from gestures.hands.networks import Pixels
 from gestures.pasting import with_noise
 from gestures.photo import open_photo
+from gestures.words import Lang
 
 Matrix = NDArray[np.float64]
 

@@ -15,11 +15,11 @@ from typing import Any
 import click
 
 from app.cli import in_language
-from app.errors import Lang
 from app.evaluate.labels import Kind, Label, LabelledPhoto, require, write_labels
 from app.terminal.words import TerminalError
 from gestures.reading.label import box_around
 from gestures.reading.poses import pose_table
+from gestures.words import Lang
 
 # What pictures can be parted by: fields of labels.jsonl.
 BY = ("kind", "pose", "tone", "view")

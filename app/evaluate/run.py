@@ -6,7 +6,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
-from app.errors import Lang
 from app.evaluate.labels import LabelledPhoto, require
 from app.evaluate.measures import Figures, Outcome, Rate, Result, figures_by_set, judge
 from app.terminal.checking import check_all
@@ -15,6 +14,7 @@ from app.terminal.sources import Source
 from app.terminal.words import TerminalError
 from app.workers import CheckerSetup
 from gestures import Contest
+from gestures.words import Lang
 
 # Generous, so that a busy machine changes how long an evaluation takes and not what it finds.
 TIMEOUT_S = 600

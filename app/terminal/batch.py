@@ -8,8 +8,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from app.batch import run
-from app.errors import Lang
 from app.terminal.words import word
+from gestures.words import Lang
 
 
 def watch(batch: run.Run, lang: Lang) -> None:

@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from app.errors import Lang
 from app.terminal.sources import Source
 from app.terminal.words import problem
 from app.workers import CheckerPool, CheckerSetup, CheckResult, Job, check_here, close_here
 from gestures import Contest
+from gestures.words import Lang
 
 
 @dataclass(frozen=True, slots=True)

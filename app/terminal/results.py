@@ -12,10 +12,9 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from app.errors import Lang
 from app.terminal.printable import printable
 from app.terminal.words import word
-from gestures.words import long_date
+from gestures.words import Lang, long_date
 
 Result = dict[str, Any]
 
@@ -164,7 +163,7 @@ class TableWriter:
             self._row(name, shown, Text(), _two(f"{error['title']}.", error["detail"]))
             return
         if result["taken_at"]:
-            date = getattr(long_date(datetime.fromisoformat(result["taken_at"]).date()), self._lang)
+            date = long_date(datetime.fromisoformat(result["taken_at"]).date())[self._lang]
             name.append(f"\n{date}", style="dim")
         for number, pose in self._hands(result):
             self._row(name, shown, Text(number, style="bold"), pose)

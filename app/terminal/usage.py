@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:  # the rest of app takes a second to load, and help comes at once
-    from app.errors import Lang
+    from gestures.words import Lang
 
 DOMAIN = "messages"  # click's, as gettext has it where nobody chose one
 

@@ -8,9 +8,9 @@ from importlib.resources import files
 from pydantic import ConfigDict, TypeAdapter
 from pydantic_core import PydanticCustomError
 
-from app.errors import Lang, ServiceError, describe
+from app.errors import ServiceError, describe
 from gestures import GesturesError, error_text
-from gestures.words import Name, figure, filled
+from gestures.words import Lang, Name, figure, filled
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,7 @@ def _raw() -> dict[str, object]:
 
 def word(key: str, lang: Lang, **params: object) -> str:
     """Return a word or phrase of words.toml."""
-    chosen: str = getattr(_words()[key], lang)
-    return chosen.format(**params)
+    return _words()[key][lang].format(**params)
 
 
 def remedy(trial: str, error: str, lang: Lang) -> str:
@@ -100,7 +99,7 @@ def problem(error: BaseException, lang: Lang) -> Problem:
         error = TerminalError("internal-error", reason=f"{type(error).__name__}: {error}")
     said = _errors()[error.type]
     params = {name: _worded(value) for name, value in error.params.items()}
-    return Problem(error.type, getattr(said.title, lang), filled(getattr(said.detail, lang), lang, params))
+    return Problem(error.type, said.title[lang], filled(said.detail[lang], lang, params))
 
 
 def _worded(value: object) -> object:

@@ -12,8 +12,7 @@ from app.batch.report.html_report import HtmlReport
 from app.batch.report.summary import Summary
 from app.batch.report.xlsx_report import XlsxReport
 from app.batch.rows import Row
-from app.errors import Lang
-from gestures.words import Name
+from gestures.words import Lang, Name
 
 __all__ = ["REPORTS", "RESULTS", "write_reports"]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from app.batch.report.summary import Summary, kind
 from app.batch.rows import Row
-from app.errors import Lang
 from app.terminal.results import HAND_COLUMNS, PHOTO_COLUMNS, csv_table, hand_cells, photo_cells
+from gestures.words import Lang
 
 COLUMNS = ("row", *PHOTO_COLUMNS, "hands", "to_review", "unclear", *HAND_COLUMNS, "flagged")
 

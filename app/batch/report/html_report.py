@@ -20,8 +20,7 @@ from typing import Any
 from app.batch.report.summary import Summary, ballot_readings, kind
 from app.batch.report.words import texts
 from app.batch.rows import Row
-from app.errors import Lang
-from gestures.words import LANGUAGES, Name, both
+from gestures.words import LANGUAGES, Lang, Name, both
 
 # In this order they make one script.
 SCRIPTS = ("words", "photos", "marks", "grid", "viewer", "page")

@@ -4,7 +4,7 @@ import json
 from functools import cache
 from importlib.resources import files
 
-from app.errors import Lang
+from gestures.words import Lang
 
 
 @cache

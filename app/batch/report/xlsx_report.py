@@ -14,8 +14,7 @@ from xlsxwriter.worksheet import Worksheet
 from app.batch.report.summary import Summary, ballot_readings, kind
 from app.batch.report.words import texts
 from app.batch.rows import Row
-from app.errors import Lang
-from gestures.words import Name, text
+from gestures.words import Lang, Name, text
 
 # The last row that a sheet of the format can have (Office Open XML as Excel reads it); what is beyond goes on a further sheet.
 LAST_ROW = 1_048_575
@@ -102,7 +101,7 @@ class XlsxReport:
         about.set_column(1, 1, 90)
         lines: list[tuple[str, Cell]] = [
             (self._text("title"), None),
-            (self._text("about.contest"), getattr(self._contest, self._lang)),
+            (self._text("about.contest"), self._contest[self._lang]),
             (self._text("about.made"), datetime.now().replace(second=0, microsecond=0)),
             *((self._text(f"level.{level}"), summary.photos[level]) for level in ("review", "unclear", "clear", "failed")),
             (self._text("about.guidance"), text("for-guidance", self._lang)),
