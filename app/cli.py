@@ -180,8 +180,8 @@ def check(
         sys.stdout.reconfigure(encoding="utf-8" if format_ != "table" else None, errors="replace")
     settings = _settings(finder=finder)
     rules = load_contest(contest or settings.contest)
-    passed: list[str] = []
-    photos = list(sources(paths, but=copies_in(folder) if folder else lambda path: False, passed=passed.append))
+    passed: set[str] = set()
+    photos = list(sources(paths, but=copies_in(folder) if folder else lambda path: False, passed=lambda path: passed.add(os.path.realpath(path))))
     copies = Copies(folder, photos) if folder else None
     writer = result_writer(format_, sys.stdout, lang, [photo.name for photo in photos])
     levels = set()
@@ -193,6 +193,7 @@ def check(
             if copies:
                 copies.write(outcome)
     writer.end()
+    passed -= {os.path.realpath(photo.path) for photo in photos if photo.path}  # one may have been named outright
     if passed:
         click.echo(word("passed-over", lang, count=len(passed)), err=True)
     sys.exit(2 if "failed" in levels else 1 if levels - {"clear"} else 0)
@@ -504,10 +505,11 @@ def contests(lang: "Lang") -> None:
     from gestures import contests as known
     from gestures import load_contest
 
-    mine = load_contest(_settings().contest)
+    chosen = _settings().contest
+    mine = {} if chosen in known() else {chosen: load_contest(chosen)}  # by what can be given: its file
     rows = [
         (key, contest.name[lang], " ".join(map(str, contest.numbers)), ", ".join(contest.lists))
-        for key, contest in (known() | {mine.key: mine}).items()
+        for key, contest in (known() | mine).items()
     ]
     print_table([word(key, lang) for key in ("name", "contest", "numbers", "lists")], rows)
 

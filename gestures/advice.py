@@ -290,7 +290,7 @@ def _messages(
         if note := pose_table()[pose].note:
             yield Message("pose-note", note)
     if unclear:
-        yield message("hand-unclear", count=sum(hand.posed.state is State.UNCLEAR for hand in unclear))
+        yield message("hand-unclear", count=len(unclear))
         perhaps = {reading.number for hand in unclear for reading in hand.readings} & set(contest.numbers)
         jointly = {code.number for code in shared if code not in sure} - perhaps
         for key, some in (("unclear-read-as", perhaps), ("unclear-together", jointly)):

@@ -1,6 +1,7 @@
 """A photo's bytes → an upright RGB `Photo` within limits, or a `PhotoError` that says why not."""
 
 import re
+import threading
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -92,11 +93,14 @@ class Photo:
         return int(self.pixels.shape[0])
 
 
+_QUIET = threading.Lock()  # two threads that silence warnings at once may leave the process silent
+
+
 def open_photo(data: bytes, limits: Limits = Limits()) -> Photo:
     """Decode a photo: JPEG, PNG, WebP, AVIF, HEIC/HEIF, MPO, BMP, or the first frame of an animation.
 
     Raises a `PhotoError` for other bytes, and whatever the decoders make of them, `TypeError` for what is not bytes. `MemoryError` passes
-    through. Silences Python warnings while it runs, which is process-wide: not for two threads at once.
+    through. Silences Python warnings while it runs, which is process-wide: threads open their photos one after another.
     """
     if not isinstance(data, bytes | bytearray | memoryview):
         raise TypeError(f"data are a photo's bytes, as of Path(…).read_bytes(), not {type(data).__name__}; pixels: check_photo(Photo(…))")
@@ -104,7 +108,7 @@ def open_photo(data: bytes, limits: Limits = Limits()) -> Photo:
         raise EmptyPhoto
     if len(data) > limits.bytes:
         raise PhotoTooLarge(what="bytes", size=len(data), limit=limits.bytes)
-    with warnings.catch_warnings():
+    with _QUIET, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             with Image.open(BytesIO(data), formats=FORMATS) as image:
@@ -145,7 +149,7 @@ def _is_known(data: bytes, error: Exception) -> bool:
         with suppress(ValueError):
             simplejpeg.decode_jpeg_header(data)
             return False  # a JPEG of twelve bits a colour, as scanners make: its header is whole, but nothing here decodes it
-    return any(accept is not None and accept(data[:16]) for _, accept in (Image.OPEN[name] for name in FORMATS))
+    return any(accept is not None and accept(bytes(data[:16])) for _, accept in (Image.OPEN[name] for name in FORMATS))
 
 
 def _exif(image: Image.Image) -> tuple[int, datetime | None]:

@@ -1,7 +1,9 @@
 import io
 import struct
 import time
+import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import numpy as np
@@ -10,6 +12,7 @@ import simplejpeg
 from PIL import ExifTags, Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
+import gestures.photo
 from gestures.errors import DamagedPhoto, EmptyPhoto, PhotoError, PhotoTooLarge, PhotoTooSmall, UnsupportedPhoto
 from gestures.photo import MOST_PIXELS, Limits, Photo, open_photo
 
@@ -401,6 +404,23 @@ def test_a_limit_above_pillows_own_warning_is_quiet():
     # Pillow warns from 89 megapixels on, and here warnings are errors.
     with pytest.raises(DamagedPhoto):
         open_photo(announced(9_500, 9_500), Limits(pixels=100_000_000))
+
+
+def test_threads_leave_the_warnings_of_others_as_they_are(monkeypatch):
+    waits = iter((0.05, 0.1))
+    real = gestures.photo._is_coarse
+    monkeypatch.setattr(gestures.photo, "_is_coarse", lambda image: time.sleep(next(waits)) or real(image))
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(2) as threads:  # the first to begin is the first to end
+        list(threads.map(open_photo, [saved(picture(), "PNG")] * 2))
+    assert warnings.filters == before
+
+
+def test_what_is_damaged_may_come_in_any_kind_of_bytes():
+    cut = saved(picture(), "JPEG")[:300]
+    for kind in (bytes, bytearray, memoryview):
+        with pytest.raises(DamagedPhoto):
+            open_photo(kind(cut))
 
 
 def test_any_file_gives_a_photo_or_a_typed_error(shared):
