@@ -180,8 +180,8 @@ def check(
         sys.stdout.reconfigure(encoding="utf-8" if format_ != "table" else None, errors="replace")
     settings = _settings(finder=finder)
     rules = load_contest(contest or settings.contest)
-    passed: set[str] = set()
-    photos = list(sources(paths, but=copies_in(folder) if folder else lambda path: False, passed=lambda path: passed.add(os.path.realpath(path))))
+    passed: list[Path] = []
+    photos = list(sources(paths, but=copies_in(folder) if folder else lambda path: False, passed=passed.append))
     copies = Copies(folder, photos) if folder else None
     writer = result_writer(format_, sys.stdout, lang, [photo.name for photo in photos])
     levels = set()
@@ -193,9 +193,9 @@ def check(
             if copies:
                 copies.write(outcome)
     writer.end()
-    passed -= {os.path.realpath(photo.path) for photo in photos if photo.path}  # one may have been named outright
-    if passed:
-        click.echo(word("passed-over", lang, count=len(passed)), err=True)
+    # A folder may be named twice, and a file beside its folder.
+    if others := set(map(os.path.realpath, passed)) - {os.path.realpath(photo.path) for photo in photos if photo.path}:
+        click.echo(word("passed-over", lang, count=len(others)), err=True)
     sys.exit(2 if "failed" in levels else 1 if levels - {"clear"} else 0)
 
 

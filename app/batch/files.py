@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
-from app.batch.ledger import FILE, Ledger, not_written
-from app.batch.report import REPORTS, write_reports
+from app.batch import LEDGER, REPORTS
+from app.batch.ledger import Ledger, not_written
+from app.batch.report import write_reports
 from app.terminal.words import TerminalError
 from gestures.words import Lang
 
 
 def check_free(folder: Path) -> None:
     """Raise `TerminalError` where a batch would overwrite what is none of its own: a file of such a name, and no ledger beside it."""
-    if not (folder / FILE).exists():
+    if not (folder / LEDGER).exists():
         for name in REPORTS:
             if (folder / name).exists():
                 raise TerminalError("batch-over-other", path=folder / name)

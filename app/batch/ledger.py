@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from app.about import library_sha256
+from app.batch import LEDGER
 from app.batch.pictures import Found
 from app.batch.rows import Row
 from app.terminal.sources import shown
@@ -27,7 +28,6 @@ from gestures import Contest, Findings, PhotoError, advise
 from gestures.hands import bundle
 from gestures.words import LANGUAGES, Lang
 
-FILE = "ledger.sqlite"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 Level = Literal["clear", "review", "unclear", "failed"]
 
@@ -79,7 +79,7 @@ class Ledger:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(folder)
             try:
-                self._db = sqlite3.connect(folder / FILE, check_same_thread=False)
+                self._db = sqlite3.connect(folder / LEDGER, check_same_thread=False)
                 self._prepare()
             except BaseException:
                 os.close(self._lock)
@@ -88,13 +88,13 @@ class Ledger:
     def _prepare(self) -> None:
         (found,) = self._db.execute("PRAGMA user_version").fetchone()
         if found == 0 and self._db.execute("SELECT 1 FROM sqlite_master").fetchone():  # another program's
-            raise TerminalError("batch-over-other", path=self.folder / FILE)
+            raise TerminalError("batch-over-other", path=self.folder / LEDGER)
         # Of each write it is enough that the system has it: that outlives a kill. A power cut may cost the last few, never the file.
         self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON;")
         if found == 0:
             self._db.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;")
         elif found != _VERSION:
-            raise TerminalError("ledger-other", file=self.folder / FILE)
+            raise TerminalError("ledger-other", file=self.folder / LEDGER)
         with self._db:
             if not self.pictures:
                 self._db.execute("DELETE FROM pictures")
@@ -180,7 +180,7 @@ class Ledger:
 
     def counts(self) -> dict[Level, int]:
         """Return how many photos of the last run are done, by what came of them."""
-        with self._told(), closing(sqlite3.connect(self.folder / FILE)) as db:
+        with self._told(), closing(sqlite3.connect(self.folder / LEDGER)) as db:
             counted = db.execute(
                 f"SELECT coalesce(level, 'failed') AS came, count(*) FROM {_DONE} GROUP BY came",  # noqa: S608 - our own words
                 (self._settings_key, self._contest_key, self._run),
@@ -189,7 +189,7 @@ class Ledger:
 
     def rows(self, lang: Lang = "id") -> Iterator[Row]:
         """Yield the photos of the last run that are done, in the order of their names."""
-        with self._told(), closing(sqlite3.connect(self.folder / FILE)) as db:
+        with self._told(), closing(sqlite3.connect(self.folder / LEDGER)) as db:
             photos = db.execute(
                 f"SELECT name, photos.digest, photos.trouble, id, found.trouble, result FROM {_DONE} ORDER BY name",  # noqa: S608 - our own words
                 (self._settings_key, self._contest_key, self._run),
@@ -246,7 +246,7 @@ class Ledger:
             if code == sqlite3.SQLITE_FULL:
                 raise TerminalError("batch-disk-full", folder=self.folder) from None
             if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-                raise TerminalError("ledger-damaged", file=self.folder / FILE, reason=error) from None
+                raise TerminalError("ledger-damaged", file=self.folder / LEDGER, reason=error) from None
             if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):  # by another program
                 raise TerminalError("batch-busy", folder=self.folder) from None
             if isinstance(error, sqlite3.OperationalError):  # all others are our own mistakes
@@ -298,7 +298,7 @@ def _decoded(name: bytes) -> str:
 
 def _lock(folder: Path) -> int:
     """Keep others out for as long as this process lives. Raises `TerminalError`."""
-    file = os.open(folder / f"{FILE}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    file = os.open(folder / f"{LEDGER}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

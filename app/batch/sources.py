@@ -12,10 +12,8 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import IO, Any, Literal, NamedTuple, Protocol
 
-from app.batch.ledger import FILE
-from app.batch.report import REPORTS
 from app.errors import ArchiveRefused, ServiceError
-from app.terminal.sources import SUFFIXES, is_note
+from app.terminal.sources import SUFFIXES, is_note, is_other
 from app.terminal.words import TerminalError
 
 # Files and folders in an archive at most; and bytes that each takes in its table of contents, at most and by far for usual names.
@@ -490,7 +488,7 @@ def _found(files: _Files, entry: _Entry, name: str, within: str) -> Iterator[Sou
         yield from _zip(files, entry.path, name, f"{name}/", photos_due=False)
     elif kind == "archive":
         yield _trouble(name, ArchiveRefused("archive-unsupported"))
-    elif kind is None and "/." not in within and not PurePosixPath(within).name.startswith((FILE, *REPORTS)):
+    elif kind is None and is_other(within):
         yield _Passed(name)
 
 

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from app.batch.ledger import FILE as LEDGER
+from app.batch import LEDGER
 from app.batch.ledger import Level
 from app.batch.sources import MOST_ENTRIES, Source, archive, unique
 from app.errors import ArchiveRefused, BatchRefused, RequestInvalid

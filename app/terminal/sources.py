@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from app.batch import LEDGER, REPORTS
 from app.terminal.words import TerminalError
 
 # Within a folder, only files with these endings are taken for photos. TIFF is not read yet: it stands here to be reported, not passed over.
@@ -48,13 +49,13 @@ class Source:
 
 
 def sources(
-    paths: Iterable[str], *, but: Callable[[Path], bool] = lambda path: False, passed: Callable[[str], None] = lambda name: None
+    paths: Iterable[str], *, but: Callable[[Path], bool] = lambda path: False, passed: Callable[[Path], None] = lambda path: None
 ) -> Iterator[Source]:
     """Yield the photos behind paths, in the order of the paths; those within a folder, at any depth, sorted by path.
 
     "-" is standard input. A file that is named outright is always tried. Links to folders are not followed. A folder in which
     there is nothing to check gives one source in trouble, so that every path has a result. but: which files of folders are
-    none of the photos. passed: is told the names of files of folders that are no photos by their names, unless they are hidden.
+    none of the photos. passed: is told files of folders that are no photos by their names, where `is_other`.
     """
     for given in paths:
         if given == "-":
@@ -65,15 +66,16 @@ def sources(
             yield Source(shown(given), Path(given), PurePath(PurePath(given).name))
 
 
-def _in_folder(folder: Path, but: Callable[[Path], bool], passed: Callable[[str], None]) -> Iterator[Source]:
+def _in_folder(folder: Path, but: Callable[[Path], bool], passed: Callable[[Path], None]) -> Iterator[Source]:
     unreadable: list[OSError] = []
     photos = []
     for parent, _, names in os.walk(folder, onerror=unreadable.append):
         for name in names:
-            if PurePath(name).suffix.lower() not in SUFFIXES:
-                if "/." not in f"{parent}/{name}".removeprefix(str(folder)):
-                    passed(name)
-            elif not is_note(name) and not but(path := Path(parent, name)):
+            path = Path(parent, name)
+            if path.suffix.lower() not in SUFFIXES:
+                if is_other(f"/{path.relative_to(folder)}"):
+                    passed(path)
+            elif not is_note(name) and not but(path):
                 photos.append(path)
     for error in unreadable:
         path = Path(os.fsdecode(error.filename))
@@ -89,6 +91,11 @@ def _in_folder(folder: Path, but: Callable[[Path], bool], passed: Callable[[str]
 def is_note(path: str) -> bool:
     """Whether macOS keeps its own notes on a file there, named like the file."""
     return PurePath(path).name.startswith("._")
+
+
+def is_other(within: str) -> bool:
+    """Whether a file that is no photo is neither hidden nor of a batch. within: its path in a folder, with a slash before it."""
+    return "/." not in within and not PurePath(within).name.startswith((LEDGER, *REPORTS))
 
 
 def shown(name: str) -> str:

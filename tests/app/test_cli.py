@@ -187,6 +187,14 @@ def test_the_table_is_for_people(folder, lang, words):
     assert result.stderr.count("\n") == 1
 
 
+def test_other_files_in_folders_are_counted_once_and_not_where_they_were_checked(tmp_path):
+    for name in ("a.jpg", "IMG.CR2", "sub/n.txt", ".cache/d.NEF", "hasil/report.html", "hasil/ledger.sqlite-wal"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"no photo")
+    result = jari("check", tmp_path, tmp_path / "sub", tmp_path / "sub/../IMG.CR2", "--lang", "en")
+    assert result.stderr.startswith("Other files in folders: 1.")  # as a batch counts them
+
+
 def test_the_table_names_no_number_that_is_not_on_the_ballot(samples):
     result = jari("check", samples / "palm.jpg", "--contest", "pilkada-contoh")  # five is not, but a list carries the palm
     assert result.exit_code == 1

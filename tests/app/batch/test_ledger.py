@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from app.batch.ledger import FILE, Ledger, not_written, settings_key
+from app.batch import LEDGER
+from app.batch.ledger import Ledger, not_written, settings_key
 from app.terminal.words import TerminalError, problem
 from app.workers import CheckerSetup
 from gestures import Limits, Thresholds, load_contest
@@ -37,7 +38,7 @@ def test_nothing_is_left_of_the_name_of_a_photo_that_is_gone(tmp_path):
 
 
 def test_a_ledger_that_is_a_folder_says_so(tmp_path):
-    (tmp_path / FILE).mkdir()
+    (tmp_path / LEDGER).mkdir()
     with pytest.raises(TerminalError, match="batch-not-written"):
         Ledger(tmp_path, SETUP, DEFAULT)
 

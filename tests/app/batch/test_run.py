@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.batch import LEDGER
 from app.batch.files import write_files
-from app.batch.ledger import FILE, Ledger
+from app.batch.ledger import Ledger
 from app.batch.run import Processes, Run
 from app.batch.sources import Source, Sources
 from app.terminal.words import TerminalError
@@ -127,7 +128,7 @@ class TestResults:
 
     def test_without_crops_no_pixel_is_kept(self, folder, out):
         go(out, folder)
-        assert b"JFIF" in (out / FILE).read_bytes()
+        assert b"JFIF" in (out / LEDGER).read_bytes()
         _, looked, rows = go(out, folder, pictures=False)
         assert looked == 0
         assert not any(row.crops or row.preview for row in rows)
@@ -401,14 +402,14 @@ class TestTrouble:
 
     def test_a_ledger_that_is_none(self, out):
         out.mkdir()
-        (out / FILE).write_bytes(b"not a database, but long enough to be looked at as one" * 100)
+        (out / LEDGER).write_bytes(b"not a database, but long enough to be looked at as one" * 100)
         with pytest.raises(TerminalError) as damaged:
             Ledger(out, SETUP, DEFAULT)
         assert damaged.value.type == "ledger-damaged"
 
     def test_a_ledger_of_another_version(self, out):
         out.mkdir()
-        with sqlite3.connect(out / FILE) as db:
+        with sqlite3.connect(out / LEDGER) as db:
             db.execute("PRAGMA user_version = 99")
         db.close()
         with pytest.raises(TerminalError) as other:
@@ -417,12 +418,12 @@ class TestTrouble:
 
     def test_a_database_of_another_program(self, out):
         out.mkdir()
-        with closing(sqlite3.connect(out / FILE)) as db:
+        with closing(sqlite3.connect(out / LEDGER)) as db:
             db.execute("CREATE TABLE photos (name)")
-            before = (out / FILE).read_bytes()
+            before = (out / LEDGER).read_bytes()
             with pytest.raises(TerminalError) as other:
                 Ledger(out, SETUP, DEFAULT)
-            assert (other.value.type, (out / FILE).read_bytes()) == ("batch-over-other", before)
+            assert (other.value.type, (out / LEDGER).read_bytes()) == ("batch-over-other", before)
             db.execute("PRAGMA user_version = 1")
             with pytest.raises(TerminalError) as other:
                 Ledger(out, SETUP, DEFAULT)
@@ -430,7 +431,7 @@ class TestTrouble:
 
     def test_a_ledger_that_another_program_holds(self, out, monkeypatch):
         monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, timeout=0.1))
-        with Ledger(out, SETUP, DEFAULT) as ledger, closing(sqlite3.connect(out / FILE)) as db:
+        with Ledger(out, SETUP, DEFAULT) as ledger, closing(sqlite3.connect(out / LEDGER)) as db:
             db.execute("BEGIN EXCLUSIVE")
             with pytest.raises(TerminalError) as busy:
                 ledger.list("a.jpg")
