@@ -86,15 +86,16 @@ class Ledger:
                 raise
 
     def _prepare(self) -> None:
-        (found,) = self._db.execute("PRAGMA user_version").fetchone()
-        if found == 0 and self._db.execute("SELECT 1 FROM sqlite_master").fetchone():  # another program's
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master")}
+        if tables and (version == 0 or "batch" not in tables):  # another program's, to be left as it is
             raise TerminalError("batch-over-other", path=self.folder / LEDGER)
+        if version not in (0, _VERSION):
+            raise TerminalError("ledger-other", file=self.folder / LEDGER)
         # Of each write it is enough that the system has it: that outlives a kill. A power cut may cost the last few, never the file.
         self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON;")
-        if found == 0:
+        if version == 0:
             self._db.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;")
-        elif found != _VERSION:
-            raise TerminalError("ledger-other", file=self.folder / LEDGER)
         with self._db:
             if not self.pictures:
                 self._db.execute("DELETE FROM pictures")

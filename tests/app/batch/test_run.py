@@ -407,27 +407,18 @@ class TestTrouble:
             Ledger(out, SETUP, DEFAULT)
         assert damaged.value.type == "ledger-damaged"
 
-    def test_a_ledger_of_another_version(self, out):
-        out.mkdir()
-        with sqlite3.connect(out / LEDGER) as db:
-            db.execute("PRAGMA user_version = 99")
-        db.close()
-        with pytest.raises(TerminalError) as other:
-            Ledger(out, SETUP, DEFAULT)
-        assert other.value.type == "ledger-other"
-
-    def test_a_database_of_another_program(self, out):
+    @pytest.mark.parametrize(
+        ("table", "version", "kind"),
+        [("batch", 99, "ledger-other"), ("photos", 0, "batch-over-other"), ("photos", 1, "batch-over-other")],
+    )
+    def test_a_database_of_another_version_or_program_which_is_left_as_it_is(self, out, table, version, kind):
         out.mkdir()
         with closing(sqlite3.connect(out / LEDGER)) as db:
-            db.execute("CREATE TABLE photos (name)")
-            before = (out / LEDGER).read_bytes()
-            with pytest.raises(TerminalError) as other:
-                Ledger(out, SETUP, DEFAULT)
-            assert (other.value.type, (out / LEDGER).read_bytes()) == ("batch-over-other", before)
-            db.execute("PRAGMA user_version = 1")
-            with pytest.raises(TerminalError) as other:
-                Ledger(out, SETUP, DEFAULT)
-            assert other.value.type == "batch-not-written"
+            db.executescript(f"CREATE TABLE {table} (id); PRAGMA user_version = {version};")
+        before = (out / LEDGER).read_bytes()
+        with pytest.raises(TerminalError) as other:
+            Ledger(out, SETUP, DEFAULT)
+        assert (other.value.type, (out / LEDGER).read_bytes()) == (kind, before)
 
     def test_a_ledger_that_another_program_holds(self, out, monkeypatch):
         monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, timeout=0.1))
