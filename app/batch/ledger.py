@@ -250,7 +250,7 @@ class Ledger:
                 raise TerminalError("ledger-damaged", file=self.folder / LEDGER, reason=error) from None
             if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):  # by another program
                 raise TerminalError("batch-busy", folder=self.folder) from None
-            if isinstance(error, sqlite3.OperationalError):  # all others are our own mistakes
+            if isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR:  # all others are our own mistakes
                 raise TerminalError("batch-not-written", folder=self.folder, reason=error) from None
             raise
         except OSError as error:

@@ -1,5 +1,7 @@
 import errno
 import os
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -41,6 +43,13 @@ def test_a_ledger_that_is_a_folder_says_so(tmp_path):
     (tmp_path / LEDGER).mkdir()
     with pytest.raises(TerminalError, match="batch-not-written"):
         Ledger(tmp_path, SETUP, DEFAULT)
+
+
+def test_a_wrong_statement_is_no_trouble_of_the_folder(tmp_path):
+    with Ledger(tmp_path, SETUP, DEFAULT) as ledger, closing(sqlite3.connect(tmp_path / LEDGER)) as db:
+        db.execute("DROP TABLE photos")
+        with pytest.raises(sqlite3.OperationalError, match="no such table"):
+            ledger.counts()
 
 
 @pytest.mark.parametrize(("code", "kind"), [(errno.ENOSPC, "batch-disk-full"), (errno.EROFS, "batch-not-written")])
