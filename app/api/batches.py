@@ -1,7 +1,6 @@
 """/v1/batches: many photos in, progress while they are checked, results and reports for a while."""
 
 import asyncio
-import errno
 import json
 import os
 import re
@@ -21,7 +20,7 @@ from app.api.negotiation import language
 from app.api.parameters import ContestParameter, LanguageParameter
 from app.api.problems import MEDIA_TYPE, responses
 from app.api.service import Service, ServiceDep
-from app.batch.jobs import Batches, Status
+from app.batch.jobs import Batches, Status, disk_problem
 from app.batch.report import RESULTS
 from app.errors import BatchRefused, RequestError, RequestInvalid, describe
 from app.schemas import BatchOut, BatchResults, Problem
@@ -160,13 +159,9 @@ async def create(
             request.state.measures = {"bytes": await run_in_threadpool(_size, form)}
             contest, lang, crops = _fields(request, service, form, contest_asked)
             status = await asyncio.to_thread(batches.add, batch, form.files, owner=owner, contest=contest, lang=lang, crops=crops)
-    except TerminalError:  # an archive that could not be read from the spool's disk
-        raise BatchRefused("spool-unusable") from None
-    except (OSError, sqlite3.OperationalError) as error:
-        if isinstance(error, OSError) and error.errno == errno.EIO:
-            raise BatchRefused("spool-unusable") from None
-        if isinstance(error, sqlite3.Error) or error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise BatchRefused("spool-full") from None
+    except (TerminalError, OSError, sqlite3.OperationalError) as error:
+        if kind := disk_problem(error):
+            raise BatchRefused(kind) from None
         raise
     response.headers["Location"] = f"{request.scope.get('root_path', '')}{router.prefix}/{batch}"
     return _out(service, status, lang)

@@ -5,6 +5,7 @@ or killed, the service goes on with the photos that are still there.
 """
 
 import asyncio
+import errno
 import logging
 import math
 import shutil
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import get_args
 
 from app.batch.files import write_files
-from app.batch.ledger import Ledger, Level
+from app.batch.ledger import FULL, Ledger, Level
 from app.batch.run import Processes, Progress, Run
 from app.batch.spool import UNFINISHED, Batch, BatchLimits, Spool, unpack
 from app.errors import BatchQueueFull, BatchRefused, RequestError, ServiceError, describe, problem_kinds
@@ -41,6 +42,9 @@ COUNT_S = 0.3
 LET_GO_S = 30
 # How long to wait, when stopping, for what uploads that were cut off have left to be deleted.
 TIDY_S = 5
+
+# What comes of writing to a disk that fails, or can only be read.
+FAILING = (errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +322,16 @@ def _kind(error: Exception) -> str:
     """The type of problem to tell callers, whom paths of the server are no concern of."""
     if isinstance(error, GesturesError | ServiceError) and problem_kinds()[error.type].title:
         return error.type
-    if isinstance(error, TerminalError) and error.type in ("batch-disk-full", "batch-not-written"):
-        return "spool-full"
-    return "internal-error"
+    return disk_problem(error) or "internal-error"
+
+
+def disk_problem(error: Exception) -> str | None:
+    """The type of problem to tell callers where the spool's disk is full or fails; None where that is not what is wrong."""
+    if isinstance(error, TerminalError):
+        return {"batch-disk-full": "spool-full", "batch-not-written": "spool-unusable", "file-unreadable": "spool-unusable"}.get(error.type)
+    if isinstance(error, OSError):
+        return "spool-full" if error.errno in FULL else "spool-unusable" if error.errno in FAILING else None
+    if isinstance(error, sqlite3.OperationalError):
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        return "spool-full" if code == sqlite3.SQLITE_FULL else "spool-unusable" if code != sqlite3.SQLITE_ERROR else None
+    return None

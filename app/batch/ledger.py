@@ -28,7 +28,7 @@ from gestures import Contest, Findings, PhotoError, advise
 from gestures.hands import bundle
 from gestures.words import LANGUAGES, Lang
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT)
 Level = Literal["clear", "review", "unclear", "failed"]
 
 # batch: an id by which reports know one out folder's batch from another's.
@@ -259,7 +259,7 @@ class Ledger:
 
 def not_written(folder: Path, error: OSError) -> TerminalError:
     """Say why something could not be written to the out folder."""
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return TerminalError("batch-disk-full", folder=folder)
     return TerminalError("batch-not-written", folder=folder, reason=error.strerror or type(error).__name__)
 

@@ -31,7 +31,7 @@ from starlette.testclient import TestClient
 
 from app.api.batches import LOOK_S
 from app.api.privacy import LOGGED
-from app.batch.jobs import Batches
+from app.batch.jobs import Batches, disk_problem
 from app.batch.ledger import Ledger
 from app.batch.pictures import Look
 from app.batch.report.html_report import content_security_policy
@@ -107,6 +107,12 @@ def wait_until(true, seconds=PATIENT_S):
     while not true():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
+
+
+def database_error(code):
+    error = sqlite3.OperationalError("as SQLite words it")
+    error.sqlite_errorcode = code
+    return error
 
 
 def send(client, files, **fields):
@@ -452,9 +458,12 @@ class TestRefusals:
         [
             (OSError(errno.ENOSPC, "No space left on device"), "spool-full"),
             (OSError(errno.EIO, "Input/output error"), "spool-unusable"),
+            (OSError(errno.EROFS, "Read-only file system"), "spool-unusable"),
+            (database_error(sqlite3.SQLITE_FULL), "spool-full"),
+            (database_error(sqlite3.SQLITE_IOERR_WRITE), "spool-unusable"),
             (TerminalError("file-unreadable", reason="Input/output error"), "spool-unusable"),  # as an archive tells it
         ],
-        ids=["full", "fails", "fails in an archive"],
+        ids=["full", "fails", "can only be read", "full for a database", "fails a database", "fails in an archive"],
     )
     def test_a_disk_that(self, service, photos, spool, monkeypatch, error, kind):
         def failing(*args):
@@ -464,6 +473,10 @@ class TestRefusals:
         monkeypatch.setattr("app.batch.jobs.unpack", failing)
         refused(send(service, photos), kind, 503)
         assert set(spool.iterdir()) == before
+
+    @pytest.mark.parametrize("error", [OSError(errno.ENOENT, "No such file"), database_error(sqlite3.SQLITE_ERROR)])
+    def test_our_own_mistakes_are_not_the_disks(self, error):
+        assert disk_problem(error) is None
 
     def test_ids_that_are_none(self, service):
         for name in ("nothing", "..%2f..", "a" * 500):
@@ -641,7 +654,9 @@ class TestFigures:
         place = send(service, photos).headers["location"]
         wait_until(lambda: service.get(place).json()["state"] == "failed")
         wait_until(lambda: batches.ended["failed"] == failed + 1)
-        assert service.get(place).json()["done"] == len(photos)  # what was checked before stays counted
+        status = service.get(place).json()
+        assert status["problem"]["type"] == "spool-unusable"
+        assert status["done"] == len(photos)  # what was checked before stays counted
         for part in ("results", "report.csv"):
             refused(service.get(f"{place}/{part}"), "batch-failed", 409)
 
