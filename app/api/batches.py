@@ -59,7 +59,7 @@ FORM = {
             "items": {"type": "string", "format": "binary"},
             "minItems": 1,
             "description": "Photos, ZIP archives of photos, or both. Their names are kept with the results; one without is named by "
-            "its place, as `foto-3`.",
+            "its place among those that came, as `foto-3`, or `foto-3 (2)` where another has that name.",
         },
         "contest": {"type": "string", "description": "Key of a contest, as in `GET /v1/contests`.", "examples": ["default"]},
         "lang": {

@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
+from app.batch.sources import unique
 from app.errors import BatchRefused, RequestError
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class _Form:
 
 
 class Form(_Form):
-    """A form of many files, which go into `folder`. files: names and paths, in their order; one without a name is named by its place."""
+    """A form of many files, which go into `folder`. files: names and paths, in their order; at its end, those without a name have one by their place."""
 
     def __init__(self, folder: Path, most_files: int) -> None:
         super().__init__()
@@ -133,9 +134,14 @@ class Form(_Form):
         file.close()
         path = Path(file.name)
         if is_chosen:
-            self.files.append((self._file_name or f"foto-{len(self.files) + 1}", path))
+            self.files.append((self._file_name, path))
         else:
             path.unlink()
+
+    def _end_form(self) -> None:
+        super()._end_form()
+        names = {name: 1 for name, _ in self.files}  # all that were given, which stay what they are
+        self.files = [(name or unique(f"foto-{place}", names), path) for place, (name, path) in enumerate(self.files, 1)]
 
 
 class PhotoForm(_Form):

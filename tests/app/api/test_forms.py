@@ -10,8 +10,10 @@ from itertools import pairwise
 
 import openpyxl
 import pytest
+from python_multipart.multipart import MultipartParser
 from starlette.testclient import TestClient
 
+from app.api.forms import Form
 from app.main import create_app
 from app.settings import Settings
 
@@ -49,6 +51,14 @@ def reports(tmp_path_factory):
 def test_in_the_results(reports):
     client, place = reports
     assert {one["name"] for one in client.get(f"{place}/results").json()["results"]} == set(NAMES.values())
+
+
+def test_made_up_for_some_take_nobodys(tmp_path):
+    named = ['; filename=""\r\n\r\n', "\r\n\r\nx", '; filename="foto-1"\r\n\r\nx', "\r\n\r\nx"]  # the first as where none was chosen
+    body = "".join(f'--b\r\nContent-Disposition: form-data; name="photos"{part}\r\n' for part in named)
+    form = Form(tmp_path, 4)
+    MultipartParser(b"b", form.callbacks).write(f"{body}--b--\r\n".encode())
+    assert [name for name, _ in form.files] == ["foto-1 (2)", "foto-1", "foto-3"]
 
 
 def test_in_each_report(reports):
