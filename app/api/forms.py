@@ -117,7 +117,7 @@ class _Form:
 
 
 class Form(_Form):
-    """A form of many files, which go into `folder`. files: names and paths, in their order; at its end, those without a name have one by their place."""
+    """A form of many files, which go into `folder`. files: names and paths, in order; at the end each has a name, if only by its place."""
 
     def __init__(self, folder: Path, most_files: int) -> None:
         super().__init__()
