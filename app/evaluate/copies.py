@@ -181,14 +181,13 @@ KINDS = (
 )
 
 
-def copy(photo: LabelledPhoto, data: bytes, kind: Kind, folder: str) -> tuple[LabelledPhoto, bytes]:
-    """Make a copy of a labelled photo: its labels, with the path in that folder, and its JPEG. The same photo gives the same copy."""
+def copy(photo: LabelledPhoto, data: bytes, kind: Kind, path: str) -> tuple[LabelledPhoto, bytes]:
+    """Make a copy of a labelled photo: its labels, with a path of its own, and its JPEG. The same photo gives the same copy."""
     picture = Picture(open_photo(data).pixels, np.eye(2, 3))
     rng = np.random.default_rng(zlib.crc32(photo.path.encode()))
     for step in kind.steps:
         picture = step(picture, rng)
     labels = tuple(replace(label, box=label.box and picture.box(label.box)) for label in photo.labels)
-    path = f"{folder}/{photo.path.replace('/', '-').rpartition('.')[0]}.jpg"
     copied = replace(photo, path=path, set=f"{kind.name}: {photo.set}", labels=labels)
     return copied, encode(np.ascontiguousarray(picture.pixels), quality=kind.quality)
 
@@ -207,8 +206,10 @@ def main(labels: Path, out: Path, sets: str, limit: int | None, kinds: str, lang
     copies = []
     for number, kind in enumerate(kind for kind in KINDS if any(part in kind.name for part in kinds.split(","))):
         (out / f"{number}").mkdir(parents=True, exist_ok=True)
-        for photo in photos:
-            copied, data = copy(photo, (labels.parent / photo.path).read_bytes(), kind, f"{number}")
+        for place, photo in enumerate(photos):
+            # numbered, because photos that differ by folder or ending alone have one stem
+            path = f"{number}/{place}-{Path(photo.path).stem}.jpg"
+            copied, data = copy(photo, (labels.parent / photo.path).read_bytes(), kind, path)
             (out / copied.path).write_bytes(data)
             copies.append(copied)
     write_labels(copies, out / "labels.csv")

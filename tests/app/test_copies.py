@@ -1,5 +1,7 @@
 """Copies of labelled photos: the labels lie where the hands do, and what is written can be evaluated."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -24,9 +26,8 @@ def data():
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_a_label_lies_on_its_hand(kind, data):
-    copied, written = copy(PHOTO, data, kind, "7")
-    assert copied.path == "7/some-photo.jpg"
-    assert (copied.set, copied.kind) == (f"{kind.name}: some", "partial")
+    copied, written = copy(PHOTO, data, kind, "7/0-photo.jpg")
+    assert (copied.path, copied.set, copied.kind) == ("7/0-photo.jpg", f"{kind.name}: some", "partial")
     seen = open_photo(written).pixels.mean(axis=2)
     if "framed" in kind.name:  # the frame is brighter than all
         seen = np.where(np.pad(np.ones(np.subtract(seen.shape, 60)), 30), seen, np.median(seen))
@@ -39,7 +40,7 @@ def test_a_label_lies_on_its_hand(kind, data):
 
 def test_the_same_photo_gives_the_same_copy(data):
     noisy = next(kind for kind in KINDS if "noise" in kind.name)
-    assert copy(PHOTO, data, noisy, "0") == copy(PHOTO, data, noisy, "0")
+    assert copy(PHOTO, data, noisy, "0.jpg") == copy(PHOTO, data, noisy, "0.jpg")
 
 
 def test_each_kind_has_a_name_of_its_own():
@@ -61,6 +62,18 @@ def test_what_is_written_can_be_evaluated(tmp_path, data):
     assert [photo.set for photo in copies] == ["JPEG of quality 20: some", "mirrored: some"]
     for photo in copies:
         assert open_photo((tmp_path / "copies" / photo.path).read_bytes()).width == 500
+
+
+def test_each_photo_has_a_copy_of_its_own(tmp_path, data):
+    (tmp_path / "some").mkdir()
+    photos = [replace(PHOTO, path=path) for path in ("some/photo.png", "some-photo.png", "some/photo.jpg", "photo", "other")]
+    for photo in photos:
+        (tmp_path / photo.path).write_bytes(data)
+    write_labels(photos, tmp_path / "labels.csv")
+    done = CliRunner().invoke(main, [str(tmp_path / "labels.csv"), str(tmp_path / "copies"), "--kinds", "mirrored"])
+    assert done.exit_code == 0, done.output
+    copies = read_labels(tmp_path / "copies" / "labels.csv")
+    assert len(copies) == len(set((tmp_path / "copies").rglob("*.jpg"))) == len(photos)
 
 
 def test_what_is_wrong_is_said(tmp_path):
