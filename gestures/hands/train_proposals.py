@@ -58,11 +58,13 @@ def collect(photos: Path, cache: Path) -> list[Example]:
     """Return every photo with the hands that the dense search finds in it; what lies in the cache is not searched again."""
     file = cache / "proposals.jsonl"
     if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with SearchFinder(settings=DENSE) as finder, file.open("w") as out:
+        cache.mkdir(parents=True, exist_ok=True)
+        part = cache / "proposals.part"  # what a search that was interrupted leaves is not taken for the whole
+        with SearchFinder(settings=DENSE) as finder, part.open("w") as out:
             for path in sorted(path for folder in FOLDERS for path in (photos / folder).rglob("*.jpg")):
                 hands = [(*hand.box, hand.presence) for hand in finder.find(open_photo(path.read_bytes()))]
                 out.write(json.dumps([path.relative_to(photos).as_posix(), hands]) + "\n")
+        part.replace(file)
     return [_example(photos, *json.loads(line)) for line in file.read_text().splitlines()]
 
 

@@ -1,6 +1,7 @@
 """Where hands are proposed, in which order tiles are looked at, and how the network's file is written."""
 
 from pathlib import Path
+from shutil import copy
 from unittest.mock import patch
 
 import cv2
@@ -190,3 +191,17 @@ def test_a_model_is_written_as_it_is_meant() -> None:
     network.take(8, 4)
     network.run(np.zeros((8, 4, 3), np.uint8))
     assert network.output("out").shape == (8, 4, 1)
+
+
+def test_what_an_interrupted_search_found_is_not_taken_for_all(samples: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="needs the extra train")
+    from gestures.hands.train_proposals import collect
+
+    for name in ("peace", "fist"):
+        (tmp_path / "hagrid" / name).mkdir(parents=True)
+        copy(samples / f"{name}.jpg", tmp_path / "hagrid" / name)
+    cache = tmp_path / "cache"
+    with patch.object(SearchFinder, "find", side_effect=[[], KeyboardInterrupt]), pytest.raises(KeyboardInterrupt):
+        collect(tmp_path, cache)
+    with patch.object(SearchFinder, "find", return_value=[]):
+        assert len(collect(tmp_path, cache)) == 2
