@@ -1,6 +1,7 @@
 """Labelled photos: what each one shows, read from a CSV file."""
 
 import csv
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,7 @@ def _parse(row: Mapping[str, str | None], where: str) -> tuple[LabelledPhoto, La
         box = tuple(float(value) for value in cell("box").split()) or None
     except ValueError:
         raise wrong("box") from None
-    if box and (len(box) != 4 or not (box[2] > 0 and box[3] > 0)):
+    if box and (len(box) != 4 or not all(map(math.isfinite, box)) or min(box[2:]) <= 0):
         raise wrong("box")
     return LabelledPhoto(cell("path"), cell("set"), cast(Kind, cell("kind"))), Label(cell("pose"), numbers, box)
 

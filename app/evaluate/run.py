@@ -1,13 +1,14 @@
 """Runs the line from photo to advice over labelled photos, or takes results that are already there; the figures of what came of it."""
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from app.evaluate.labels import LabelledPhoto, require
-from app.evaluate.measures import Figures, Outcome, Rate, Result, figures_by_set, judge
+from app.evaluate.measures import Figures, Outcome, Rate, Result, figures_by_set, first_number, judge
 from app.terminal.checking import check_all
 from app.terminal.progress import progress
 from app.terminal.sources import Source
@@ -56,7 +57,7 @@ def check_photos(
 def read_results(files: Iterable[Path], photos: Sequence[LabelledPhoto]) -> list[Run]:
     """Take results from files of JSON lines. Each is named after its finder or, where two have the same, after the file.
 
-    Raises `TerminalError` for a file that can't be read or isn't JSON lines.
+    Raises `TerminalError` for a file that can't be read, isn't JSON lines, or has none of the photos checked.
     """
     read = [(file, _results(file)) for file in files]
     names = [next((str(result["finder"]) for result in results if "finder" in result), file.stem) for file, results in read]
@@ -64,7 +65,11 @@ def read_results(files: Iterable[Path], photos: Sequence[LabelledPhoto]) -> list
         names = [file.stem for file, _ in read]
     if len(set(names)) < len(names):
         names = [str(file) for file, _ in read]
-    return [Run(name, judge(photos, results)) for name, (_, results) in zip(names, read, strict=True)]
+    runs = [Run(name, judge(photos, results)) for name, (_, results) in zip(names, read, strict=True)]
+    for run, (file, _) in zip(runs, read, strict=True):
+        if all(outcome.level == "failed" for outcome in run.outcomes):
+            raise TerminalError("nothing-checked", reason=file)
+    return runs
 
 
 def _results(file: Path) -> list[Result]:
@@ -74,13 +79,22 @@ def _results(file: Path) -> list[Result]:
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
             if line.strip():
                 where = f"{file}, {number}"
-                result = json.loads(line)
-                if not isinstance(result, dict) or any(len(hand["box"]) != 4 for hand in result.get("hands", ())):
-                    raise ValueError("not a checked photo")
-                results.append(result)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+                results.append(_result(line))
+    except (OSError, ValueError) as error:
         raise TerminalError("results-unreadable", where=where, reason=getattr(error, "strerror", None) or error) from None
     return results
+
+
+def _result(line: str) -> Result:
+    result: Result = json.loads(line)
+    try:
+        for hand in result.get("hands", ()):
+            first_number(hand)
+            if [math.isfinite(value) for value in hand["box"]] != [True] * 4:
+                raise ValueError(hand["box"])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise ValueError("not a checked photo") from None
+    return result
 
 
 def rows(runs: Sequence[Run]) -> list[list[str]]:

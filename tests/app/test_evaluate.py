@@ -1,5 +1,6 @@
 import csv
 import json
+import math
 import random
 import subprocess
 import sys
@@ -293,7 +294,9 @@ def labelled(tmp_path):
     """Two photos with labels, and results for them."""
     Image.new("RGB", (300, 200), "teal").save(tmp_path / "a.png")
     Image.new("RGB", (300, 200), "tan").save(tmp_path / "b.png")
-    labels = write_labels(tmp_path / "labels.csv", [row(), row("b.png", set="<b>rest</b>", kind="rest", pose="", numbers="")])
+    labels = write_labels(
+        tmp_path / "labels.csv", [row(pose="peace $^$"), row("b.png", set="<b>rest</b> $^$", kind="rest", pose="", numbers="")]
+    )
     results = tmp_path / "kept.jsonl"
     some = [
         result("a.png", hand("three", score=0.7, best_pose="three")),
@@ -362,7 +365,7 @@ def test_the_report_is_one_whole_page_that_loads_nothing(labelled, tmp_path):
     text = (tmp_path / "report/index.html").read_text(encoding="utf-8")
     page = Page(text)
     assert page.open == []
-    assert "<b>rest</b>" in page.text  # a set's name is text, not markup
+    assert "<b>rest</b> $^$" in page.text  # a set's name is text, not markup
     assert "url(" not in text
     assert "@import" not in text
     assert not {"script", "link", "iframe", "object"} & set(page.tags)
@@ -373,7 +376,7 @@ def test_the_report_is_one_whole_page_that_loads_nothing(labelled, tmp_path):
             assert max(Image.open(BytesIO(b64decode(data))).size) <= 150
         else:
             assert ElementTree.fromstring(b64decode(data)).tag == "{http://www.w3.org/2000/svg}svg"
-    assert "peace → three 0.90" in page.text
+    assert "peace $^$ → three 0.90" in page.text
     written = json.loads((tmp_path / "report/figures.json").read_text())["search"]
     assert written["sets"]["ours"]["intervals"]["seen"] == [0.2065, 1.0]
     assert len(written["trade_off"]) == 51
@@ -389,7 +392,7 @@ def test_the_same_results_give_the_same_report(labelled, tmp_path):
 
 def test_a_report_without_scores_photos_or_readings_is_written_all_the_same(tmp_path):
     labels = write_labels(tmp_path / "labels.csv", [row("gone.png")])
-    (tmp_path / "kept.jsonl").write_text("")
+    (tmp_path / "kept.jsonl").write_text(json.dumps(result("gone.png")))
     said = evaluate(labels, "--results", tmp_path / "kept.jsonl", "--report", tmp_path / "report")
     assert said.exit_code == 0, said.output
     text = Page((tmp_path / "report/index.html").read_text(encoding="utf-8")).text
@@ -418,6 +421,8 @@ def test_without_matplotlib_the_table_is_printed_and_the_report_says_what_it_lac
         ([row(numbers="two")], COLUMNS, 'column numbers says "two"'),
         ([row(box="1 2 3")], COLUMNS, 'column box says "1 2 3"'),
         ([row(box="1 2 0 4")], COLUMNS, 'column box says "1 2 0 4"'),
+        ([row(box="nan 2 3 4")], COLUMNS, 'column box says "nan 2 3 4"'),
+        ([row(box="1 2 inf 4")], COLUMNS, 'column box says "1 2 inf 4"'),
         ([row(), row("b.png")], COLUMNS, "Photos that are not in"),
     ],
 )
@@ -432,6 +437,9 @@ def test_files_and_options_that_cannot_be_used_are_told_with_status_2(labelled, 
     labels, results = labelled
     (tmp_path / "bad.jsonl").write_text('{"name": "a.png"}\n{"name": \n')
     (tmp_path / "list.jsonl").write_text("[1]\n")
+    for name, one in {"box": hand(box=("1", "2", "3", "4")), "nan": hand(box=(1, 2, math.nan, 4)), "readings": hand(readings=[2])}.items():
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(result("a.png") | {"hands": [one]}))
+    (tmp_path / "failed.jsonl").write_text(json.dumps({"schema": 1, "name": "a.png", "error": {}}))
     (tmp_path / "binary.csv").write_bytes(b"\xff\xd8\xff")
     for args, expected in [
         ((tmp_path / "none.csv",), "none.csv: No such file"),
@@ -440,6 +448,8 @@ def test_files_and_options_that_cannot_be_used_are_told_with_status_2(labelled, 
         ((labels, "--results", tmp_path / "none.jsonl"), "none.jsonl: No such file"),
         ((labels, "--results", tmp_path / "bad.jsonl"), "bad.jsonl, 2: "),
         ((labels, "--results", tmp_path / "list.jsonl"), "list.jsonl, 1: not a checked photo"),
+        *(((labels, "--results", tmp_path / f"{name}.jsonl"), "1: not a checked photo") for name in ("box", "nan", "readings")),
+        ((labels, "--results", tmp_path / "failed.jsonl"), "Not one photo could be checked"),
         ((labels, "--results", results, "--finder", "search"), "give one of the two"),
         ((labels, "--results", results, "--contest", "nowhere"), "nowhere"),
         ((labels, "--results", results, "--report", results), "kept.jsonl: File exists"),
