@@ -113,8 +113,9 @@ def confusion_chart(counts: Mapping[str, Mapping[str, int]]) -> bytes:
 
 def _style() -> AbstractContextManager[None]:
     # The salt keeps the names inside an SVG, and so the whole report, the same from run to run. A $ in the name of a set or pose is a $.
-    plain = {"axes.spines.top": False, "axes.spines.right": False, "text.parse_math": False}
-    return mpl.rc_context({"font.size": 10, "svg.hashsalt": "jari"} | plain)
+    return mpl.rc_context(
+        {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "jari", "text.parse_math": False}
+    )
 
 
 def _axes(width: float, height: float) -> tuple[Figure, Axes]:
