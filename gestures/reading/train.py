@@ -239,8 +239,10 @@ def unseen(hands: list[TrainingHand], labels: list[Floats | None], pose: str, ep
         parts is not None and hand.source not in RENDERS and np.array_equal(parts[:8], shape, equal_nan=True)
         for hand, parts in zip(hands, labels, strict=True)
     ]
-    head = train(hands, [None if left_out else parts for parts, left_out in zip(labels, same, strict=True)], epochs)
     asked = [i for i, left_out in enumerate(same) if left_out]
+    if not asked:
+        return 0, float("nan")
+    head = train(hands, [None if left_out else parts for parts, left_out in zip(labels, same, strict=True)], epochs)
     _, right = judged(predict([hands[i] for i in asked], head), [labels[i] for i in asked])
     return len(asked), float(right.mean())
 
@@ -304,8 +306,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, required=True, help="folder for the collected hands; outside the project")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("head.npz"))
     parser.add_argument("--epochs", type=int, default=14)
-    parser.add_argument("--without", metavar="POSE", help="only print how often POSE is read right by a head that no photo taught it")
-    parser.add_argument(
+    left_out = parser.add_mutually_exclusive_group()
+    left_out.add_argument(
+        "--without",
+        metavar="POSE",
+        choices=[key for key, row in pose_table().items() if row.shape],
+        help="only print how often POSE, of the pose table, is read right by a head that no photo taught it",
+    )
+    left_out.add_argument(
         "--without-source",
         nargs="+",
         choices=("hagrid", "rest", "rest_events", "groups_events", "scenes"),
@@ -318,6 +326,8 @@ def main(arguments: list[str] | None = None) -> None:
     labels = label(hands, options.photos, options.rendered, _fits(hands, first))
     if options.without:
         count, share = unseen(hands, labels, options.without, options.epochs)
+        if not count:
+            parser.error(f"no photo shows {options.without}")
         print(f"{options.without}: {count} hands, {share:.3f} right")
         return
     _, scores, _ = expect(hands, labels, options.epochs)

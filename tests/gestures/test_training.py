@@ -207,3 +207,25 @@ class TestLabel:
         crop, pasted = self.labelled(tmp_path, [], hands)
         np.testing.assert_array_equal(crop, parts_of("ok"))
         np.testing.assert_array_equal(pasted, parts_of("two_up"))
+
+
+class TestTrain:
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (["--without", "pece"], "invalid choice: 'pece'"),
+            (["--without", "peace", "--without-source", "rest"], "not allowed with"),
+            (["--without", "four"], "no photo shows four"),
+        ],
+    )
+    def test_poses_that_cannot_be_left_out_are_told(self, options, said, tmp_path, capsys, monkeypatch):
+        pytest.importorskip("torch", reason="needs the extra train")
+        from gestures.reading import train as training
+
+        monkeypatch.setattr(training, "collect_all", lambda *_: [])
+        monkeypatch.setattr(training, "train", lambda *_: None)
+        monkeypatch.setattr(training, "label", lambda *_: [])
+        monkeypatch.setattr(training, "_fits", lambda *_: None)
+        with pytest.raises(SystemExit):
+            training.main([*map(str, (tmp_path, tmp_path)), "--cache", str(tmp_path), *options])
+        assert said in capsys.readouterr().err
