@@ -462,7 +462,7 @@ def evaluate(
     "--markdown",
     metavar="FILE",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Renew the tables of FILE, such as docs/performance.md.",
+    help="Put what was measured, and nothing else, between the marks of FILE, such as docs/performance.md.",
 )
 def bench(
     parts: tuple[str, ...], rounds: int, most: float, photos: int, seed: int, json_file: IO[str] | None, markdown: Path | None
@@ -488,7 +488,10 @@ def bench(
             raise click.BadParameter(str(error), param_hint="--markdown") from None
     chosen = parts or ("timing", "workers", "batch", "recall")
     report = run(chosen, rounds=rounds, most_megapixels=most, photos=photos, seed=seed, say=say)
-    for title, (heads, *rows) in tables(report):
+    measured = list(tables(report))
+    if not measured:
+        raise click.UsageError(gettext("Nothing was measured: all scenes of these parts are larger than --most."))
+    for title, (heads, *rows) in measured:
         print_table(heads, rows, words=1, title=title)
     if json_file:
         json_file.write(json.dumps(report.to_dict(), indent=1) + "\n")

@@ -135,5 +135,14 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(tmp_p
     assert time.monotonic() - started < 5
 
 
+def test_tables_stay_where_nothing_was_measured(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"{START}\nold\n{END}", encoding="utf-8")
+    result = CliRunner().invoke(cli, ["bench", "--part", "recall", "--most", "1", "--markdown", str(page)], env={"JARI_LANG": "en"})
+    assert result.exit_code == 2, result.output
+    assert "Nothing was measured" in result.output
+    assert "old" in page.read_text(encoding="utf-8")
+
+
 def test_markdown_without_figures_says_where_and_when() -> None:
     assert markdown(Report("a machine", "2026-01-01")) == "Measured on 2026-01-01 on a machine."
