@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from app.cli import in_language
 from app.evaluate.labels import LabelledPhoto, choose, read_labels, require, write_labels
+from app.terminal.words import TerminalError, problem
+from gestures import PhotoError
 from gestures.drawing import encode
 from gestures.hands.finder import Box
 from gestures.hands.networks import Pixels
@@ -143,14 +145,14 @@ GREY = (0.299, 0.587, 0.114)
 
 KINDS = (
     Kind("as it was"),
-    Kind("messaging app, 1600 px, quality 75", (at_most(1600),), 75),
-    Kind("messaging app, 1600 px, quality 60", (at_most(1600),), 60),
-    Kind("messaging app, 1280 px, quality 70", (at_most(1280),), 70),
-    Kind("messaging app, 1280 px, quality 50", (at_most(1280),), 50),
+    Kind("messaging app at 1600 px and quality 75", (at_most(1600),), 75),
+    Kind("messaging app at 1600 px and quality 60", (at_most(1600),), 60),
+    Kind("messaging app at 1280 px and quality 70", (at_most(1280),), 70),
+    Kind("messaging app at 1280 px and quality 50", (at_most(1280),), 50),
     Kind("JPEG of quality 20", (), 20),
     Kind("half its size", (scaled(0.5),)),
-    Kind("half its size, then enlarged again", (scaled(0.5), scaled(2))),
-    Kind("a quarter of its size, then enlarged again", (scaled(0.25), scaled(4))),
+    Kind("half its size and then enlarged again", (scaled(0.5), scaled(2))),
+    Kind("a quarter of its size and then enlarged again", (scaled(0.25), scaled(4))),
     Kind("twice its size", (scaled(2),)),
     Kind("noise of 7 levels", (noisy(7),)),
     Kind("noise of 14 levels", (noisy(14),)),
@@ -171,13 +173,13 @@ KINDS = (
     Kind("overexposed by a third", (lit(4 / 3),)),
     Kind("darkened to a third", (lit(1 / 3),)),
     Kind("darkened to a fifth", (lit(1 / 5),)),
-    Kind("darkened to two fifths, with noise", (lit(2 / 5), noisy(9))),
-    Kind("veiled, a quarter of the contrast left", (lit(0.25, lift=150),)),
+    Kind("darkened to two fifths with noise", (lit(2 / 5), noisy(9))),
+    Kind("veiled to a quarter of the contrast", (lit(0.25, lift=150),)),
     Kind("dark but where it is bright: the third power", (lit(1, power=3),)),
     Kind("framed in white", (framed(0.04),)),
-    Kind("in green light, framed in white", (lit(0.35, 1, 0.35), framed(0.04))),
-    Kind("in red light, framed in white", (lit(1, 0.35, 0.35), framed(0.04))),
-    Kind("darkened to a third, framed in white", (lit(1 / 3), framed(0.04))),
+    Kind("in green light and framed in white", (lit(0.35, 1, 0.35), framed(0.04))),
+    Kind("in red light and framed in white", (lit(1, 0.35, 0.35), framed(0.04))),
+    Kind("darkened to a third and framed in white", (lit(1 / 3), framed(0.04))),
 )
 
 
@@ -192,6 +194,10 @@ def copy(photo: LabelledPhoto, data: bytes, kind: Kind, path: str) -> tuple[Labe
     return copied, encode(np.ascontiguousarray(picture.pixels), quality=kind.quality)
 
 
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 @click.command()
 @click.argument("labels", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
@@ -201,15 +207,23 @@ def copy(photo: LabelledPhoto, data: bytes, kind: Kind, path: str) -> tuple[Labe
 @in_language
 def main(labels: Path, out: Path, sets: str, limit: int | None, kinds: str, lang: Lang) -> None:
     """Write copies of the photos of LABELS, and labels.csv, to OUT."""
-    photos = choose(read_labels(labels), [name for name in sets.split(",") if name], limit)
+    wanted = _names(kinds)
+    if unknown := [name for name in wanted if not any(name in kind.name for kind in KINDS)]:
+        known = "; ".join(kind.name for kind in KINDS)
+        raise click.BadParameter(f"No kind has {', '.join(unknown)} in its name. There are: {known}.", param_hint="--kinds")
+    photos = choose(read_labels(labels), _names(sets), limit)
     require(photos, labels.parent)
     copies = []
-    for number, kind in enumerate(kind for kind in KINDS if any(part in kind.name for part in kinds.split(","))):
+    for number, kind in enumerate(kind for kind in KINDS if not wanted or any(name in kind.name for name in wanted)):
         (out / f"{number}").mkdir(parents=True, exist_ok=True)
         for place, photo in enumerate(photos):
             # numbered, because photos that differ by folder or ending alone have one stem
             path = f"{number}/{place}-{Path(photo.path).stem}.jpg"
-            copied, data = copy(photo, (labels.parent / photo.path).read_bytes(), kind, path)
+            file = labels.parent / photo.path
+            try:
+                copied, data = copy(photo, file.read_bytes(), kind, path)
+            except PhotoError as error:
+                raise TerminalError("place-unusable", path=file, reason=problem(error, lang).detail) from None
             (out / copied.path).write_bytes(data)
             copies.append(copied)
     write_labels(copies, out / "labels.csv")

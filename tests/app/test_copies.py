@@ -43,8 +43,9 @@ def test_the_same_photo_gives_the_same_copy(data):
     assert copy(PHOTO, data, noisy, "0.jpg") == copy(PHOTO, data, noisy, "0.jpg")
 
 
-def test_each_kind_has_a_name_of_its_own():
+def test_each_kind_has_a_name_of_its_own_that_can_be_told_from_others_by_comma():
     assert len({kind.name for kind in KINDS}) == len(KINDS)
+    assert not any("," in kind.name for kind in KINDS)
 
 
 def test_what_is_written_can_be_evaluated(tmp_path, data):
@@ -55,7 +56,7 @@ def test_what_is_written_can_be_evaluated(tmp_path, data):
     write_labels([PHOTO, rest], tmp_path / "labels.csv")
     assert read_labels(tmp_path / "labels.csv") == [PHOTO, rest]
     done = CliRunner().invoke(
-        main, [str(tmp_path / "labels.csv"), str(tmp_path / "copies"), "--kinds", "mirrored,quality 20", "--sets", "some"]
+        main, [str(tmp_path / "labels.csv"), str(tmp_path / "copies"), "--kinds", "mirrored, quality 20,", "--sets", "some, "]
     )
     assert done.exit_code == 0, done.output
     copies = read_labels(tmp_path / "copies" / "labels.csv")
@@ -82,3 +83,9 @@ def test_what_is_wrong_is_said(tmp_path):
     assert isinstance(said.exception, SystemExit)
     assert said.exit_code == 2
     assert "some/photo.png" in said.output
+    (tmp_path / "some").mkdir()
+    (tmp_path / "some" / "photo.png").write_bytes(b"no photo")
+    for options, expected in [((), "photo.png: This file is not a photo"), (("--kinds", "mirrored,upright"), "upright in its name")]:
+        said = CliRunner().invoke(main, [str(tmp_path / "labels.csv"), str(tmp_path / "copies"), "--lang", "en", *options])
+        assert said.exit_code == 2
+        assert expected in " ".join(said.output.split())
