@@ -28,9 +28,13 @@ BY = ("kind", "pose", "tone", "view")
 def labelled(entries: Iterable[Mapping[str, Any]], by: str) -> Iterator[LabelledPhoto]:
     """Yield the pictures of one hand each, but for combinations of fingers that the pose table does not name.
 
-    entries: lines of labels.jsonl. by: the one of `BY` that tells a picture's set.
+    entries: lines of labels.jsonl. by: the one of `BY` that tells a picture's set. Raises ValueError for a picture of several hands.
     """
+    files = set()
     for entry in entries:
+        if entry["file"] in files:
+            raise ValueError(f"{entry['file']} shows several hands")
+        files.add(entry["file"])
         kind: Kind = "posed" if entry["posing"] else "rest"
         row = pose_table().get(entry["pose"])
         if kind == "rest":

@@ -65,6 +65,12 @@ def test_what_is_wrong_is_said(tmp_path, text):
     assert "labels.jsonl" in said.output
 
 
+def test_groups_are_told_from_pictures_of_one_hand(write):
+    said = run(write(entry("0.jpg", "peace"), entry("0.jpg", "fist")))
+    assert said.exit_code == 2
+    assert "0.jpg shows several hands" in said.output
+
+
 def test_a_picture_that_is_not_there_is_said(write):
     folder = write(entry("0.jpg", "peace"))
     (folder / "0.jpg").unlink()
