@@ -57,8 +57,8 @@ def resident(field: str = "VmRSS") -> float:
 
 
 @click.command()
-@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--times", default=1)
+@click.argument("photos", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--times", type=click.IntRange(min=1), default=1)
 def main(photos: tuple[Path, ...], times: int) -> None:
     """Check the photos so many times over, in turns, and print the memory that it took."""
     from app.workers import CheckerSetup, Job, check_here

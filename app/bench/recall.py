@@ -28,6 +28,12 @@ SIZES = (25.0, 300.0)
 # Five levels, half overlap, beside the tiles around the whole photo.
 EXHAUSTIVE = replace(search.EXHAUSTIVE, overlap=0.5, least_tile=60)
 
+FINDERS: dict[str, Callable[[], HandFinder]] = {
+    "search": SearchFinder,
+    "exhaustive": partial(SearchFinder, settings=EXHAUSTIVE),
+    "mediapipe": LandmarkerFinder,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Bin:
@@ -109,14 +115,9 @@ def table(rows: Sequence[Bin]) -> list[list[str]]:
     return [heads, *([f"{row.least}–{row.most}", str(row.hands), *(cell(row, name) for name in finders)] for row in [*rows, total])]
 
 
-def finders(names: Sequence[str]) -> dict[str, HandFinder]:
-    """The finders of these names: search, exhaustive, mediapipe."""
-    made: dict[str, Callable[[], HandFinder]] = {
-        "search": SearchFinder,
-        "exhaustive": partial(SearchFinder, settings=EXHAUSTIVE),
-        "mediapipe": LandmarkerFinder,
-    }
-    return {name: made[name]() for name in names}
+def finders(names: Iterable[str]) -> dict[str, HandFinder]:
+    """The finders of these names, of `FINDERS`."""
+    return {name: FINDERS[name]() for name in names}
 
 
 def compose_some(scenes: int, megapixels: float, seed: int = 0, *, photos: bool = True) -> list[Scene]:
@@ -129,11 +130,13 @@ def compose_some(scenes: int, megapixels: float, seed: int = 0, *, photos: bool 
 @click.option("--scenes", default=6, show_default=True, help="Number of scenes.")
 @click.option("--megapixels", default=12.0, show_default=True, help="Of each scene.")
 @click.option("--seed", default=0, show_default=True, help="Of the first scene; the others follow.")
-@click.option("--finders", "names", default="search,exhaustive,mediapipe", show_default=True, help="Which to compare.")
+@click.option(
+    "--finder", "names", type=click.Choice(list(FINDERS)), multiple=True, default=list(FINDERS), help="To compare; may be repeated."
+)
 @click.option("--photos/--no-photos", default=True, show_default=True, help="Use ../shared where it is there.")
-def main(scenes: int, megapixels: float, seed: int, names: str, photos: bool) -> None:
+def main(scenes: int, megapixels: float, seed: int, names: tuple[str, ...], photos: bool) -> None:
     """Print recall by hand size."""
-    heads, *rows = table(measure(compose_some(scenes, megapixels, seed, photos=photos), finders(names.split(","))))
+    heads, *rows = table(measure(compose_some(scenes, megapixels, seed, photos=photos), finders(names)))
     print_table(heads, rows, words=1)
 
 

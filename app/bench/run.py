@@ -28,7 +28,7 @@ def run(parts: Collection[str], *, rounds: int, most_megapixels: float, photos: 
                 say(f"batch: {kind.count} photos, {kind.name}, {kind.megapixels:g} MP")
                 report.batches.append(batch.time_batch(kind, seed, rounds))
     if "recall" in parts:
-        finders = recall.finders(("search", "exhaustive", "mediapipe"))
+        finders = recall.finders(recall.FINDERS)
         for megapixels, scenes in RECALL_SCENES.items():
             if megapixels <= most_megapixels:
                 say(f"recall: {scenes} scenes of {megapixels} MP")

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click import Command
 from click.testing import CliRunner
 
-from app.bench import batch
+from app.bench import batch, memory, recall
 from app.bench.memory import POINTS, Memory, measure
 from app.bench.recall import bins, table, which_found
 from app.bench.report import END, START, Report, markdown, write_markdown
@@ -133,6 +134,16 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(tmp_p
     assert (result.exit_code, isinstance(result.exception, SystemExit)) == (2, True)
     assert file in result.output
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "said"),
+    [(memory.main, ["nope.jpg"], "'nope.jpg' does not exist"), (recall.main, ["--finder", "foo"], "'foo' is not one of")],
+)
+def test_photos_and_finders_that_there_are_not_are_told(command: Command, options: list[str], said: str) -> None:
+    result = CliRunner().invoke(command, options)
+    assert result.exit_code == 2, result.output
+    assert said in result.output
 
 
 def test_tables_stay_where_nothing_was_measured(tmp_path: Path) -> None:
