@@ -9,7 +9,7 @@ from PIL import ExifTags, Image, ImageCms
 from gestures import drawing
 from gestures.advice import advise, clipped_box
 from gestures.contest import contests
-from gestures.drawing import FINE, FLAGGED, INK, UNCLEAR, WEBP_SIDE, annotate, encode, redact
+from gestures.drawing import FINE, FLAGGED, INK, REST, UNCLEAR, WEBP_SIDE, annotate, encode, redact
 from gestures.findings import Findings
 from gestures.hands.finder import shared_area
 from gestures.hands.landmarker import LandmarkerFinder
@@ -70,11 +70,10 @@ def test_each_state_has_its_colour(make_posed, pose, state, colour):
 
 def test_a_hand_at_rest_is_drawn_faintly(make_posed):
     photo = plain()
-    rest, posing = (
-        changed(annotate(photo, advice_on(photo, [make_posed(pose, x=300, y=250, size=120)])), photo.pixels).sum()
-        for pose in (None, "peace")
-    )
-    assert 0 < rest < posing / 5
+    rest, posing = (annotate(photo, advice_on(photo, [make_posed(pose, x=300, y=250, size=120)])) for pose in (None, "peace"))
+    assert has(rest, REST)
+    assert not has(rest, FINE)
+    assert 0 < changed(rest, photo.pixels).sum() < changed(posing, photo.pixels).sum() / 5
 
 
 def luminance(colour):
@@ -122,8 +121,10 @@ def test_the_label_that_is_drawn_names_a_number_on_the_ballot_only(make_posed, p
     photo = plain()
     advice = advice_on(photo, [make_posed("ok", x=300, y=250, size=120)], contest)
     assert [code.number for code in advice.codes] == [3]
-    annotate(photo, advice, "en")
+    marked = annotate(photo, advice, "en")
     assert [label.words for label in placed] == [words]
+    x, y, width, height = placed[0].place
+    assert has(marked[[y + height // 2], x + 2 : x + width - 2], INK)  # between the outline's lines are the words
 
 
 @pytest.mark.parametrize("order", [1, -1])

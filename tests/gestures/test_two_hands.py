@@ -82,6 +82,23 @@ def test_how_far_each_limit_goes(within, beyond):
     assert hearts(made(**beyond)) == {}
 
 
+def test_a_hand_that_is_closed_makes_none():
+    one, other = made(opening=46)
+    other.landmarks[8, 1] = 20
+    assert hearts([one, other]) == {}
+
+
+def test_it_is_as_sure_as_the_less_sure_hand():
+    assert hearts(made(presence=0.95)) == {0: 0.95, 1: 0.95}
+
+
+def test_palms_seen_from_their_ends_are_measured_by_their_width():
+    hands = made()
+    for hand in hands:
+        hand.landmarks[[5, 9, 17], :2] = hand.landmarks[0, :2] + np.array([[-50, -10], [0, -10], [50, -10]])
+    assert set(hearts(hands)) == {0, 1}
+
+
 @pytest.mark.parametrize("name", ["hand_heart", "hand_heart2"])
 def test_photos_of_hearts_are_clear(shared: Path, name: str):
     with Checker() as checker:
