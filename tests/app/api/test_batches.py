@@ -243,6 +243,8 @@ class TestABatch:
         book = service.get(f"{done[0]}/report.xlsx")
         assert book.content.startswith(b"PK")
         assert "attachment" in book.headers["content-disposition"]
+        for answer in (page, book):
+            assert done[1]["id"] not in answer.headers["content-disposition"]  # whoever knows it may see the results
         table = service.get(f"{done[0]}/report.csv")
         assert "acara/peace.jpg" in table.text
         part = service.get(f"{done[0]}/report.csv", headers={"Range": "bytes=10-99", "If-Range": table.headers["etag"]})
@@ -386,7 +388,7 @@ class TestRefusals:
 
     def test_a_choice_of_files_that_nobody_made_is_no_photo(self, service, photos):
         nothing = b'--b\r\nContent-Disposition: form-data; name="photos"; filename=""\r\n\r\n\r\n'
-        one = b'--b\r\nContent-Disposition: form-data; name="photos"; filename="a.jpg"\r\n\r\n' + photos["acara/peace.jpg"] + b"\r\n"
+        one = b'--b\r\ncontent-disposition: form-data; name="photos"; filename="a.jpg"\r\n\r\n' + photos["acara/peace.jpg"] + b"\r\n"
         form = {"Content-Type": "multipart/form-data; boundary=b"}
         refused(service.post("/v1/batches", content=nothing + b"--b--\r\n", headers=form), "request-invalid", 422)
         _, status = finished(service, service.post("/v1/batches", content=nothing + one + nothing + b"--b--\r\n", headers=form))
@@ -410,6 +412,8 @@ class TestRefusals:
         half = b'--b\r\nContent-Disposition: form-data; name="photos"; filename="a.jpg"\r\n\r\nabc'
         refused(service.post("/v1/batches", content=half, headers=form), "request-malformed", 400)
         refused(service.post("/v1/batches", content=b"nothing", headers=form), "request-malformed", 400)
+        bare = b'--b\r\nContent-Disposition: form-data; name="lang"\r\n\r\nid\r\n--b\r\nContent-Type: text/plain\r\n\r\nabc\r\n--b--\r\n'
+        refused(service.post("/v1/batches", content=bare, headers=form), "request-malformed", 400)
 
     def test_from_another_page(self, service, photos, done):
         for ask in (
@@ -417,6 +421,11 @@ class TestRefusals:
             lambda **more: service.delete(done[0], **more),
         ):
             refused(ask(headers={"Origin": "https://elsewhere.example"}), "origin-refused", 403)
+
+    def test_one_that_is_on_its_way_is_not_swept_away(self, batches):
+        with batches.receiving(None) as (_, folder):
+            batches.spool.clean(batches._in_use)
+            assert folder.exists()
 
     def test_when_too_many_wait(self, service, photos, held):
         places = [send(service, photos).headers["location"] for _ in range(3)]
@@ -457,13 +466,14 @@ class TestRefusals:
         ("error", "kind"),
         [
             (OSError(errno.ENOSPC, "No space left on device"), "spool-full"),
+            (OSError(errno.EDQUOT, "Disk quota exceeded"), "spool-full"),
             (OSError(errno.EIO, "Input/output error"), "spool-unusable"),
             (OSError(errno.EROFS, "Read-only file system"), "spool-unusable"),
             (database_error(sqlite3.SQLITE_FULL), "spool-full"),
             (database_error(sqlite3.SQLITE_IOERR_WRITE), "spool-unusable"),
             (TerminalError("file-unreadable", reason="Input/output error"), "spool-unusable"),  # as an archive tells it
         ],
-        ids=["full", "fails", "can only be read", "full for a database", "fails a database", "fails in an archive"],
+        ids=["full", "full for us", "fails", "can only be read", "full for a database", "fails a database", "fails in an archive"],
     )
     def test_a_disk_that(self, service, photos, spool, monkeypatch, error, kind):
         def failing(*args):
@@ -645,9 +655,18 @@ class TestFigures:
         assert answer.json()["results"][0]["error"]["type"] == kind
         assert "/srv" not in answer.text
 
-    def test_one_that_fails(self, service, photos, batches, monkeypatch):
+    @pytest.mark.parametrize(
+        ("error", "kind"),
+        [
+            (OSError(errno.EIO, "Input/output error"), "spool-unusable"),
+            (TerminalError("batch-disk-full", path="/srv/jari/x"), "spool-full"),
+            (FinderError(problem="no memory"), "finder-error"),
+            (RuntimeError("a mistake of ours"), "internal-error"),
+        ],
+    )
+    def test_one_that_fails(self, service, photos, batches, monkeypatch, error, kind):
         def broken(*args, **options):
-            raise OSError(errno.EIO, "Input/output error")
+            raise error
 
         monkeypatch.setattr("app.batch.jobs.write_files", broken)
         failed = batches.ended["failed"]
@@ -655,7 +674,7 @@ class TestFigures:
         wait_until(lambda: service.get(place).json()["state"] == "failed")
         wait_until(lambda: batches.ended["failed"] == failed + 1)
         status = service.get(place).json()
-        assert status["problem"]["type"] == "spool-unusable"
+        assert status["problem"]["type"] == kind
         assert status["done"] == len(photos)  # what was checked before stays counted
         for part in ("results", "report.csv"):
             refused(service.get(f"{place}/{part}"), "batch-failed", 409)
@@ -669,6 +688,7 @@ class TestFollowers:
         place = send(service, photos).headers["location"]
         answer = service.head(f"{place}/events")
         assert (answer.status_code, answer.headers["content-type"], answer.content) == (200, "text/event-stream; charset=utf-8", b"")
+        assert answer.headers["x-accel-buffering"] == "no"  # else a proxy such as nginx waits for more
         assert service.get(place).json()["photos_left"] == 3
 
     def test_share_each_look(self, service, photos, held, batches, monkeypatch):
