@@ -27,7 +27,8 @@ NAMES = {
     "=?utf-8?B?Zm90byDDqS5qcGc=?=": "foto é.jpg",
     "=?utf-8?B?gA==?=": "=?utf-8?B?gA==?=",
     "=?utf-7?Q?+2AA-?=": "=?utf-7?Q?+2AA-?=",
-    None: "foto-7",
+    "=?utf-8?B?a?=": "=?utf-8?B?a?=",
+    None: "foto-8",
 }
 
 
@@ -54,11 +55,13 @@ def test_in_the_results(reports):
 
 
 def test_made_up_for_some_take_nobodys(tmp_path):
-    named = ['; filename=""\r\n\r\n', "\r\n\r\nx", '; filename="foto-1"\r\n\r\nx', "\r\n\r\nx"]  # the first as where none was chosen
+    none = '; filename=""\r\n\r\n'  # as where none was chosen
+    named = [none, "\r\n\r\nx", '; filename="foto-1"\r\n\r\nx', "\r\n\r\nx", none]
     body = "".join(f'--b\r\nContent-Disposition: form-data; name="photos"{part}\r\n' for part in named)
     form = Form(tmp_path, 4)
     MultipartParser(b"b", form.callbacks).write(f"{body}--b--\r\n".encode())
     assert [name for name, _ in form.files] == ["foto-1 (2)", "foto-1", "foto-3"]
+    assert set(tmp_path.iterdir()) == {path for _, path in form.files}
 
 
 def test_in_each_report(reports):

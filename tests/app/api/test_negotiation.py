@@ -20,6 +20,7 @@ class TestPreferred:
             ("en;q=nonsense, id;q=0.1", "id"),
             (",,;q=1,", "id"),
             ("en, id;q=0.9, en-US;q=0.8", "en"),
+            ("en;q=1, id;q=0.9", "en"),
             ("en-GB;q=0.2, en;q=0.9, id;q=0.5", "en"),
         ],
     )
