@@ -25,7 +25,7 @@ from app.batch.run import Processes, Run
 from app.batch.sources import Source, Sources
 from app.terminal.words import TerminalError
 from app.workers import CheckerPool, CheckerSetup, check_here
-from gestures import Checker, Limits, Thresholds, load_contest, open_photo
+from gestures import Checker, ContestError, Limits, Thresholds, load_contest, open_photo
 from gestures.drawing import encode
 
 SETUP = CheckerSetup()
@@ -267,15 +267,20 @@ class TestGoingOn:
         assert sorted(done) == names
 
     def test_cancel_interrupts_waiting(self, folder, out):
+        given = []
+
         class Never(Here):
             def submit(self, job):
                 threading.Timer(0.1, run.cancel).start()
-                return Future()
+                given.append(Future())
+                return given[-1]
 
         with Ledger(out, SETUP, DEFAULT) as ledger:
             run = Run(Sources([str(folder)]), ledger, Never(), most_bytes=MOST)
             list(run)
         assert run.cancelled
+        assert given
+        assert all(future.cancelled() for future in given)
 
     def test_a_batch_keeps_its_id(self, folder, out, tmp_path):
         ids = []
@@ -440,6 +445,18 @@ class TestTrouble:
         with pytest.raises(ModelError):
             go(out, folder, setup=CheckerSetup(model=tmp_path / "none.task"))
         assert go(out, folder)[0].counts["failed"] == 2
+
+    def test_without_a_contest_nothing_is_called_failed(self, folder, out):
+        class Contestless(Here):
+            def submit(self, job):
+                future = Future()
+                future.set_exception(ContestError(problem="not one that can be read"))
+                return future
+
+        with Ledger(out, SETUP, DEFAULT) as ledger:
+            with pytest.raises(ContestError):
+                list(Run(Sources([str(folder / "fist.jpg")]), ledger, Contestless(), most_bytes=MOST))
+            assert not list(ledger.rows())
 
     def test_rows_can_be_read_by_another_thread_during_a_run(self, folder, out):
         with Ledger(out, SETUP, DEFAULT) as ledger:

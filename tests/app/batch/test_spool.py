@@ -1,6 +1,7 @@
 """What lies in the spool when the service is killed at a bad moment."""
 
 import os
+import sqlite3
 import time
 import zipfile
 from contextlib import closing
@@ -12,6 +13,7 @@ import pytest
 from app.batch.sources import MOST_ENTRIES
 from app.batch.spool import Batch, BatchLimits, Photo, Spool, unpack
 from app.errors import ServiceError
+from app.terminal.words import TerminalError
 
 
 class Killed(BaseException):
@@ -38,6 +40,9 @@ def test_a_photo_is_listed_no_more_before_it_is_deleted(tmp_path, monkeypatch):
         assert left == photos[1:]
         for source in spool.sources(batch.id, left):
             assert source.read(100) == b"a photo"
+            (spool.photos(batch.id) / "1").unlink()
+            with pytest.raises(TerminalError, match="file-unreadable"):
+                source.read(100)
         spool.drop(batch.id, photos[1])
         spool.update(Batch(batch.id, None, "default", "id", crops=False, photos=2, state="done"))
         assert not spool.photos(batch.id).exists()
@@ -101,6 +106,16 @@ def test_what_is_just_coming_is_not_deleted(tmp_path):
 
 def test_a_start_that_was_killed_is_made_again(tmp_path):
     (tmp_path / "batches.sqlite.lock").touch()
+    Spool(tmp_path).close()
+
+
+def test_one_of_another_version_is_refused_and_let_go(tmp_path):
+    Spool(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "batches.sqlite")) as db:
+        db.execute("PRAGMA user_version = 99")
+        with pytest.raises(OSError, match="another version"):
+            Spool(tmp_path)
+        db.execute("PRAGMA user_version = 1")
     Spool(tmp_path).close()
 
 
