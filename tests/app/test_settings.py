@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -37,6 +39,14 @@ class TestSettings:
     def test_reads_the_environment(self, monkeypatch, variable, value, field, expected):
         monkeypatch.setenv(PREFIX + variable, value)
         assert getattr(Settings(), field) == expected
+
+    def test_the_spool_is_where_the_system_keeps_state(self, monkeypatch):
+        monkeypatch.delenv("JARI_SPOOL")
+        monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+        monkeypatch.setenv("XDG_STATE_HOME", "/home/humas/state")
+        assert Settings().spool == Path("/home/humas/state/jari")
+        monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/jari:/var/lib/other")  # as systemd writes several
+        assert Settings().spool == Path("/var/lib/jari")
 
     @pytest.mark.parametrize(
         ("variable", "value"),
