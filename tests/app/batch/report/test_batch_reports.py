@@ -202,6 +202,10 @@ class TestWriting:
         assert [path.name for path in paths] == list(REPORTS)
         assert sorted(file.name for file in tmp_path.iterdir()) == sorted(REPORTS)
 
+    def test_nothing_is_written_elsewhere(self, batch, monkeypatch, tmp_path, contest):
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+        write_reports(batch, tmp_path, lang="id", batch="x", contest=contest)
+
     @pytest.mark.parametrize("failed", [0, 1])
     def test_a_batch_of_which_nothing_could_be_checked(self, batch, failed, tmp_path, contest):
         write_reports(batch[-1:] * failed, tmp_path, lang="id", batch="x", contest=contest)
