@@ -33,8 +33,6 @@ class Thresholds:
 
 def read_hands(hands: list[Hand], thresholds: Thresholds = Thresholds()) -> list[PosedHand]:
     """Read every hand of one photo."""
-    if not hands:
-        return []
     head = load_head()
     fingers = [head.read(hand) for hand in hands]
     poses = [best_pose(one) for one in fingers]
