@@ -101,6 +101,7 @@ def launch():
 def browser(launch):
     """A running Chromium, driven by Playwright."""
     sync_api = pytest.importorskip("playwright.sync_api")
+    sync_api.expect.set_options(timeout=120_000)  # for all that use it, in whatever order they run
     with sync_api.sync_playwright() as playwright, launch(playwright.chromium) as browser:
         yield browser
 

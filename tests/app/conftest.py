@@ -5,7 +5,6 @@ import os
 import pty
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from PIL import Image
@@ -159,20 +159,21 @@ def _workers(children: list[int]) -> list[int]:
 @contextmanager
 def serving(log: Path, **settings: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Run the service with its log in a file, and end it the way an administrator ends it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = os.environ | {"JARI_PORT": str(port), "JARI_WORKERS": "1", "JARI_CHECK_TIMEOUT_S": str(PATIENT_S)}
+    environment = os.environ | {"JARI_PORT": "0", "JARI_WORKERS": "1", "JARI_CHECK_TIMEOUT_S": str(PATIENT_S)}
     environment |= {"JARI_MAX_WAIT_S": str(PATIENT_S)} | settings
     with log.open("wb") as stream:
         command = [sys.executable, "-m", "app.cli", "serve"]
-        process = subprocess.Popen(command, env=environment, stdout=stream, stderr=stream, start_new_session=True)
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=stream, start_new_session=True)
     try:
-        _wait_for(process, port)
-        yield f"http://127.0.0.1:{port}/", process
+        said = re.search(rb"http://[\d.:]+/", process.stdout.readline())
+        assert said, log.read_text()
+        address = said[0].decode()
+        urlopen(f"{address}healthz", timeout=PATIENT_S).close()  # it says where it will be a while before it answers there
+        yield address, process
     finally:
         process.terminate()
         assert process.wait(timeout=30) in (0, -15), log.read_text()
+        process.stdout.close()
 
 
 @pytest.fixture(scope="session")
@@ -191,13 +192,3 @@ def lawful() -> Callable[[Any], str]:
         return problem.type
 
     return judge
-
-
-def _wait_for(process: subprocess.Popen[bytes], port: int) -> None:
-    for _ in range(10 * PATIENT_S):
-        assert process.poll() is None, "the service ended"
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise AssertionError("the service did not start")

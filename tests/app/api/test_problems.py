@@ -137,7 +137,8 @@ class TestPages:
 
     def test_a_report_that_is_deleted_while_it_is_read(self, browser, serve, tmp_path, peace, shot):
         with serve(tmp_path / "log", JARI_SPOOL=str(tmp_path / "spool"), JARI_FINDER="mediapipe") as (address, _):
-            place = urljoin(address, httpx2.post(f"{address}v1/batches", files={"photos": ("peace.jpg", peace)}).headers["location"])
+            sent = httpx2.post(f"{address}v1/batches", files={"photos": ("peace.jpg", peace)}, timeout=PATIENT_S)
+            place = urljoin(address, sent.headers["location"])
             with httpx2.stream("GET", f"{place}/events", timeout=PATIENT_S) as events:
                 assert '"state":"done"' in list(events.iter_lines())[-3]
             context = browser.new_context(locale="en-GB", viewport={"width": 390, "height": 844})
@@ -146,7 +147,7 @@ class TestPages:
             page.on("console", lambda message: complaints.append(message.text))
             page.goto(f"{place}/report.html")
             page.wait_for_selector(".tile")
-            httpx2.delete(place).raise_for_status()
+            httpx2.delete(place, timeout=PATIENT_S).raise_for_status()
             assert page.reload().status == 404
             assert page.text_content("h1") == "There is no such batch"
             assert page.evaluate("() => getComputedStyle(document.querySelector('.brand')).fontWeight") == "700"  # its styles have come

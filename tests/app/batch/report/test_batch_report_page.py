@@ -23,7 +23,7 @@ def visit(browser):
     contexts, trouble = [], []
 
     def open_(folder, **options):
-        context = browser.new_context(locale="id-ID", color_scheme="light", **(DESK | options))
+        context = browser.new_context(locale="id-ID", timezone_id="Asia/Jakarta", color_scheme="light", **(DESK | options))
         context.set_default_timeout(PATIENT_MS)
         contexts.append(context)
         page = context.new_page()
@@ -54,9 +54,7 @@ def page(visit, reports):
 @pytest.fixture
 def expect():
     """Playwright's assertions, which wait for what they state."""
-    expect = pytest.importorskip("playwright.sync_api").expect
-    expect.set_options(timeout=PATIENT_MS)
-    return expect
+    return pytest.importorskip("playwright.sync_api").expect
 
 
 def names(page):
