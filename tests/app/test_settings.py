@@ -43,8 +43,8 @@ class TestSettings:
     def test_the_spool_is_where_the_system_keeps_state(self, monkeypatch):
         monkeypatch.delenv("JARI_SPOOL")
         monkeypatch.delenv("STATE_DIRECTORY", raising=False)
-        monkeypatch.setenv("XDG_STATE_HOME", "/home/humas/state")
-        assert Settings().spool == Path("/home/humas/state/jari")
+        monkeypatch.setenv("XDG_STATE_HOME", "/data/humas/state")
+        assert Settings().spool == Path("/data/humas/state/jari")
         monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/jari:/var/lib/other")  # as systemd writes several
         assert Settings().spool == Path("/var/lib/jari")
 
