@@ -200,9 +200,8 @@ class Uploads:
     """Bounds bodies: how large one may be, how slow, and how much of all of them is held at once.
 
     Bytes count from when they are read until the request is answered, so that an upload that is being read, one that waits and one that
-    is being checked count alike. No body is read for a queue that is full. What is refused by its headers
-    is answered here; all else is raised where the body is read.
-    Batches have limits of their own, and go to the disk.
+    is being checked count alike. No body is read for a queue that is full. What is refused by its headers is answered here; all else is
+    raised where the body is read. Batches have limits of their own, and go to the disk.
     """
 
     def __init__(self, app: ASGIApp, pool: CheckerPool, batches: Batches, max_bytes: int, most_held: int, patience_s: float) -> None:

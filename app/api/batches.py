@@ -20,12 +20,12 @@ from app.api.negotiation import language
 from app.api.parameters import ContestParameter, LanguageParameter
 from app.api.problems import MEDIA_TYPE, responses
 from app.api.service import Service, ServiceDep
+from app.batch import RESULTS
 from app.batch.jobs import Batches, Status, disk_problem
-from app.batch.report import RESULTS
 from app.errors import BatchRefused, RequestError, RequestInvalid, describe
 from app.schemas import BatchOut, BatchResults, Problem
 from app.terminal.words import TerminalError
-from gestures.words import Lang
+from gestures.words import LANGUAGES, Lang
 
 # Seconds between two looks for progress, and those after which a silent stream says that it is alive.
 LOOK_S = 0.3
@@ -43,7 +43,8 @@ _POLICY = re.compile(rb'<meta http-equiv="Content-Security-Policy" content="([^"
 
 CALLER = ("key-needed", "too-many-requests", "batches-off", "spool-unusable", "request-invalid")
 UNKNOWN = responses(*CALLER, "batch-unknown")
-UNFINISHED = responses(*CALLER, "batch-unknown", "batch-unfinished", "batch-failed")
+WHEN_DONE = (*CALLER, "batch-unknown", "batch-unfinished", "batch-failed")
+UNFINISHED = responses(*WHEN_DONE)
 DELETED = responses(*CALLER, "origin-refused", "batch-unknown")
 REFUSED = responses(
     *CALLER, "origin-refused", "request-malformed", "form-unsuitable", "upload-slow", "media-type-unsupported", "contest-unknown",
@@ -64,7 +65,7 @@ FORM = {
         "contest": {"type": "string", "description": "Key of a contest, as in `GET /v1/contests`.", "examples": ["default"]},
         "lang": {
             "type": "string",
-            "enum": ["id", "en"],
+            "enum": list(LANGUAGES),
             "description": "Language of the reports. Default: by Accept-Language, else `id`.",
             "examples": ["id"],
         },
@@ -98,7 +99,7 @@ REPORT: dict[int | str, dict[str, Any]] = {
     200: {"content": MEDIA_TYPES, "description": "The report."},
     206: {"content": MEDIA_TYPES | {"multipart/byteranges": {}}, "description": "The part of it that `Range` asks for, or several."},
     416: {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": "There is no such part."},
-    **responses(*CALLER, "batch-unknown", "batch-unfinished", "batch-failed", "http-error"),
+    **responses(*WHEN_DONE, "http-error"),
 }
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"], dependencies=[LanguageParameter])
@@ -236,7 +237,7 @@ def _size(form: Form) -> int:
 def _fields(request: Request, service: Service, form: Form, contest_asked: str | None) -> tuple[str, Lang, bool]:
     """What a form says beside its files: contest, language, crops."""
     lang, crops = form.fields.get("lang") or language(request), form.fields.get("crops", "true").lower()
-    wrong = [name for name, value, known in (("lang", lang, ("id", "en")), ("crops", crops, ("true", "false"))) if value not in known]
+    wrong = [name for name, value, known in (("lang", lang, LANGUAGES), ("crops", crops, ("true", "false"))) if value not in known]
     if wrong:
         raise RequestInvalid(dict.fromkeys(wrong, "literal_error"))
     request.state.lang = lang

@@ -15,6 +15,7 @@ from app.api.service import Service, ServiceDep
 from app.errors import RequestInvalid
 from app.schemas import CheckedPhoto
 from app.workers import Copy, Job
+from gestures.words import LANGUAGES
 
 PROBLEMS = responses(
     "key-needed", "origin-refused", "too-many-requests",
@@ -41,7 +42,7 @@ FORM = {
         "contest": {"type": "string", "description": "Key of a contest, as in `GET /v1/contests`.", "examples": ["default"]},
         "lang": {
             "type": "string",
-            "enum": ["id", "en"],
+            "enum": list(LANGUAGES),
             "description": "Language of errors and of labels in pictures. Default: by Accept-Language, else `id`.",
             "examples": ["id"],
         },
@@ -60,7 +61,7 @@ async def read_job(request: Request, service: ServiceDep, contest_asked: Contest
     form = await read(request, PhotoForm())
     lang = form.fields.get("lang") or None
     wrong = {} if form.photo is not None else {"photo": "missing"}
-    if lang not in (None, "id", "en"):
+    if lang not in (None, *LANGUAGES):
         wrong["lang"] = "literal_error"
     if wrong or form.photo is None:
         raise RequestInvalid(wrong)

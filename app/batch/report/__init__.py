@@ -7,15 +7,13 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Protocol
 
-from app.batch import REPORTS, RESULTS
+from app.batch import REPORTS
 from app.batch.report.csv_report import CsvReport
 from app.batch.report.html_report import HtmlReport
 from app.batch.report.summary import Summary
 from app.batch.report.xlsx_report import XlsxReport
 from app.batch.rows import Row
 from gestures.words import Lang, Name
-
-__all__ = ["REPORTS", "RESULTS", "write_reports"]
 
 # Reports are made in here, beside their place, and moved when all are whole.
 MAKING = ".reports"

@@ -13,7 +13,8 @@ from html.parser import HTMLParser
 import openpyxl
 import pytest
 
-from app.batch.report import REPORTS, RESULTS, write_reports, xlsx_report
+from app.batch import REPORTS, RESULTS
+from app.batch.report import write_reports, xlsx_report
 from app.batch.report.html_report import content_security_policy
 from app.batch.report.summary import Summary, ballot_readings
 from app.batch.report.words import texts
