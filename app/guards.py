@@ -17,7 +17,8 @@ from app.errors import RequestError, TooManyRequests
 from app.keys import KeyRing
 
 # What may be read without a key: nothing of anybody is in it, and the page needs it to say why a check was refused. All else is guarded.
-OPEN = frozenset({"/", "/batch", "/healthz", "/readyz", "/privacy", "/openapi.json", "/v1/contests", "/v1/poses", "/v1/limits"})
+PAGES = frozenset({"/", "/batch", "/privacy", "/share", "/share.js"})
+OPEN = PAGES | {"/healthz", "/readyz", "/openapi.json", "/v1/contests", "/v1/poses", "/v1/limits"}
 OPEN_FOLDER = "/static/"
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 ROOT = Path(str(files("app") / "web"))
@@ -29,3 +29,15 @@ async def page(request: Request) -> Response:
 async def batch_page(request: Request) -> Response:
     """Return the page for many photos."""
     return send(request, "batch.html")
+
+
+@router.get("/share.js")
+async def share_worker(request: Request) -> Response:
+    """Return the service worker that takes what is shared. Not in the folder of files, whence it could not reach `/share`."""
+    return send(request, "share.js")
+
+
+@router.api_route("/share", methods=["GET", "POST"])
+async def share() -> Response:
+    """Lead to the page, which says that nothing came: share.js answers this, unless the browser has lost it."""
+    return RedirectResponse("./?shared", 303)

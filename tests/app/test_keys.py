@@ -143,7 +143,19 @@ def bearer(secret: str) -> dict[str, str]:
 class TestGuard:
     @pytest.mark.parametrize(
         "path",
-        ["/", "/batch", "/healthz", "/readyz", "/privacy", "/openapi.json", "/v1/contests", "/v1/poses", "/v1/limits", "/static/page.js"],
+        [
+            "/",
+            "/batch",
+            "/healthz",
+            "/readyz",
+            "/privacy",
+            "/openapi.json",
+            "/v1/contests",
+            "/v1/poses",
+            "/v1/limits",
+            "/static/page.js",
+            "/share.js",
+        ],
     )
     def test_what_holds_nothing_of_anybody_is_open(self, guarded, path):
         assert guarded.get(path).status_code == 200
@@ -159,6 +171,7 @@ class TestGuard:
             ("GET", "/metrics"),
             ("GET", "/v1/checks"),
             ("POST", "/"),
+            ("POST", "/share"),
             ("GET", "/whatever/comes/later"),
             ("GET", "/static"),
             ("GET", "//v1/checks"),

@@ -4,7 +4,7 @@ import json
 import os
 import re
 from io import BytesIO
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from PIL import Image
@@ -82,6 +82,17 @@ def drop(context, page, paths):
     data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
     for kind in ("dragEnter", "dragOver", "drop"):
         session.send("Input.dispatchDragEvent", {"type": kind, "x": 200, "y": 300, "data": data})
+
+
+def share(page, address, field, files):
+    """Send files to an address as the phone's system does, once the page's worker is there: by no page's form."""
+    page.wait_for_function("async () => (await navigator.serviceWorker.getRegistration('share'))?.active")
+    page.goto("about:blank")
+    page.set_content(
+        f'<form method="post" enctype="multipart/form-data" action="{address}"><input type="file" name="{field}" multiple></form>'
+    )
+    page.set_input_files("input", files)
+    page.evaluate("() => document.forms[0].submit()")
 
 
 def pixels(page, points):
@@ -197,6 +208,46 @@ class TestDoors:
             [event, field],
         )
         result(page)
+
+    @pytest.mark.parametrize("context", ["phone"], indirect=True)
+    def test_a_photo_shared_from_another_app(self, context, page, server, peace):
+        session = context.new_cdp_session(page)
+        manifest = session.send("Page.getAppManifest")
+        target = json.loads(manifest["data"])["share_target"]
+        assert manifest["errors"] == []
+        hindrances = session.send("Page.getInstallabilityErrors")["installabilityErrors"]
+        assert {one["errorId"] for one in hindrances} <= {"in-incognito"}  # as all contexts of Playwright are
+        share(page, urljoin(manifest["url"], target["action"]), target["params"]["files"][0]["name"], [photo(peace)])
+        result(page)
+        assert "Dua jari terbuka" in page.locator(".card").first.inner_text()
+        assert page.url == server
+        page.reload()
+        alive(page)
+        assert page.locator("#note").inner_text() == ""
+
+    @any_size
+    def test_several_shared_from_another_app(self, page, server, peace):
+        share(page, f"{server}share", "photo", [photo(peace), photo(peace, "lain.jpg")])
+        page.wait_for_selector("#problem:not([hidden])")
+        assert page.get_by_role("heading", level=1).inner_text() == "Lebih dari satu foto"
+
+    @any_size
+    def test_a_shared_photo_that_is_lost(self, page, server):
+        page.goto(f"{server}share")
+        alive(page)
+        page.wait_for_selector("#note:not(.unseen)")
+        assert page.locator("#note").inner_text() == "Foto yang dibagikan tidak sampai ke halaman ini. Pilih fotonya di sini."
+        assert page.url == server
+
+    @pytest.mark.parametrize("context", ["phone"], indirect=True)
+    def test_it_can_be_installed_where_the_browser_says_so(self, page):
+        install = page.get_by_role("button", name="Pasang")
+        assert install.is_hidden()
+        page.evaluate("() => dispatchEvent(Object.assign(new Event('beforeinstallprompt'), { prompt: () => (document.title = 'asked') }))")
+        install.click()
+        assert page.title() == "asked"
+        page.evaluate("() => dispatchEvent(new Event('appinstalled'))")
+        assert install.is_hidden()
 
     @any_size
     def test_several_are_not_taken_for_one(self, page):

@@ -6,6 +6,7 @@ import { $ } from "./elements.js";
 import { Stage, crop, decode, mayLie, release } from "./picture.js";
 import { describe, highlight, numbered } from "./result.js";
 import { Problem, check, copy, tables } from "./service.js";
+import { shareable, sharedFiles } from "./share.js";
 import { language, note, number, problemWords, text } from "./words.js";
 
 const MB = 2 ** 20;
@@ -332,5 +333,12 @@ if (history.state) history.replaceState(null, "");
 document.body.dataset.view = "start";
 alive(retell);
 entitle();
+shareable();
 known = await tables();
 tell();
+if (new URLSearchParams(location.search).has("shared")) {
+  history.replaceState(null, "", "./"); // loaded anew, it is the page as ever
+  const files = await sharedFiles();
+  if (files.length) receive(files);
+  else note("shared.nothing");
+}
