@@ -1109,6 +1109,13 @@ class TestTexts:
             for words in some.values():
                 assert not accusing[lang].search(words), words
 
+    def test_who_sees_the_results_of_a_batch_is_told_with_how_long_they_are_kept(self, texts):
+        for key in ("batch.leave", "privacy.batches"):
+            assert "siapa pun yang mengetahui alamat" in texts["id"][key]
+            assert "whoever has" in texts["en"][key]
+        assert "hasil pemeriksaan satu foto hanya ditampilkan kepada Anda" in texts["id"]["privacy.consent"]
+        assert "result of a single photo is shown to you alone" in texts["en"]["privacy.consent"]
+
     def test_the_page_carries_the_indonesian_words(self, texts, folder):
         html = "".join(page.read_text(encoding="utf-8") for page in sorted(folder.glob("*.html")))
         written = re.findall(r'data-text="([\w.-]+)"[^>]*>([^<]*)<', html) + [
