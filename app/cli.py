@@ -258,6 +258,8 @@ def batch(
     click.echo(word("summary", lang, photos=run.progress.done, **levels))
     if run.progress.known:
         click.echo(word("batch-known", lang, count=run.progress.known))
+    if levels["clear"]:
+        click.echo(word("no-guarantee", lang))
     click.echo(word("batch-guidance", lang))
     click.echo(f"{word('batch-report', lang)}: {files[0]}")
     if photos.passed:

@@ -31,6 +31,7 @@ class TestResults:
         ran, out = undisturbed
         assert (ran.returncode, ran.stderr) == (1, "")
         assert "Photos: 24." in ran.stdout
+        assert "“Nothing found” is no guarantee" in ran.stdout
         assert str(out / "report.html") in ran.stdout
         assert len(results(out)) == 24
         with (out / "report.csv").open(newline="") as file:
