@@ -19,7 +19,7 @@ from gestures.hands.networks import LANDMARK_INPUT, Floats, LandmarkNetwork, Pyr
 from gestures.hands.search import SearchFinder, SearchSettings, tiles_at
 from gestures.pasting import FEATHER, LEAST_OVERLAP
 from gestures.photo import Photo, open_photo
-from gestures.reading.features import context, looks_geometry
+from gestures.reading.features import looks_geometry, surroundings
 from gestures.reading.groups import Group, Person, compose
 
 # Names that mean a hand at rest: HaGRID's, and ours.
@@ -40,17 +40,17 @@ class TrainingHand:
     """A hand that the finder met, looked at several times.
 
     source: the folder it comes from, or `PASTED`. photo: path within PHOTOS or RENDERED. picture: the same, or of a pasted hand the number
-        of the group. box: x, y, width, height in pixels of the picture. context: (8,) float32, not a number where the picture shows no
+        of the group. box: x, y, width, height in pixels of the picture. surroundings: (8,) float32, not a number where the picture shows no
         surroundings.
-    shapes: (looks, 206) float32, embeddings: (looks, 1152) float16; the first two looks are those that the finder gives.
+    joints: (looks, 206) float32, embeddings: (looks, 1152) float16; the first two looks are those that the finder gives.
     """
 
     source: str
     photo: str
     picture: str
     box: Box
-    context: Floats
-    shapes: Floats
+    surroundings: Floats
+    joints: Floats
     embeddings: NDArray[np.float16]
 
     @property
@@ -61,7 +61,7 @@ class TrainingHand:
     @property
     def share(self) -> float:
         """The hand's size as a share of the photo's longer side."""
-        return float(np.exp(self.context[5]))
+        return float(np.exp(self.surroundings[5]))
 
 
 def _augmented(network: LandmarkNetwork, pyramid: Pyramid, region: Region, rng: np.random.Generator) -> Look:
@@ -122,11 +122,11 @@ def _is_subject(hand: Hand, photo: Photo) -> bool:
 
 
 def _training_hand(source: str, photo: str, picture: str, hand: Hand, looks: list[Look]) -> TrainingHand:
-    surroundings = context(hand)
+    around = surroundings(hand)
     if source in CLOSE_UPS:
-        surroundings = np.full_like(surroundings, np.nan)  # cut out of theirs, or in none
+        around = np.full_like(around, np.nan)  # cut out of theirs, or in none
     embeddings = np.stack([look.embedding for look in looks]).astype(np.float16)
-    return TrainingHand(source, photo, picture, hand.box, surroundings, looks_geometry(looks), embeddings)
+    return TrainingHand(source, photo, picture, hand.box, around, looks_geometry(looks), embeddings)
 
 
 def collect_all(photos: Path, rendered: Path, cache: Path) -> list[TrainingHand]:
@@ -218,9 +218,9 @@ def _save(file: Path, hands: list[TrainingHand]) -> None:
         photo=[hand.photo for hand in hands],
         picture=[hand.picture for hand in hands],
         box=[hand.box for hand in hands],
-        context=np.stack([hand.context for hand in hands]),
-        looks=[len(hand.shapes) for hand in hands],
-        shapes=np.concatenate([hand.shapes for hand in hands]),
+        context=np.stack([hand.surroundings for hand in hands]),
+        looks=[len(hand.joints) for hand in hands],
+        shapes=np.concatenate([hand.joints for hand in hands]),
         embeddings=np.concatenate([hand.embeddings for hand in hands]),
     )
 

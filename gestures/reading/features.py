@@ -105,7 +105,7 @@ def _concerns(chain: tuple[int, ...], joints: NDArray[np.int64]) -> bool:
     return bool(own or (one == THUMB[3] and (chain == THUMB or other in chain)))
 
 
-def context(hand: Hand) -> NDArray[np.float32]:
+def surroundings(hand: Hand) -> NDArray[np.float32]:
     """Return (8,) float32: what besides the fingers tells a hand that poses from one at rest.
 
     How sure the networks are, whether their looks agree, how large and sharp the hand can be, and which way it points: hands that hang

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gestures.hands.finder import THUMB, Hand
-from gestures.reading.features import context, finger_features, geometry, looks_geometry
+from gestures.reading.features import finger_features, geometry, looks_geometry, surroundings
 from gestures.reading.fingers import FINGERS, Fingers
 
 Floats = NDArray[np.float32]
@@ -60,22 +60,22 @@ class Head:
     photographed: tuple[bool, ...]
     calibration: Floats
 
-    def logits(self, shapes: Floats, embeddings: Floats | None, surroundings: Floats) -> Floats:
-        """Return (n, 9) log-odds of `PARTS`. shapes: (n, 206) geometry. embeddings: (n, 1152) or None. surroundings: (n, 8) context."""
-        whole = self.whole(shapes)
+    def logits(self, joints: Floats, embeddings: Floats | None, around: Floats) -> Floats:
+        """Return (n, 9) log-odds of `PARTS`. joints: (n, 206) `geometry`. embeddings: (n, 1152) or None. around: (n, 8) `surroundings`."""
+        whole = self.whole(joints)
         if embeddings is not None:
             whole = whole + self.appearance(embeddings)
-        if not np.isnan(surroundings).any():
-            whole[:, :1] += self.surroundings(surroundings)
-        logits = np.empty((len(shapes), len(PARTS)), np.float32)
+        if not np.isnan(around).any():
+            whole[:, :1] += self.surroundings(around)
+        logits = np.empty((len(joints), len(PARTS)), np.float32)
         logits[:, WHOLE] = whole
         for number, (layers, columns) in enumerate(zip(self.fingers, finger_features(), strict=True)):
-            logits[:, 1 + number] = layers(shapes[:, columns])[:, 0]
+            logits[:, 1 + number] = layers(joints[:, columns])[:, 0]
         return logits
 
-    def looks_like(self, shapes: Floats, embeddings: Floats) -> Floats:
+    def looks_like(self, joints: Floats, embeddings: Floats) -> Floats:
         """Return (1 + shapes,) how likely one hand is at rest, and has each shape, going by the whole of it, as the mean of its looks."""
-        logits = (self.shape_geometry(shapes) + self.shape_appearance(embeddings)).mean(axis=0)
+        logits = (self.shape_geometry(joints) + self.shape_appearance(embeddings)).mean(axis=0)
         likely: Floats = np.exp(logits - np.logaddexp.reduce(logits))
         return likely
 
@@ -83,14 +83,14 @@ class Head:
         """Read one hand, as the mean of the looks at it; by its joints alone where the finder does not tell how it looks."""
         looks = hand.looks[1:]
         if looks:
-            shapes, embeddings = looks_geometry(looks), np.stack([look.embedding for look in looks])
+            joints, embeddings = looks_geometry(looks), np.stack([look.embedding for look in looks])
         else:
-            shapes, embeddings = geometry(hand.landmarks[None], hand.world[None], np.array([hand.side == "right"])), None
-        logits = self.logits(shapes, embeddings, np.repeat(context(hand)[None], len(shapes), axis=0)).mean(axis=0)
+            joints, embeddings = geometry(hand.landmarks[None], hand.world[None], np.array([hand.side == "right"])), None
+        logits = self.logits(joints, embeddings, np.repeat(surroundings(hand)[None], len(joints), axis=0)).mean(axis=0)
         posing, *extended, ring, crossed, apart = (float(p) for p in 1 / (1 + np.exp(-logits)))
         whole: dict[str, float] = {}
         if embeddings is not None:
-            at_rest, *likely = (float(p) for p in self.looks_like(shapes, embeddings))
+            at_rest, *likely = (float(p) for p in self.looks_like(joints, embeddings))
             known = zip(self.shapes, likely, self.photographed, strict=True)
             whole = {shape: p / (1 - at_rest + 1e-6) for shape, p, photographed in known if photographed}
             posing = (posing * (1 - at_rest)) ** 0.5

@@ -77,7 +77,7 @@ def rendered_parts(hand: TrainingHand, drawn: list[dict[str, Any]]) -> Floats | 
         truth = drawn[int(np.argmax(shared))]
     true = np.array(truth["landmarks"], np.float32)
     upright = in_picture(np.concatenate([true, np.zeros((21, 1), np.float32)], axis=1)[None])[0, :, :2]
-    seen = hand.shapes[0][:63].reshape(21, 3)[:, :2]
+    seen = hand.joints[0][:63].reshape(21, 3)[:, :2]
     known = [truth["posing"], *truth["extended"], truth["ring"], truth["crossed"], truth["apart"]]
     parts = np.array([UNKNOWN if value is None else value for value in known], np.float32)
     if not truth["crossed"] and np.linalg.norm(upright - seen, axis=1).mean() > 0.2:

@@ -77,16 +77,16 @@ class TorchLayers(nn.Module):
 class TorchHead(nn.Module):
     """The twin of `head.Head`, for training."""
 
-    def __init__(self, shapes: Floats, embeddings: Floats, surroundings: Floats, photographed: NDArray[np.bool_]) -> None:
+    def __init__(self, joints: Floats, embeddings: Floats, surroundings: Floats, photographed: NDArray[np.bool_]) -> None:
         """photographed: (shapes,), those of the table that photos teach, not rendered hands alone."""
         super().__init__()
         self.photographed = photographed
         self.columns = finger_features()
-        self.fingers = nn.ModuleList([TorchLayers(shapes[:, columns], 24, 1, 0.1) for columns in self.columns])
-        self.whole = TorchLayers(shapes, 64, len(WHOLE), 0.2)
+        self.fingers = nn.ModuleList([TorchLayers(joints[:, columns], 24, 1, 0.1) for columns in self.columns])
+        self.whole = TorchLayers(joints, 64, len(WHOLE), 0.2)
         self.appearance = TorchLayers(embeddings, 64, len(WHOLE), 0.5)
         self.surroundings = TorchLayers(surroundings[~np.isnan(surroundings).any(axis=1)], 16, 1, 0.0)
-        self.shape_geometry = TorchLayers(shapes, 96, 1 + len(table_shapes()), 0.2)
+        self.shape_geometry = TorchLayers(joints, 96, 1 + len(table_shapes()), 0.2)
         self.shape_appearance = TorchLayers(embeddings, 96, 1 + len(table_shapes()), 0.5)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
@@ -98,16 +98,16 @@ class TorchHead(nn.Module):
             arrays |= layers.arrays(name)
         return arrays
 
-    def forward(self, shapes: Tensor, embeddings: Tensor, surroundings: Tensor, drop: float = 0.0) -> tuple[Tensor, Tensor]:
+    def forward(self, joints: Tensor, embeddings: Tensor, surroundings: Tensor, drop: float = 0.0) -> tuple[Tensor, Tensor]:
         """(n, 9) log-odds of `PARTS`, (n, 1 + shapes) log-odds of rest and shapes; appearance and surroundings are each left out of a
         share `drop` of the hands.
         """
-        known = ~surroundings.isnan().any(dim=1, keepdim=True) & (torch.rand(len(shapes), 1) >= drop)
-        seen = torch.rand(len(shapes), 1) >= drop
-        whole = self.whole(shapes) + self.appearance(embeddings) * seen
+        known = ~surroundings.isnan().any(dim=1, keepdim=True) & (torch.rand(len(joints), 1) >= drop)
+        seen = torch.rand(len(joints), 1) >= drop
+        whole = self.whole(joints) + self.appearance(embeddings) * seen
         around = self.surroundings(surroundings.nan_to_num()) * known
-        fingers = [layers(shapes[:, columns]) for layers, columns in zip(self.fingers, self.columns, strict=True)]
-        looks_like = self.shape_geometry(shapes) + self.shape_appearance(embeddings)
+        fingers = [layers(joints[:, columns]) for layers, columns in zip(self.fingers, self.columns, strict=True)]
+        looks_like = self.shape_geometry(joints) + self.shape_appearance(embeddings)
         return torch.cat([whole[:, :1] + around, *fingers, whole[:, 1:]], dim=1), looks_like
 
 
@@ -115,12 +115,12 @@ def train(hands: list[TrainingHand], labels: list[Floats | None], epochs: int) -
     """Train a head on the hands that have a label."""
     torch.manual_seed(0)
     known = [(hand, parts) for hand, parts in zip(hands, labels, strict=True) if parts is not None]
-    shapes = torch.from_numpy(np.concatenate([hand.shapes for hand, _ in known]))
+    joints = torch.from_numpy(np.concatenate([hand.joints for hand, _ in known]))
     embeddings = torch.from_numpy(np.concatenate([hand.embeddings for hand, _ in known]).astype(np.float32))
-    looks = [len(hand.shapes) for hand, _ in known]
-    surroundings = torch.from_numpy(np.repeat([hand.context for hand, _ in known], looks, axis=0))
+    looks = [len(hand.joints) for hand, _ in known]
+    surroundings = torch.from_numpy(np.repeat([hand.surroundings for hand, _ in known], looks, axis=0))
     targets = torch.from_numpy(np.repeat([parts for _, parts in known], looks, axis=0))
-    weights = torch.from_numpy(np.repeat([_weight(hand, parts) / len(hand.shapes) for hand, parts in known], looks)).float()
+    weights = torch.from_numpy(np.repeat([_weight(hand, parts) / len(hand.joints) for hand, parts in known], looks)).float()
     weights = weights / weights.mean()
     of_hands = np.array([shape_of(parts) for _, parts in known])
     alike = torch.from_numpy(np.repeat(of_hands, looks))
@@ -128,14 +128,14 @@ def train(hands: list[TrainingHand], labels: list[Floats | None], epochs: int) -
     photographed = np.isin(np.arange(len(table_shapes())) + 1, in_photos)
     asked = ~targets.isnan()
     targets = targets.nan_to_num() * 0.98 + 0.01  # no label is beyond doubt
-    head = TorchHead(shapes.numpy(), embeddings.numpy(), surroundings.numpy(), photographed)
+    head = TorchHead(joints.numpy(), embeddings.numpy(), surroundings.numpy(), photographed)
     batch = 256
-    steps = epochs * -(-len(shapes) // batch)
+    steps = epochs * -(-len(joints) // batch)
     optimizer = torch.optim.AdamW(head.parameters(), weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
     for _ in range(epochs):
-        for chosen in torch.split(torch.randperm(len(shapes)), batch):
-            noisy = shapes[chosen] + 0.02 * torch.randn_like(shapes[chosen])
+        for chosen in torch.split(torch.randperm(len(joints)), batch):
+            noisy = joints[chosen] + 0.02 * torch.randn_like(joints[chosen])
             logits, looks_like = head(noisy, embeddings[chosen], surroundings[chosen], drop=0.25)
             loss = nn.functional.binary_cross_entropy_with_logits(logits, targets[chosen], reduction="none") * asked[chosen]
             other = nn.functional.cross_entropy(looks_like, alike[chosen], ignore_index=-1, label_smoothing=0.05, reduction="none")
@@ -167,9 +167,9 @@ def predict(hands: list[TrainingHand], head: TorchHead) -> Floats:
     with torch.no_grad():
         looks = [
             head(
-                torch.from_numpy(np.stack([hand.shapes[look] for hand in hands])),
+                torch.from_numpy(np.stack([hand.joints[look] for hand in hands])),
                 torch.from_numpy(np.stack([hand.embeddings[look] for hand in hands]).astype(np.float32)),
-                torch.from_numpy(np.stack([hand.context for hand in hands])),
+                torch.from_numpy(np.stack([hand.surroundings for hand in hands])),
             )
             for look in range(LOOKS)
         ]
@@ -285,7 +285,7 @@ def scored(hands: list[TrainingHand], raw: Floats) -> Floats:
     columns = np.full((len(hands), 4), UNKNOWN, np.float32)
     by_picture: dict[str, list[int]] = {}
     for i, hand in enumerate(hands):
-        if not np.isnan(hand.context).any():
+        if not np.isnan(hand.surroundings).any():
             by_picture.setdefault(hand.picture, []).append(i)
     for members in by_picture.values():
         columns[members] = evidence(raw[members], np.array([hands[i].share for i in members], np.float32))

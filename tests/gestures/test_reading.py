@@ -13,7 +13,7 @@ from gestures import Checker, Hand, Photo, open_photo, pose_table
 from gestures.hands.finder import Look
 from gestures.hands.landmarker import LandmarkerFinder
 from gestures.hands.search import SearchFinder, tiles_at
-from gestures.reading.features import context, finger_features, geometry, in_picture, looks_geometry
+from gestures.reading.features import finger_features, geometry, in_picture, looks_geometry, surroundings
 from gestures.reading.fingers import LETTERS, Fingers, State
 from gestures.reading.head import PARTS, evidence, load_head
 from gestures.reading.poses import best_pose, poses_as_none
@@ -72,8 +72,8 @@ class TestFeatures:
         hand = Hand(landmarks, landmarks, "right", 0.9, 0.6, 0.2, (replace(second, presence=0.3), second, mirrored))
         odds = [np.log(p / (1 - p)) for p in (0.9, 0.75, 0.6)]
         expected = [*odds, np.log(0.05 + 1e-3), np.log(100), np.log(0.2 + 1e-4), 0.1, 0.8]
-        np.testing.assert_allclose(context(hand), expected, rtol=1e-3)
-        assert np.isnan(context(replace(hand, looks=hand.looks[:2]))).all()
+        np.testing.assert_allclose(surroundings(hand), expected, rtol=1e-3)
+        assert np.isnan(surroundings(replace(hand, looks=hand.looks[:2]))).all()
 
     def test_a_look_is_of_the_side_that_it_saw(self) -> None:
         random = np.random.default_rng(2)
@@ -90,8 +90,8 @@ class TestFeatures:
 
     def test_context_is_unknown_where_the_finder_does_not_tell(self, found: dict[str, list[Hand]]) -> None:
         hand = found["peace"][0]
-        assert np.isfinite(context(hand)).all()
-        assert np.isnan(context(replace(hand, looks=()))).all()
+        assert np.isfinite(surroundings(hand)).all()
+        assert np.isnan(surroundings(replace(hand, looks=()))).all()
 
 
 def ideal(pose: str, either: float = 0.5) -> Fingers:
@@ -196,8 +196,8 @@ class TestHead:
 
     def test_what_the_network_saw_counts_for_the_whole_and_not_for_the_fingers(self, found: dict[str, list[Hand]]) -> None:
         head, looks = load_head(), found["peace"][0].looks[1:]
-        shapes, unknown = looks_geometry(looks), np.full((2, 8), np.nan, np.float32)
-        seen, unseen = (head.logits(shapes, one, unknown) for one in (np.stack([look.embedding for look in looks]), None))
+        joints, unknown = looks_geometry(looks), np.full((2, 8), np.nan, np.float32)
+        seen, unseen = (head.logits(joints, one, unknown) for one in (np.stack([look.embedding for look in looks]), None))
         differs = (np.abs(seen - unseen) > 1e-4).all(axis=0)
         assert [part for part, one in zip(PARTS, differs, strict=True) if one] == ["posing", "ring", "crossed", "apart"]
 

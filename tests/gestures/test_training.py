@@ -46,14 +46,14 @@ class TestCollect:
     def test_each_hand_is_looked_at_again(self, met):
         assert [hand.photo for hand in met] == ["hagrid/four/four.jpg", "hagrid/no_gesture/at_rest.jpg", "hagrid/peace/peace.jpg"]
         for hand in met:
-            assert hand.shapes.shape == (4, 206)
+            assert hand.joints.shape == (4, 206)
             assert hand.embeddings.shape == (4, 1152)
-            assert np.isfinite(hand.context).all()
-            assert len({look.tobytes() for look in hand.shapes}) == 4
+            assert np.isfinite(hand.surroundings).all()
+            assert len({look.tobytes() for look in hand.joints}) == 4
 
     def test_again_gives_the_same(self, photos, met):
         (again,) = collect(photos, "hagrid", [photos / met[0].photo], tiles_at(1), 2)
-        np.testing.assert_array_equal(again.shapes, met[0].shapes)
+        np.testing.assert_array_equal(again.joints, met[0].joints)
 
     def test_a_crop_tells_nothing_of_what_is_around_the_hand(self, photos):
         folder = photos / "hagrid_crops" / "peace"
@@ -61,7 +61,7 @@ class TestCollect:
         whole = cv2.imread(str(photos / "hagrid/peace/peace.jpg"))
         cv2.imwrite(str(folder / "crop.jpg"), cv2.resize(whole[120:700, 140:640], None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA))
         (hand,) = collect(photos, "hagrid_crops", [folder / "crop.jpg"], tiles_at(0.6, 1), 1)
-        assert np.isnan(hand.context).all()
+        assert np.isnan(hand.surroundings).all()
 
     def test_hands_of_groups_put_together_know_whose_they_are(self, photos, met):
         grounds = replace(met[0], source="rest", photo="rest/street.jpg")
@@ -121,7 +121,7 @@ class TestRenderedParts:
     def seen(self, met, off):
         """The truth of a hand whose landmarks are seen as they are, or the fingers' tips so many palms off."""
         hand = next(hand for hand in met if hand.photo.startswith("hagrid/four"))
-        landmarks = 100 * hand.shapes[0][:63].reshape(21, 3)[:, :2]
+        landmarks = 100 * hand.joints[0][:63].reshape(21, 3)[:, :2]
         landmarks[10:] += (0, 100 * off)
         landmarks[9] -= (0, 100 * off)
         return hand, [{**TRUTH, "landmarks": landmarks.tolist()}]
