@@ -47,43 +47,43 @@ class PatientProtocol(H11Protocol):
         """Take a connection, or say that there are too many."""
         super().connection_made(transport)
         self.conn = OriginForms(h11.SERVER)
-        self._clocks: dict[str, asyncio.TimerHandle] = {}
+        self._deadlines: dict[str, asyncio.TimerHandle] = {}
         if len(self.connections) > MOST:
             transport.write(_answer(RequestError("too-many-connections"), "Retry-After: 5\r\n"))
             transport.close()
         else:
-            self._give("head", self.patience_s)
+            self._allow("head", self.patience_s)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes: once they make a head, the request's own limits hold."""
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
-            self._give("head", None)
-        elif "head" not in self._clocks:
-            self._give("head", self.patience_s)
+            self._allow("head", None)
+        elif "head" not in self._deadlines:
+            self._allow("head", self.patience_s)
 
     def pause_writing(self) -> None:
         """Wait no longer for a caller to read than one with a slow line needs."""
         super().pause_writing()
-        self._give("answer", self.patience_s + self.transport.get_write_buffer_size() / LEAST_RATE)
+        self._allow("answer", self.patience_s + self.transport.get_write_buffer_size() / LEAST_RATE)
 
     def resume_writing(self) -> None:
         """Go on."""
-        self._give("answer", None)
+        self._allow("answer", None)
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go."""
-        self._give("head", None)
-        self._give("answer", None)
+        self._allow("head", None)
+        self._allow("answer", None)
         super().connection_lost(exc)
 
-    def _give(self, what: str, seconds: float | None) -> None:
-        """Give a part of the exchange so many seconds from now; None: it is done."""
-        if clock := self._clocks.pop(what, None):
-            clock.cancel()
+    def _allow(self, what: str, seconds: float | None) -> None:
+        """Abort the connection unless `what` ("head" or "answer") is done within so many seconds; None: it is done."""
+        if deadline := self._deadlines.pop(what, None):
+            deadline.cancel()
         if seconds is not None:
-            self._clocks[what] = self.loop.call_later(seconds, self.transport.abort)
+            self._deadlines[what] = self.loop.call_later(seconds, self.transport.abort)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP with a problem document, as everything else; uvicorn's own answer is plain text."""

@@ -21,7 +21,7 @@ from app.about import library_sha256
 from app.batch import LEDGER
 from app.batch.pictures import Found
 from app.batch.rows import Row
-from app.terminal.sources import shown
+from app.photo_names import shown
 from app.terminal.words import Problem, TerminalError, problem
 from app.workers import CheckerSetup
 from gestures import Contest, Findings, PhotoError, advise
@@ -75,7 +75,7 @@ class Ledger:
         self.contest = contest
         self._settings_key = settings_key(setup)
         self._contest_key = contest_key(contest)
-        with self._told():
+        with self._errors_worded():
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(folder)
             try:
@@ -110,7 +110,7 @@ class Ledger:
         """
         if spooled:
             self._outlive()
-        with self._told(), self._db:
+        with self._errors_worded(), self._db:
             self._run = max(self._run, 1) if spooled else self._run + 1
             if recheck:
                 for table in ("found", "pictures", "advice"):
@@ -118,7 +118,7 @@ class Ledger:
 
     def _outlive(self) -> None:
         """Be all that is left of photos: wait for the disk with each write, and let stand what was found under other settings."""
-        with self._told(), self._db:
+        with self._errors_worded(), self._db:
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("UPDATE found SET settings = ?", (self._settings_key,))
             unadvised = self._db.execute(
@@ -134,18 +134,18 @@ class Ledger:
 
     def end(self) -> None:
         """End a run that listed all its photos: those that are there no more are struck off. What was found in them stays."""
-        with self._told(), self._db:
+        with self._errors_worded(), self._db:
             self._db.execute("DELETE FROM photos WHERE run <> ?", (self._run,))
 
     def list(self, name: str, digest: bytes | None = None, trouble: Exception | None = None) -> None:
         """Write down that a photo of this name has these bytes, or that it cannot be read."""
-        with self._told(), self._db:
+        with self._errors_worded(), self._db:
             row = (_encoded(name), self._run, digest, self._words(trouble) if trouble else None)
             self._db.execute("INSERT OR REPLACE INTO photos VALUES (?, ?, ?, ?)", row)
 
     def level(self, digest: bytes) -> Level | None:
         """Return what came of these bytes, or None where they are still to be looked at. A new contest is applied to what was found."""
-        with self._told():
+        with self._errors_worded():
             row = self._db.execute(
                 "SELECT id, findings, settled OR run = ?, pictured, level FROM found LEFT JOIN advice ON found = id AND contest = ?"
                 " WHERE digest = ? AND settings = ?",
@@ -165,7 +165,7 @@ class Ledger:
 
     def keep(self, digest: bytes, found: Found) -> Level:
         """Keep what was found in these bytes, and return what came of it."""
-        with self._told(), self._db:
+        with self._errors_worded(), self._db:
             number = self._put(digest, settled=True, pictured=bool(found.crops or not found.findings["hands"]), findings=found.findings)
             pictures = list(enumerate(found.crops))
             if found.preview:
@@ -175,13 +175,13 @@ class Ledger:
 
     def keep_trouble(self, digest: bytes, error: Exception) -> Level:
         """Keep why these bytes could not be checked. What is not the photo's own fault is tried again in the next run."""
-        with self._told(), self._db:
+        with self._errors_worded(), self._db:
             self._put(digest, settled=isinstance(error, PhotoError), pictured=False, trouble=self._words(error))
             return "failed"
 
     def counts(self) -> dict[Level, int]:
         """Return how many photos of the last run are done, by what came of them."""
-        with self._told(), closing(sqlite3.connect(self.folder / LEDGER)) as db:
+        with self._errors_worded(), closing(sqlite3.connect(self.folder / LEDGER)) as db:
             counted = db.execute(
                 f"SELECT coalesce(level, 'failed') AS came, count(*) FROM {_DONE} GROUP BY came",  # noqa: S608 - our own words
                 (self._settings_key, self._contest_key, self._run),
@@ -190,7 +190,7 @@ class Ledger:
 
     def rows(self, lang: Lang = "id") -> Iterator[Row]:
         """Yield the photos of the last run that are done, in the order of their names."""
-        with self._told(), closing(sqlite3.connect(self.folder / LEDGER)) as db:
+        with self._errors_worded(), closing(sqlite3.connect(self.folder / LEDGER)) as db:
             photos = db.execute(
                 f"SELECT name, photos.digest, photos.trouble, id, found.trouble, result FROM {_DONE} ORDER BY name",  # noqa: S608 - our own words
                 (self._settings_key, self._contest_key, self._run),
@@ -238,8 +238,8 @@ class Ledger:
         return level
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Say what SQLite or the file system runs into."""
+    def _errors_worded(self) -> Iterator[None]:
+        """Turn what SQLite or the file system runs into into a `TerminalError` that says so."""
         try:
             yield
         except sqlite3.Error as error:

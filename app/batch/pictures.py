@@ -4,9 +4,10 @@ import time
 from dataclasses import dataclass, replace
 
 from gestures import Checker, Findings, Limits, Photo, open_photo
-from gestures.drawing import Pixels, encode
+from gestures.drawing import encode
 from gestures.hands.finder import Box
 from gestures.hands.networks import Pyramid
+from gestures.photo import Pixels
 from gestures.reading.fingers import State
 
 # Longest sides in pixels. A crop shows a hand in a dense grid; a preview is large enough to tell which hand of a group is meant.
@@ -26,8 +27,8 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """A photo's bytes, for a worker. pictures: whether crops and preview are wanted."""
+class LookJob:
+    """The job of a batch: find and read the hands in a photo's bytes. pictures: whether crops and preview are wanted."""
 
     data: bytes
     pictures: bool = True

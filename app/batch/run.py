@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, get_args
 
 from app.batch.ledger import Ledger, Level
-from app.batch.pictures import Found, Look
+from app.batch.pictures import Found, LookJob
 from app.batch.sources import Source
 from app.errors import ServiceError, WorkerLost
 from app.terminal.words import TerminalError
@@ -147,7 +147,7 @@ class Run:
         try:
             for source in self._sources:
                 self._take(source)
-                yield self._told()
+                yield self._timed()
                 yield from self._finish(below=self._workers.room)
                 if self._lost:
                     yield from self._retry()
@@ -183,7 +183,7 @@ class Run:
 
     def _submit(self, photo: _Photo) -> None:
         self._began = self._began or time.monotonic()
-        self._running[self._workers.submit(Look(photo.data, self._ledger.pictures))] = photo
+        self._running[self._workers.submit(LookJob(photo.data, self._ledger.pictures))] = photo
 
     def _finish(self, below: int) -> Generator[Progress]:
         """Keep what has come of photos, and wait until fewer than so many are being looked at."""
@@ -192,7 +192,7 @@ class Run:
             done, _ = wait(self._running, timeout=0 if enough else LOOK_UP_S, return_when=FIRST_COMPLETED)
             for future in done:
                 self._keep(self._running.pop(future), future)
-                yield self._told()
+                yield self._timed()
             if enough:
                 return
 
@@ -225,7 +225,8 @@ class Run:
         for name in names:
             self._done(name)
 
-    def _told(self) -> Progress:
+    def _timed(self) -> Progress:
+        """Return the progress, with the time that has passed."""
         if self._began is not None:
             self.progress = replace(self.progress, seconds=time.monotonic() - self._began)
         return self.progress

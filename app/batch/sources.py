@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import IO, Any, Literal, NamedTuple, Protocol
 
 from app.errors import ArchiveRefused, ServiceError
-from app.terminal.sources import SUFFIXES, is_note, is_other
+from app.photo_names import SUFFIXES, is_note, is_other
 from app.terminal.words import TerminalError
 
 # Files and folders in an archive at most; and bytes that each takes in its table of contents, at most and by far for usual names.

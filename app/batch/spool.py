@@ -71,7 +71,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
+class SpooledPhoto:
     """A photo of a batch, or what stands in its place. number: that of its file."""
 
     number: int
@@ -132,7 +132,7 @@ class Spool:
         """The folder of the photos of a batch that are still to be checked."""
         return self.folder / batch / PHOTOS
 
-    def add(self, batch: Batch, photos: Sequence[Photo]) -> None:
+    def add(self, batch: Batch, photos: Sequence[SpooledPhoto]) -> None:
         """Take a batch whose photos are all in its folder."""
         with self._guard, self._db:
             row = (batch.id, batch.owner, batch.contest, batch.lang, batch.crops, batch.photos, batch.created, batch.state)
@@ -148,11 +148,11 @@ class Spool:
         """Return the batches that are to be worked at, in the order in which they came."""
         return self._batches("state IN (?, ?)", *UNFINISHED)
 
-    def left(self, batch: str) -> list[Photo]:
+    def left(self, batch: str) -> list[SpooledPhoto]:
         """Return the photos of a batch that are still to be checked."""
         with self._guard:
             rows = self._db.execute("SELECT number, name, refused FROM photos WHERE batch = ? ORDER BY number", (batch,))
-            return [Photo(*row) for row in rows]
+            return [SpooledPhoto(*row) for row in rows]
 
     def count_left(self, batch: str) -> int:
         """Return how many photos of a batch are still on the disk."""
@@ -166,7 +166,7 @@ class Spool:
             (photos,) = self._db.execute("SELECT count(*) FROM photos WHERE refused IS NULL").fetchone()
         return int(photos), _bytes_in(self.folder)
 
-    def drop(self, batch: str, photo: Photo) -> None:
+    def drop(self, batch: str, photo: SpooledPhoto) -> None:
         """Delete a photo that was checked."""
         # In this order: killed in between, a photo that is listed but gone would be called unreadable, and its result be lost. One that is
         # no longer listed goes with its batch's folder at the latest.
@@ -217,7 +217,7 @@ class Spool:
             if folder.name not in spare:
                 self.discard(folder.name)
 
-    def sources(self, batch: str, photos: Iterable[Photo]) -> list[Source]:
+    def sources(self, batch: str, photos: Iterable[SpooledPhoto]) -> list[Source]:
         """Return photos of a batch as a run takes them."""
         return [Source(photo.name, partial(_read, self.photos(batch) / str(photo.number), photo.refused)) for photo in photos]
 
@@ -237,19 +237,19 @@ class BatchLimits:
     photo_bytes: int
 
 
-def unpack(folder: Path, received: Sequence[tuple[str, Path]], limits: BatchLimits) -> list[Photo]:
+def unpack(folder: Path, received: Sequence[tuple[str, Path]], limits: BatchLimits) -> list[SpooledPhoto]:
     """Give each photo a file of its own, named by a number, in `folder`; those of archives as well, which are then deleted.
 
     received: names and files, which lie in `folder`. Photos of a single archive are named relative to it, those of one among other
     files begin with its name; no two have the same. An archive that is not opened is told as a photo that cannot be checked or, where
     nothing else was received, by an `ArchiveRefused`. Raises that, `BatchRefused`, `RequestInvalid` where there is no photo, or `OSError`.
     """
-    photos: list[Photo] = []
+    photos: list[SpooledPhoto] = []
     names: dict[str, int] = {}
     taken = 0
 
     def add(name: str, refused: str | None = None) -> Path:
-        photos.append(Photo(len(photos), unique(name, names), refused))
+        photos.append(SpooledPhoto(len(photos), unique(name, names), refused))
         if len(photos) > limits.files:
             raise BatchRefused("batch-too-many", most=limits.files)
         return folder / str(photos[-1].number)

@@ -7,14 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from app.batch import LEDGER, REPORTS
+from app.photo_names import SUFFIXES, is_note, is_other, shown
 from app.terminal.words import TerminalError
-
-# Within a folder, only files with these endings are taken for photos. TIFF is not read yet: it stands here to be reported, not passed over.
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".avif", ".heic", ".heif", ".hif", ".gif", ".bmp"}
-)
-SUFFIXES |= {".tif", ".tiff"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +80,3 @@ def _in_folder(folder: Path, but: Callable[[Path], bool], passed: Callable[[Path
     for relative, path in sorted((path.relative_to(folder), path) for path in photos):
         odd = not os.path.isfile(path) and os.path.exists(path)  # noqa: PTH113, PTH110 - unlike Path's, they never raise
         yield Source(shown(relative.as_posix()), path, relative, TerminalError("file-odd") if odd else None)
-
-
-def is_note(path: str) -> bool:
-    """Whether macOS keeps its own notes on a file there, named like the file."""
-    return PurePath(path).name.startswith("._")
-
-
-def is_other(within: str) -> bool:
-    """Whether a file that is no photo is neither hidden nor of a batch. within: its path in a folder, with a slash before it."""
-    return "/." not in within and not PurePath(within).name.startswith((LEDGER, *REPORTS))
-
-
-def shown(name: str) -> str:
-    """Return a file's name as it is shown: bytes that are not UTF-8 as U+FFFD."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -33,10 +33,10 @@ from app.api.batches import LOOK_S
 from app.api.privacy import LOGGED
 from app.batch.jobs import Batches, disk_problem
 from app.batch.ledger import Ledger
-from app.batch.pictures import Look
+from app.batch.pictures import LookJob
 from app.batch.report.html_report import content_security_policy
 from app.batch.run import Processes
-from app.batch.spool import Batch, Photo, Spool
+from app.batch.spool import Batch, Spool, SpooledPhoto
 from app.errors import BatchQueueFull, WorkerLost
 from app.keys import new_key
 from app.main import create_app
@@ -514,7 +514,7 @@ class TestRefusals:
         before = Spool(tmp_path)
         batch = before.new()
         (before.photos(batch) / "0").write_bytes(photos["acara/peace.jpg"])
-        before.add(Batch(batch, None, "default", "id", False, 1), [Photo(0, "a.jpg")])
+        before.add(Batch(batch, None, "default", "id", False, 1), [SpooledPhoto(0, "a.jpg")])
         tries, usable = [], threading.Event()
 
         def opened(folder):
@@ -960,7 +960,7 @@ class TestKilledAndStopped:
     def test_what_was_found_outlives_a_change_of_settings(self, service, tmp_path, photos, batches):
         """Photos are gone once they were looked at, so what was found in them cannot be found anew; a changed contest is applied to it."""
         setup, contest = CheckerSetup("mediapipe"), load_contest("default")
-        found = service.app.state.service.pool.submit(Look(photos["acara/peace.jpg"])).result(PATIENT_S)
+        found = service.app.state.service.pool.submit(LookJob(photos["acara/peace.jpg"])).result(PATIENT_S)
         with Ledger(tmp_path, setup, contest) as ledger:
             ledger.begin(spooled=True)
             for name, digest in (("a.jpg", b"a"), ("b.jpg", b"b")):

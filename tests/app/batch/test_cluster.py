@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 
 from app.batch.cluster import Cluster
-from app.batch.pictures import Look
+from app.batch.pictures import LookJob
 from app.errors import CheckTimeout
 from app.terminal.words import TerminalError
 from app.workers import CheckerSetup
@@ -89,7 +89,7 @@ def test_a_lost_worker_costs_time_and_no_photo(cluster, tmp_path, make_photos, r
 
 @pytest.mark.filterwarnings("default")  # Dask's own
 def test_a_photo_that_takes_too_long_costs_no_worker(cluster, samples):
-    group, fist = (Look((samples / f"{name}.jpg").read_bytes()) for name in ("group", "fist"))
+    group, fist = (LookJob((samples / f"{name}.jpg").read_bytes()) for name in ("group", "fist"))
     setup = CheckerSetup(finder="mediapipe", timeout_s=0.05)
     with Cluster(cluster[0], setup) as workers:
         for late in [workers.submit(group), workers.submit(group)]:

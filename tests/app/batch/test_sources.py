@@ -16,7 +16,7 @@ import pytest
 
 from app.batch.sources import ENTRY, FREE, MOST_ENTRIES, MOST_GROWTH, Sources, archive
 from app.errors import ArchiveRefused, describe
-from app.terminal.sources import shown
+from app.photo_names import shown
 from app.terminal.words import TerminalError
 
 MOST = 1000

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.batch.sources import MOST_ENTRIES
-from app.batch.spool import Batch, BatchLimits, Photo, Spool, unpack
+from app.batch.spool import Batch, BatchLimits, Spool, SpooledPhoto, unpack
 from app.errors import ServiceError
 from app.terminal.words import TerminalError
 
@@ -21,7 +21,7 @@ class Killed(BaseException):
 
 
 def test_a_photo_is_listed_no_more_before_it_is_deleted(tmp_path, monkeypatch):
-    photos = [Photo(number, f"{number}.jpg") for number in range(2)]
+    photos = [SpooledPhoto(number, f"{number}.jpg") for number in range(2)]
     with closing(Spool(tmp_path)) as spool:
         batch = Batch(spool.new(), None, "default", "id", crops=False, photos=2)
         for photo in photos:
@@ -52,7 +52,7 @@ def test_a_photo_is_listed_no_more_before_it_is_deleted(tmp_path, monkeypatch):
 def test_nothing_of_a_deleted_batch_is_left_on_the_disk(end, tmp_path):
     with closing(Spool(tmp_path)) as spool:
         batch = Batch(spool.new(), None, "default", "id", crops=False, photos=1)
-        spool.add(batch, [Photo(0, "rapat-rahasia.jpg")])
+        spool.add(batch, [SpooledPhoto(0, "rapat-rahasia.jpg")])
         assert any(b"rahasia" in file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
         if end == "expired":
             spool.update(replace(batch, state="done", finished=1.0, expires=2.0))
@@ -96,7 +96,7 @@ def test_what_is_just_coming_is_not_deleted(tmp_path):
 
         def spared():
             late.append(spool.new())
-            spool.add(Batch(added, None, "default", "id", crops=False, photos=1), [Photo(0, "a.jpg")])
+            spool.add(Batch(added, None, "default", "id", crops=False, photos=1), [SpooledPhoto(0, "a.jpg")])
             return {coming}
 
         spool.clean(spared)
@@ -141,7 +141,7 @@ def test_no_other_user_can_read_it(tmp_path):
 def test_a_clock_that_was_ahead_keeps_nothing_the_longer(tmp_path):
     with closing(Spool(tmp_path)) as spool:
         batch = Batch(spool.new(), None, "default", "id", crops=False, photos=1)
-        spool.add(batch, [Photo(0, "a.jpg")])
+        spool.add(batch, [SpooledPhoto(0, "a.jpg")])
         ahead = time.time() + 10 * 365 * 86_400
         spool.update(replace(batch, state="done", finished=ahead, expires=ahead + 60))
         spool.clean()
@@ -152,7 +152,7 @@ def test_a_clock_that_was_ahead_keeps_nothing_the_longer(tmp_path):
 def test_what_has_expired_is_not_shown_even_before_it_is_deleted(tmp_path):
     with closing(Spool(tmp_path)) as spool:
         batch = Batch(spool.new(), None, "default", "id", crops=False, photos=1)
-        spool.add(batch, [Photo(0, "a.jpg")])
+        spool.add(batch, [SpooledPhoto(0, "a.jpg")])
         now = time.time()
         spool.update(replace(batch, state="done", finished=now - 60, expires=now - 1))
         assert spool.find(batch.id) is None
