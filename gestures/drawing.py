@@ -8,16 +8,14 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from gestures.advice import Advice, AdvisedHand, clipped_box
 from gestures.hands.finder import CHAINS, INDEX, LITTLE, MIDDLE, RING, THUMB, WRIST, shared_area
-from gestures.photo import Photo
+from gestures.photo import Photo, Pixels
 from gestures.reading.fingers import State
 from gestures.words import Lang, text
 
-Pixels = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 Format = Literal["jpeg", "webp"]
 Place = tuple[int, int, int, int]  # x, y, width, height

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from gestures.hands.finder import Box
-from gestures.hands.networks import Pixels
+from gestures.photo import Pixels
 
 FEATHER = 0.08  # of a pasted picture's shorter side
 LARGEST_SCALE = 1.6  # a picture that is enlarged more looks blurred

@@ -17,6 +17,8 @@ from PIL import ExifTags, Image, ImageCms, PngImagePlugin, UnidentifiedImageErro
 
 from gestures.errors import DamagedPhoto, EmptyPhoto, PhotoError, PhotoTooLarge, PhotoTooSmall, UnsupportedPhoto
 
+Pixels = NDArray[np.uint8]  # (height, width, 3), RGB
+
 register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
 # Told by content, never by name. JPEG takes MPO along. AVIF stands before HEIF because both claim the brand "mif1" and only Pillow's
@@ -26,7 +28,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "BMP")
 
 # How to turn pixels upright, by EXIF orientation. ImageOps.exif_transpose has the same table, but it also writes the EXIF block anew,
 # and a camera's malformed block would then cost the turn.
-_UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+_UPRIGHT: dict[int, Callable[[Pixels], Pixels]] = {
     2: np.fliplr,
     3: lambda pixels: pixels[::-1, ::-1],
     4: np.flipud,
@@ -73,7 +75,7 @@ class Photo:
     coarse: whether it was stored as a JPEG of low quality, so that the edges in it have echoes.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     taken_at: datetime | None = None
     coarse: bool = False
 
@@ -185,7 +187,7 @@ def _is_coarse(image: Image.Image) -> bool:
     return bool(tables) and min(float(np.mean(table)) for table in tables.values()) >= COARSE
 
 
-def _jpeg(data: bytes, image: Image.Image) -> NDArray[np.uint8] | None:
+def _jpeg(data: bytes, image: Image.Image) -> Pixels | None:
     """Decode a JPEG straight to three bytes a pixel: the same pixels as Pillow's, in less than half the memory and time.
 
     None where the picture is no JPEG, or has colours or flaws that Pillow is to judge. Raises `DamagedPhoto` where its data end before the
@@ -194,7 +196,7 @@ def _jpeg(data: bytes, image: Image.Image) -> NDArray[np.uint8] | None:
     if image.format not in ("JPEG", "MPO"):
         return None
     try:
-        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, "CMYK" if image.mode == "CMYK" else "RGB")
+        pixels: Pixels = simplejpeg.decode_jpeg(data, "CMYK" if image.mode == "CMYK" else "RGB")
     except ValueError as flaw:
         if "premature end" in str(flaw):
             raise DamagedPhoto from flaw
@@ -217,7 +219,7 @@ def _load(image: Image.Image) -> tuple[int, int, int, int] | None:
     return box
 
 
-def _pixels(image: Image.Image, box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+def _pixels(image: Image.Image, box: tuple[int, int, int, int]) -> Pixels:
     """What is in the box of a picture, on white, as (height, width, 3) uint8, converted strip by strip."""
     pixels = np.full((image.height, image.width, 3), 255, np.uint8)
     left, first, right, last = box
@@ -227,7 +229,7 @@ def _pixels(image: Image.Image, box: tuple[int, int, int, int]) -> NDArray[np.ui
     return pixels
 
 
-def _to_srgb(pixels: NDArray[np.uint8], profile: bytes | None) -> None:
+def _to_srgb(pixels: Pixels, profile: bytes | None) -> None:
     """Convert colours in place, strip by strip, from those of a profile, such as a phone's Display P3, to sRGB.
 
     A profile that is broken, or not of RGB, changes nothing: of CMYK and greys the pixels have become RGB without it.
@@ -245,7 +247,7 @@ def _to_srgb(pixels: NDArray[np.uint8], profile: bytes | None) -> None:
         strip[:] = _converted(strip, transform)
 
 
-def _converted(pixels: NDArray[np.uint8], transform: ImageCms.ImageCmsTransform) -> NDArray[np.uint8]:
+def _converted(pixels: Pixels, transform: ImageCms.ImageCmsTransform) -> Pixels:
     return np.asarray(transform.apply(Image.fromarray(pixels)))
 
 

@@ -14,10 +14,9 @@ import numpy as np
 
 from gestures.drawing import encode
 from gestures.hands.finder import Box, overlap
-from gestures.hands.networks import Pixels
 from gestures.hands.search import SearchFinder, tiles_at
 from gestures.pasting import FEATHER, LARGEST_SCALE, covering, put, sides, with_noise
-from gestures.photo import open_photo
+from gestures.photo import Pixels, open_photo
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"

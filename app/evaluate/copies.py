@@ -23,9 +23,8 @@ from app.terminal.words import TerminalError, problem
 from gestures import PhotoError
 from gestures.drawing import encode
 from gestures.hands.finder import Box
-from gestures.hands.networks import Pixels
 from gestures.pasting import with_noise
-from gestures.photo import open_photo
+from gestures.photo import Pixels, open_photo
 from gestures.words import Lang
 
 Matrix = NDArray[np.float64]

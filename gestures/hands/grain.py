@@ -6,7 +6,8 @@ quality 50 and 70) 82 and 86 %, 90 and 94 %; with noise of 7 and of 14 levels, 9
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+
+from gestures.photo import Pixels
 
 # A photo is noisy from this standard deviation on, in levels of green, where it has least: in a tenth of PATCHES² places of it, each
 # so many pixels wide. Of 300 photos, real noise and textures included, none reached it.
@@ -21,7 +22,7 @@ ACROSS, SPREAD = 5, 2.0
 LEVELS, OF_NOISE = 25.0, 3.0
 
 
-def noise(photo: NDArray[np.uint8]) -> float:
+def noise(photo: Pixels) -> float:
     """The standard deviation of the photo's noise in levels, 0..255, where it has least (Immerkær 1996). photo: (height, width, 3) RGB."""
     rows, columns = (np.linspace(0, length - PATCH, PATCHES).astype(int)[:, None] + np.arange(PATCH) for length in photo.shape[:2])
     patches = photo[rows[:, None, :, None], columns[None, :, None, :], 1].reshape(-1, PATCH, PATCH).astype(np.float32)
@@ -34,7 +35,7 @@ def noise(photo: NDArray[np.uint8]) -> float:
     return float(np.percentile(np.abs(left).mean(axis=(1, 2)), 10) * np.sqrt(np.pi / 2) / 6)
 
 
-def levels_to_smooth(photo: NDArray[np.uint8], *, coarse: bool) -> float:
+def levels_to_smooth(photo: Pixels, *, coarse: bool) -> float:
     """How far apart levels may lie that `smoothed` takes for one, or 0 where the photo needs none of it. coarse: see `Photo`."""
     found = noise(photo)
     if found < NOISY:
@@ -42,6 +43,6 @@ def levels_to_smooth(photo: NDArray[np.uint8], *, coarse: bool) -> float:
     return max(LEVELS, OF_NOISE * found)
 
 
-def smoothed(pixels: NDArray[np.uint8], levels: float) -> NDArray[np.uint8]:
+def smoothed(pixels: Pixels, levels: float) -> Pixels:
     """Return a piece of a photo, (height, width, 3) RGB, without its grain."""
     return cv2.bilateralFilter(pixels, ACROSS, levels, SPREAD).astype(np.uint8, copy=False)

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gestures.photo import Pixels
+
 # The light's colour is told by the brightest parts: what a fiftieth of the pixels exceed in red, in green and in blue, as shares of the
 # mean of the three. (By the means of all pixels a red wall was taken for red light, and four hands in five before it were missed.) Between
 # these, hands are found as well as ever, and all but one in a hundred of 870 photos lie there; the others are balanced so that theirs
@@ -53,7 +55,7 @@ ECHO = 5
 BLACK, WHITE = 12, 245
 
 
-def daylight(photo: NDArray[np.uint8]) -> NDArray[np.float64] | None:
+def daylight(photo: Pixels) -> NDArray[np.float64] | None:
     """Return the (3, 4) matrix that takes the photo's red, green, blue and 1 to those of daylight, or None where its own light will do.
 
     photo: (height, width, 3) uint8 RGB; some thousand pixels of it are enough.
@@ -85,7 +87,7 @@ def daylight(photo: NDArray[np.uint8]) -> NDArray[np.float64] | None:
     return np.column_stack([matrix, -veil * matrix.sum(axis=1)])
 
 
-def dark_places_lit(photo: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+def dark_places_lit(photo: Pixels) -> NDArray[np.float32] | None:
     """Return how many times as bright each pixel is to be shown, (height, width) float32, or None where few are too dark.
 
     photo: (height, width, 3) uint8 RGB, in daylight; a small copy is enough.
@@ -104,7 +106,7 @@ def tint(light: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.outer(SKIN, light / (light @ light))
 
 
-def _is_painted(photo: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def _is_painted(photo: Pixels) -> NDArray[np.bool_]:
     """Tell, for each pixel, whether it has a colour that many have, or lies beside such; for none, where hardly any would be left. (n,) for
     n pixels.
     """

@@ -13,14 +13,13 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from gestures.errors import FinderError
-from gestures.hands.finder import Look
+from gestures.hands.finder import CHAINS, INDEX, MIDDLE, RING, THUMB, WRIST, Look
 from gestures.hands.grain import levels_to_smooth, smoothed
 from gestures.hands.light import dark_places_lit, daylight
 from gestures.hands.models import Model
-from gestures.photo import Photo
+from gestures.photo import Photo, Pixels
 
 Floats = NDArray[np.float32]
-Pixels = NDArray[np.uint8]
 
 PALM_INPUT = 192
 LANDMARK_INPUT = 224
@@ -306,10 +305,9 @@ def palm_region(keypoints: Floats, box: Floats) -> Region:
 def landmark_region(landmarks: Floats) -> Region:
     """Lay a square around the hand from its landmarks, as MediaPipe does between video frames: twice as wide, moved a tenth."""
     points = landmarks[:, :2]
-    wrist = points[0]
-    tip = (points[5] + points[13]) / 2 * 0.5 + points[9] * 0.5
-    angle = _angle(wrist, tip)
-    inner = points[[0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]]
+    knuckle = (points[INDEX[0]] + points[RING[0]]) / 2 * 0.5 + points[MIDDLE[0]] * 0.5
+    angle = _angle(points[WRIST], knuckle)
+    inner = points[[WRIST, *THUMB[:3], *(joint for chain in CHAINS[1:] for joint in chain[:2])]]
     middle = (inner.min(axis=0) + inner.max(axis=0)) / 2
     cos, sin = np.cos(angle), np.sin(angle)
     turn = np.array([[cos, -sin], [sin, cos]])

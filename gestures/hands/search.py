@@ -18,7 +18,7 @@ import numpy as np
 
 from gestures.errors import FinderError
 from gestures.hands.bundle import load_bundle
-from gestures.hands.finder import Hand, Points, Side, shared_area
+from gestures.hands.finder import INDEX, LITTLE, MIDDLE, RING, THUMB, WRIST, Hand, Points, Side, shared_area
 from gestures.hands.networks import (
     SMALL_PALM_INPUT,
     Floats,
@@ -149,9 +149,9 @@ class SearchFinder:
 
     def close(self) -> None:
         """Release the networks."""
-        self._closed = True
-        for network in ("palms", "near_palms", "proposals", "landmark_network"):
-            self.__dict__.pop(network, None)
+        if not self._closed:
+            self._closed = True
+            del self.palms, self.near_palms, self.proposals, self.landmark_network
 
     def __enter__(self) -> Self:
         return self
@@ -315,7 +315,7 @@ def suppress(palms: Palms, threshold: float = 0.3) -> Palms:
 
 
 # The landmarks that the palm detector's keypoints are: wrist, knuckles, and the thumb's first two joints.
-PALM_LANDMARKS = [0, 5, 9, 13, 17, 1, 2]
+PALM_LANDMARKS = [WRIST, INDEX[0], MIDDLE[0], RING[0], LITTLE[0], THUMB[0], THUMB[1]]
 
 # A palm of which no tile is surer leaves it in doubt whether the hand of somebody alone in the photo was found.
 CERTAIN_PALM = 0.8

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gestures.hands.litert import ModelWriter
-from gestures.hands.networks import Floats, Pixels
+from gestures.hands.networks import Floats
 from gestures.hands.proposals import MAPS, SIZES, STRIDES
 from gestures.hands.search import SearchFinder, SearchSettings
-from gestures.photo import open_photo
+from gestures.photo import Pixels, open_photo
 
 # How often each folder's photos are shown; a group photo is worth many portraits.
 FOLDERS = {"hagrid": 1.0, "scenes": 0.7, "rest_events": 1.5, "rest": 1.5, "groups_events": 6.0}

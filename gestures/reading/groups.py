@@ -12,9 +12,8 @@ import numpy as np
 
 from gestures.drawing import encode
 from gestures.hands.finder import Box
-from gestures.hands.networks import Pixels
 from gestures.pasting import LARGEST_SCALE, covering, put, sides, with_noise
-from gestures.photo import open_photo
+from gestures.photo import Pixels, open_photo
 
 MEGAPIXELS = (0.8, 1.5, 3.0)
 # Least and most of a hand, in pixels; the most in a picture of one megapixel.
