@@ -41,10 +41,7 @@ def new_key(name: str) -> tuple[str, Key]:
 def parse_keys(text: str) -> tuple[Key, ...]:
     """Read entries, separated by commas or line ends; what follows a # is a comment. Raises `ValueError`, which quotes no hash."""
     lines = (line.partition("#")[0] for line in text.splitlines())
-    keys = tuple(_parse(entry.strip()) for line in lines for entry in line.split(",") if entry.strip())
-    if len({key.name for key in keys}) < len(keys):
-        raise PydanticCustomError("key-twice", "two keys have the same name")
-    return keys
+    return _distinct(tuple(_parse(entry.strip()) for line in lines for entry in line.split(",") if entry.strip()))
 
 
 def read_keys(entries: tuple[Key, ...], file: Path | None) -> tuple[Key, ...]:
@@ -61,7 +58,14 @@ def read_keys(entries: tuple[Key, ...], file: Path | None) -> tuple[Key, ...]:
         raise PydanticCustomError("not-text", "this is no UTF-8 text") from None
     if not (more := parse_keys(text)):
         raise PydanticCustomError("key-none", "there is no key in it")
-    return parse_keys("\n".join(map(str, entries + more)))
+    return _distinct(entries + more)
+
+
+def _distinct(keys: tuple[Key, ...]) -> tuple[Key, ...]:
+    """Return the keys. Raises `ValueError` where two have the same name."""
+    if len({key.name for key in keys}) < len(keys):
+        raise PydanticCustomError("key-twice", "two keys have the same name")
+    return keys
 
 
 def _parse(entry: str) -> Key:

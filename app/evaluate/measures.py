@@ -4,6 +4,7 @@ Works on the JSON of checked photos (schema 1), so that results that a script ke
 """
 
 import math
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -298,19 +299,14 @@ def by_set(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
 
 def confusion(outcomes: Iterable[Outcome]) -> dict[str, dict[str, int]]:
     """Count what the hands of each expected pose were read as. Hands that pose nothing, labelled so or not, stand under "at rest"."""
-    counts: dict[str, dict[str, int]] = {}
-
-    def count(expected: str, hand: Hand | None) -> None:
-        row = counts.setdefault(expected, {})
-        row[read_as(hand)] = row.get(read_as(hand), 0) + 1
-
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for outcome in outcomes:
         for sighting in outcome.sightings:
-            count(_expected(sighting.label), sighting.hand)
+            counts[_expected(sighting.label)][read_as(sighting.hand)] += 1
         if outcome.photo.kind in ("rest", "group"):
             for hand in outcome.others:
-                count(AT_REST, hand)
-    return counts
+                counts[AT_REST][read_as(hand)] += 1
+    return {expected: dict(row) for expected, row in counts.items()}
 
 
 def _expected(label: Label) -> str:
