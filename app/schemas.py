@@ -21,6 +21,7 @@ MessageKey = Literal[
     "nothing-found",
     "pose-read-as-number",
     "pose-possibly-read",
+    "two-hands-read-as-number",
     "two-hands-together",
     "pose-on-list",
     "lists-disagree",

@@ -295,7 +295,7 @@ def _messages(
         jointly = {code.number for code in shared if code not in sure} - perhaps
         for key, some in (("unclear-read-as", perhaps), ("unclear-together", jointly)):
             if some:
-                yield message(key, count=len(some), numbers=joined([str(number) for number in sorted(some)]))
+                yield message(key, numbers=_any_of(some))
     if level is Level.REVIEW:
         yield message("often-without-intent")
         yield message("safe-poses")
@@ -310,18 +310,23 @@ def _messages(
 
 
 def _number_messages(hands: Sequence[AdvisedHand], found: Sequence[Code], sure: Sequence[Code]) -> Iterable[Message]:
-    """Yield what numbers may be read: from single hands, those that are merely possible apart, then from two hands together."""
-    together = {code.number for code in sure}
+    """Yield what numbers may be read from single hands, and from two together; then those that are merely possible."""
     single = {reading.number for hand in hands if hand.posed.state is State.POSING for reading in hand.readings}
+    alone = [code for code in found if code.on_ballot and code.number in single]
     keys = {
-        "pose-read-as-number": [code for code in found if code.number in single and code.strength != "possible"],
-        "pose-possibly-read": [code for code in found if code.number in single and code.strength == "possible"],
-        "two-hands-together": [code for code in found if code.number in together],
+        "pose-read-as-number": [code for code in alone if code.strength != "possible"],
+        "two-hands-read-as-number": [code for code in sure if code.strength != "possible"],
+        "pose-possibly-read": [code for code in alone if code.strength == "possible"],
+        "two-hands-together": [code for code in sure if code.strength == "possible"],
     }
     for key, some in keys.items():
-        numbers = sorted(code.number for code in some if code.on_ballot)
-        if numbers:
-            yield Message(key, both(key, count=len(numbers), numbers=joined([str(number) for number in numbers])))
+        if some:
+            shown_by = {hand for code in some for hand in code.hands}
+            yield Message(key, both(key, count=len(shown_by), numbers=_any_of({code.number for code in some})))
+
+
+def _any_of(numbers: Iterable[int]) -> Name:
+    return joined([str(number) for number in sorted(numbers)], "or")
 
 
 def _list_messages(hands: Sequence[AdvisedHand]) -> Iterable[Message]:

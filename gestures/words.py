@@ -58,17 +58,17 @@ def both(key: str, **params: object) -> Name:
     return Name(id=text(key, "id", **params), en=text(key, "en", **params))
 
 
-def joined(items: Sequence[Name | str]) -> Name:
-    """Return "A, B, dan C" and "A, B and C"."""
-    return Name(id=_joined(items, "id"), en=_joined(items, "en"))
+def joined(items: Sequence[Name | str], how: Literal["and", "or"] = "and") -> Name:
+    """Return "A, B, dan C" and "A, B and C", or with "atau" and "or"."""
+    return Name(id=_joined(items, how, "id"), en=_joined(items, how, "en"))
 
 
-def _joined(items: Sequence[Name | str], lang: Lang) -> str:
+def _joined(items: Sequence[Name | str], how: str, lang: Lang) -> str:
     shown = [item[lang] if isinstance(item, Name) else item for item in items]
     if len(shown) < 2:
         return "".join(shown)
     rest, last = ", ".join(shown[:-1]), shown[-1]
-    return text("join-two" if len(shown) == 2 else "join-many", lang, rest=rest, last=last)
+    return text(f"join-{how}-{'two' if len(shown) == 2 else 'many'}", lang, rest=rest, last=last)
 
 
 def figure(value: float) -> Name:

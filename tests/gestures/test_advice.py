@@ -10,7 +10,7 @@ import pytest
 
 from gestures import errors
 from gestures.advice import Level, advise
-from gestures.contest import contests, lists
+from gestures.contest import ContestPose, contests, lists
 from gestures.errors import error_text
 from gestures.findings import Findings
 from gestures.hands.finder import Hand
@@ -145,8 +145,8 @@ class TestMessages:
 
     def test_several_numbers(self, make_posed):
         advice = advice_on([make_posed(pose, x=900 * place) for place, pose in enumerate(["ok", "one", "two_up"])])
-        assert "nomor urut 1, 2, dan 3." in advice.messages[0].text.id
-        assert "ballot numbers 1, 2 and 3." in advice.messages[0].text.en
+        assert "nomor urut 1, 2, atau 3." in advice.messages[0].text.id
+        assert advice.messages[0].text.en == "Hand poses in this photo may be read as the ballot number 1, 2 or 3."
         review = next(message for message in advice.messages if message.key == "hands-to-review")
         assert review.text.id.startswith("3 tangan")
         assert "nobody" in review.text.en
@@ -154,6 +154,11 @@ class TestMessages:
     def test_a_possible_number_is_called_possible(self, make_posed):
         assert keys(advice_on([make_posed("little_finger")]))[0] == "pose-possibly-read"
         assert keys(advice_on([make_posed("rock")]))[:2] == ["pose-read-as-number", "pose-possibly-read"]
+
+    def test_several_numbers_of_one_hand_are_told_as_one_pose(self, make_posed):
+        said = advice_on([make_posed("three_gun")]).messages[0].text
+        assert "nomor urut 2 atau 3, walaupun" in said.id
+        assert said.en.endswith("a pose in this photo might be read as the ballot number 2 or 3.")
 
     def test_every_review_says_what_to_do(self, make_posed):
         for pose in ("peace", "dislike", "c_shape"):  # a number, a merely possible one, none but a list
@@ -171,6 +176,16 @@ class TestMessages:
         message = next(message for message in advice.messages if message.key == "two-hands-together")
         assert "nomor urut 4" in message.text.id
         assert "tampaknya milik orang yang sama" in message.text.id
+        assert "mungkin ditafsirkan" in message.text.id
+
+    def test_two_hands_are_told_as_sure_as_the_contest_is_of_them(self, make_posed):
+        own = ContestPose(pose="two_thumbs", number=2, strength="official")
+        contest = replace(contests()["pilkada-contoh"], numbers=(2,), lists=(), poses=(own,))
+        thumbs = [make_posed("like", x=100, side="right"), make_posed("like", x=150, side="left")]
+        message = advice_on(thumbs, contest).messages[0]
+        assert message.key == "two-hands-read-as-number"
+        assert "bila digabungkan dapat ditafsirkan" in message.text.id
+        assert "may together be read as the ballot number 2." in message.text.en
 
     def test_numbers_that_are_not_on_the_ballot_are_not_named(self, make_posed):
         assert "pose-read-as-number" not in keys(advice_on([make_posed("ok")], "pilkada-contoh"))
@@ -231,7 +246,7 @@ class TestMessages:
         advice = advice_on([make_posed(pose, state=state, x=900 * place) for place, (pose, state) in enumerate(shown)])
         said = {message.key: message.text.en for message in advice.messages}
         assert said["pose-read-as-number"].endswith("ballot number 1.")
-        assert said["unclear-read-as"].endswith("ballot numbers 2 and 3.")
+        assert said["unclear-read-as"].endswith("ballot number 2 or 3.")
         assert said["hand-unclear"].startswith("3 hands")
 
     def test_a_number_that_is_not_on_the_ballot_is_not_said_of_unclear_hands(self, make_posed):
@@ -506,6 +521,8 @@ class TestCatalogues:
         assert joined(["1", "2"]).id == "1 dan 2"
         assert joined(["1", "2", "3"]).id == "1, 2, dan 3"
         assert joined(["1", "2", "3"]).en == "1, 2 and 3"
+        assert joined(["1", "2"], "or") == Name("1 atau 2", "1 or 2")
+        assert joined(["1", "2", "3"], "or") == Name("1, 2, atau 3", "1, 2 or 3")
 
     def test_long_date(self):
         assert long_date(datetime(2024, 8, 5)).id == "5 Agustus 2024"

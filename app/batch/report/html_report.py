@@ -30,7 +30,7 @@ MOST_BYTES = 400 * 2**20
 
 # Messages that are said once on the page, and those that are said with a photo; all else stands beside the hand that is shown.
 GENERAL = ("for-guidance", "often-without-intent", "safe-poses", "initial-advice")
-OF_PHOTOS = ("two-hands-together", "lists-disagree", "lists-safe", "photo-date", "photo-date-stage")
+OF_PHOTOS = ("two-hands-read-as-number", "two-hands-together", "lists-disagree", "lists-safe", "photo-date", "photo-date-stage")
 
 
 class HtmlReport:
