@@ -20,8 +20,18 @@ from PIL import Image
 
 from app.cli import cli
 from app.terminal.results import HAND_COLUMNS, PHOTO_COLUMNS
+from app.workers import close_here
 
 JARI = [sys.executable, "-m", "app.cli"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_checker():
+    """Keeps the Checker of this process from command to command, for making one takes longer than checking a photo."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.terminal.checking.close_here", lambda: None)
+        yield
+    close_here()
 
 
 def jari(*args: str | Path, **options) -> Result:

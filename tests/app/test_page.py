@@ -147,6 +147,7 @@ class TestDoors:
         page.set_input_files("#camera", photo(peace))
         result(page)
 
+    @any_size
     def test_a_sample(self, page):
         page.get_by_role("button", name="Kepalan tangan").click()
         result(page)
@@ -269,6 +270,7 @@ class TestDoors:
         assert page.get_by_role("heading", level=1).inner_text() == "Ini folder, bukan foto"
         assert not page.get_by_role("button", name="Coba lagi").is_visible()
 
+    @any_size
     @pytest.mark.parametrize(
         ("event", "field", "said", "translated"),
         [
@@ -378,6 +380,7 @@ class TestPhotos:
         shown, there = pixels(page, edge), [original.getpixel(point) for point in edge]
         assert sum(abs(a - b) for one, other in zip(shown, there, strict=True) for a, b in zip(one, other, strict=True)) / len(edge) < 40
 
+    @any_size
     @pytest.mark.parametrize("lost", ["the connection", "the login"])
     def test_without_its_picture_the_advice_is_there(self, page, samples, lost, shot):
         page.expected = ["ERR_FAILED"]
@@ -460,6 +463,7 @@ class TestResult:
         assert 0 < hint["y"] - button["y"] - button["height"] < 20
         shot(page)
 
+    @any_size
     def test_what_is_not_sure_is_asked(self, page, peace):
         def made_unclear(route):
             answer = route.fetch()
@@ -472,6 +476,7 @@ class TestResult:
         result(page)
         assert page.locator(".card.unclear .card-pose").inner_text() == "Dua jari terbuka (V)?"
 
+    @any_size
     def test_where_nothing_is_blurred_another_photo_comes_first(self, page):
         page.get_by_role("button", name="Kepalan tangan").click()
         result(page)
@@ -488,6 +493,7 @@ class TestResult:
         headings = page.get_by_role("heading", level=2).all_inner_texts()
         assert headings == ["Saran", "Sebagai gantinya", "Tangan dalam foto"]
 
+    @any_size
     def test_the_picture_is_called_marked_where_it_is(self, page, peace):
         choose(page, peace)
         result(page)
@@ -617,6 +623,7 @@ class TestHighlighting:
         page.wait_for_selector("#start:not([hidden])")
         page.keyboard.press("Escape")  # where nothing is highlighted any more
 
+    @any_size
     def test_marks_can_be_hidden(self, page, peace):
         choose(page, peace)
         result(page)
@@ -908,6 +915,7 @@ class TestPartsThatAreLost:
 
 
 class TestKeyboard:
+    @any_size
     @pytest.mark.parametrize("path", ["", "batch", "privacy"])
     def test_the_link_past_the_bar_moves_the_focus_and_nothing_else(self, page, peace, path):
         if not path:
@@ -1000,6 +1008,7 @@ class TestKeyboard:
 
 
 class TestTheme:
+    @any_size
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_follows_the_device_until_told_otherwise(self, page, scheme, shot):
         turn(page, scheme)
