@@ -157,7 +157,7 @@ class TestMessages:
 
     def test_several_numbers_of_one_hand_are_told_as_one_pose(self, make_posed):
         said = advice_on([make_posed("three_gun")]).messages[0].text
-        assert "nomor urut 2 atau 3, walaupun" in said.id
+        assert "nomor urut 2 atau 3, walaupun tafsiran itu kurang lazim." in said.id
         assert said.en.endswith("a pose in this photo might be read as the ballot number 2 or 3.")
 
     def test_every_review_says_what_to_do(self, make_posed):
