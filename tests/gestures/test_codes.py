@@ -52,7 +52,7 @@ def test_what_the_contest_says_replaces_the_table():
 
 
 def test_a_code_is_as_strong_as_its_best_hand(make_posed):
-    posed = [make_posed("three2", confidence=0.95, x=0), make_posed("ok", confidence=0.8, x=900), make_posed("ok", confidence=0.7, x=1800)]
+    posed = [make_posed("three2", confidence=0.95, x=0), make_posed("ok", confidence=0.7, x=900), make_posed("ok", confidence=0.8, x=1800)]
     assert codes_of(posed, contests()["default"]) == (Code(3, "official", 0.8, (0, 1, 2), True),)
 
 
@@ -63,6 +63,8 @@ def test_codes_come_on_the_ballot_first_then_by_strength_then_by_confidence(make
         for place, (pose, confidence) in enumerate([("four", 0.99), ("two_up", 0.9), ("one", 0.7), ("ok", 0.8)])
     ]
     assert [(code.number, code.on_ballot) for code in codes_of(posed, contest)] == [(3, True), (1, True), (2, True), (4, False)]
+    alike = [make_posed("peace"), make_posed("one", x=900)]
+    assert [code.number for code in codes_of(alike, contest)] == [1, 2]  # whichever hand is the larger
 
 
 @pytest.mark.parametrize("state", [State.REST, State.UNCLEAR])

@@ -135,6 +135,14 @@ def test_a_flagged_hand_lies_on_top(make_posed, order):
     assert marked[309, 270].tolist() == list(FLAGGED)  # the lower edge of both boxes
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_hand_at_rest_covers_none_that_poses(make_posed, order):
+    photo = plain()
+    posed = [make_posed("hand_heart", x=300, y=250, size=120), make_posed(None, x=300, y=250, size=120)]
+    marked = annotate(photo, advice_on(photo, posed[::order]))
+    assert marked[309, 270].tolist() == list(FINE)
+
+
 def test_labels_of_a_panorama_hide_no_hand(make_posed, placed):
     # As a phone makes them: twelve thousand pixels across, people standing side by side.
     photo = plain(90, 12_000, 1600)
@@ -223,6 +231,30 @@ def test_only_hands_that_need_a_look_are_blurred(make_posed):
         assert blurred[y - 25 : y + 25, 75:125].mean() > 0.95
         blurred[y - 50 : y + 50, 50:150] = False  # the box and its margin
     assert not blurred.any()
+
+
+def test_an_unclear_hand_that_needs_no_look_is_marked_as_fine_and_not_blurred(make_posed):
+    photo = plain()
+    # Five is not on this ballot, and the pose on none of its lists.
+    advice = advice_on(photo, [make_posed("stop", state=State.UNCLEAR, x=300, y=250, size=120)], "pilkada-contoh")
+    assert [one for one in (FLAGGED, UNCLEAR, FINE) if has(annotate(photo, advice), one)] == [FINE]
+    photo = noisy()
+    assert np.array_equal(redact(photo, advice), photo.pixels)
+
+
+def test_small_hands_get_thin_lines_and_no_dots(make_posed):
+    for size, has_dots in ((120, True), (18, False)):
+        photo = plain(90, 4000, 3000)
+        marked = annotate(photo, advice_on(photo, [make_posed("peace", x=300, y=250, size=size)]))
+        assert has(marked, (255, 255, 255)) == has_dots
+        assert np.argwhere(changed(marked, photo.pixels))[:, 0].max() < 250 + size / 2 + 5  # below its box
+
+
+def test_hands_at_rest_make_no_crowd(make_posed, placed):
+    photo = plain(90, 2000, 1500)
+    rest = [make_posed(None, x=150 + 180 * place, y=1200, size=30) for place in range(10)]
+    annotate(photo, advice_on(photo, [make_posed("three_mrp", x=900, y=500, size=30), *rest]), "en")
+    assert [label.words for label in placed] == [f"{pose_table()['three_mrp'].name.en} · 3"]
 
 
 def test_what_is_blurred_is_what_is_flagged_whether_it_reads_as_a_number_or_not(make_posed):

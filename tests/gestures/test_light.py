@@ -169,6 +169,13 @@ def test_the_few_colours_of_a_toned_photo_are_not_painted(name: str, tone: tuple
     assert np.linalg.matrix_rank(matrix[:, :3], tol=1e-6) == 1  # no colour is left but the tint of skin
 
 
+@pytest.mark.parametrize("name", ["dislike.jpg", "finger_heart.jpg"])
+def test_what_sepia_clips_is_no_colour(name: str, samples: Path) -> None:
+    matrix = daylight(Pyramid(in_sepia(open_photo((samples / name).read_bytes()).pixels))._few_pixels())
+    assert matrix is not None
+    assert np.linalg.matrix_rank(matrix[:, :3], tol=1e-6) == 1
+
+
 def test_dark_places_are_lit_up_only_where_few_hands_are_proposed(search: SearchFinder, samples: Path) -> None:
     """Far away no palm is certain in any light. What the photo would be, lit up, is put in its place here, so that it tells."""
     hand, far = (open_photo((samples / name).read_bytes()).pixels for name in ("peace.jpg", "group.jpg"))

@@ -62,6 +62,8 @@ def test_crossed_elbows_are_two_people(side_by_side):
 def test_slanted_forearms_cross_further_down(side_by_side):
     left, right = side_by_side(60)
     assert pairs([tilted(left, 20), tilted(right, -20)]) == ()  # the wrists are still side by side
+    assert pairs([tilted(left, 9), tilted(right, -9)]) == ()  # at the end of a forearm
+    assert pairs([tilted(left, 8), tilted(right, -8)]) == ((0, 1),)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +72,7 @@ def test_slanted_forearms_cross_further_down(side_by_side):
         ({"apart": 11}, {"apart": 10}),
         ({"apart": 149}, {"apart": 151}),
         ({"apart": 60, "size": 93}, {"apart": 60, "size": 99}),
+        ({"apart": 185, "size": 93}, {"apart": 187, "size": 93}),
         ({"apart": 60, "presence": 0.66}, {"apart": 60, "presence": 0.64}),
         ({"apart": 59, "third": {"x": 9000}}, {"apart": 61, "third": {"x": 9000}}),  # others are there
         ({"apart": 120, "third": {"x": 9000, "size": 28}}, {"apart": 120, "third": {"x": 9000, "size": 32}}),

@@ -376,6 +376,8 @@ def test_limits():
         with pytest.raises(error) as caught:
             open_photo(data, limits)
         assert caught.value.params == what
+    with pytest.raises(PhotoTooSmall):  # too narrow, however high
+        open_photo(saved(picture(size=(31, 400)), "PNG"))
 
 
 def announced(width, height):

@@ -1,5 +1,6 @@
 """Where hands are proposed, in which order tiles are looked at, and how the network's file is written."""
 
+from dataclasses import replace
 from pathlib import Path
 from shutil import copy
 from unittest.mock import patch
@@ -10,8 +11,20 @@ import pytest
 
 from gestures import open_photo
 from gestures.hands.litert import ModelWriter
-from gestures.hands.networks import PALM_INPUT, SMALL_PALM_INPUT, Network, PalmDetector, Palms, Pyramid
-from gestures.hands.proposals import CLOSELY, GLANCE, MULTIPLE, PIECE, PIECE_OVERLAP, Plan, ProposalNetwork, Proposals, _pieces, agreed
+from gestures.hands.networks import PALM_INPUT, SMALL_PALM_INPUT, Network, PalmDetector, Palms, Pyramid, Region
+from gestures.hands.proposals import (
+    CLOSELY,
+    GLANCE,
+    MULTIPLE,
+    PIECE,
+    PIECE_OVERLAP,
+    TILE_SIDES,
+    Plan,
+    ProposalNetwork,
+    Proposals,
+    _pieces,
+    agreed,
+)
 from gestures.hands.search import EXHAUSTIVE, SMALL_TILES, SearchFinder, tile_count
 from gestures.photo import Photo
 
@@ -60,6 +73,25 @@ class TestPlan:
         assert tile is not None
         plan.saw(tile, SMALL_PALM_INPUT, palms((100, 100, 20), (160, 100, 20)))
         assert plan.next(0.03) is None
+
+    def test_a_hand_of_which_the_detector_is_not_sure_is_looked_for_again(self) -> None:
+        plan = Plan(proposals((100, 100, 40, 0.9)))
+        tile = plan.next(0.03)
+        assert tile is not None
+        plan.saw(tile, SMALL_PALM_INPUT, replace(palms((102, 110, 20)), scores=np.array([0.4], np.float32)))
+        assert plan.next(0.03) is not None
+
+    def test_many_pairs_of_tile_and_hand_are_weighed_in_parts_as_all_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As in a photo of a large group."""
+        some = proposals(*((90 * place, 100, 30 + 5 * place, 0.5) for place in range(7)))
+
+        def looked_at() -> list[Region | None]:
+            plan = Plan(some)
+            return [plan.next(0.03) for _ in range(9)]
+
+        at_once = looked_at()
+        monkeypatch.setattr("gestures.hands.proposals.PAIRS", 2 * 7 * len(TILE_SIDES))
+        assert looked_at() == at_once
 
 
 class TestAgreed:

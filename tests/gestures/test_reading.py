@@ -190,6 +190,11 @@ class TestHead:
         head, hand = load_head(), found["peace"][0]
         first = replace(hand.looks[0], landmarks=hand.looks[0].landmarks[::-1].copy(), embedding=np.zeros(1152, np.float32))
         assert head.read(replace(hand, looks=(first, *hand.looks[1:]))) == head.read(hand)
+        for number in (1, 2):
+            looks = list(hand.looks)
+            looks[number] = replace(looks[number], embedding=np.zeros(1152, np.float32))
+            blind = head.read(replace(hand, looks=tuple(looks)))
+            assert (blind.ring != head.read(hand).ring, blind.shapes != head.read(hand).shapes) == (True, True)
         doubtful, sure = (head.read(replace(hand, palm_score=score, share=share)) for score, share in ((0.2, 0.01), (0.95, 0.5)))
         assert doubtful.posing != sure.posing
         assert doubtful.extended == sure.extended  # fingers are read from their own joints alone
@@ -209,6 +214,13 @@ class TestHead:
             assert list(shapes) == [shape for shape, photographed in zip(head.shapes, head.photographed, strict=True) if photographed]
             assert 0.5 < sum(shapes.values()) <= 1.001, name
         assert not all(head.photographed)
+
+    def test_a_hand_that_as_a_whole_looks_at_rest_hardly_poses(self, found: dict[str, list[Hand]]) -> None:
+        head, hand = load_head(), found["peace"][0]
+        weights, biases = head.shape_geometry.output
+        resting = biases + np.where(np.arange(len(biases)) == 0, 100, 0).astype(np.float32)
+        at_rest = replace(head, shape_geometry=replace(head.shape_geometry, output=(weights, resting)))
+        assert head.read(hand).posing > 0.9 > 0.1 > at_rest.read(hand).posing
 
     def test_no_hands_is_no_hands(self) -> None:
         assert read_hands([]) == []
