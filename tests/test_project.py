@@ -12,6 +12,7 @@ import pytest
 
 from app.cli import cli
 from app.settings import settings_table
+from gestures.errors import UnsupportedPhoto, error_text
 
 GUIDES = sorted(Path(__file__).parent.parent.glob("docs/*.md"))
 DOCUMENTS = (
@@ -95,6 +96,21 @@ def test_the_readme_shows_results_as_they_are(root, monkeypatch, capsys):
     assert shown.keys() == real.keys()
     assert [hand.keys() for hand in shown["hands"]] == [hand.keys() for hand in real["hands"][:1]]
     assert shown["hands"][0]["pose"] == real["hands"][0]["pose"]
+    assert error_text(UnsupportedPhoto(), "en")[1] in text
+
+
+INDONESIAN = (
+    *("app/problems.toml", "app/terminal/words.toml", "gestures/locale/id/LC_MESSAGES/gestures.po"),
+    *("app/web/static/texts.id.json", "app/batch/report/texts.id.json"),
+)
+
+
+@pytest.mark.parametrize("name", INDONESIAN)
+def test_no_indonesian_sentence_begins_with_a_figure(root, name):
+    """As the official spelling (EYD) has it; labels may."""
+    sentences = re.findall(r'(?:": |id = |msgstr(?:\[\d\])? )"(.*?\.)"', (root / name).read_text(encoding="utf-8"))
+    assert len(sentences) > 10
+    assert not [one for one in sentences if re.match(r"{count}|\d", one)]
 
 
 def test_the_page_offers_the_samples(root):

@@ -184,7 +184,7 @@ def test_no_name_in_an_error_plays_tricks_on_the_terminal(side_by_side, tmp_path
 
 @pytest.mark.parametrize(
     ("lang", "words"),
-    [("id", ["perlu ditinjau", "dua jari", "nihil", "gagal diperiksa", "3 foto:", "Ini saran awal", "2 berkas lain"]),
+    [("id", ["perlu ditinjau", "dua jari", "nihil", "gagal diperiksa", "3 foto:", "Ini saran awal", "Ada 2 berkas lain"]),
      ("en", ["to review", "two fingers", "nothing found", "not checked", "Photos: 3.", "This is initial", "Other files in folders: 2."])],
 )  # fmt: skip
 def test_the_table_is_for_people(folder, lang, words):

@@ -140,7 +140,7 @@ class TestMessages:
         ]
         assert "nomor urut 2." in advice.messages[0].text.id
         assert "ballot number 2." in advice.messages[0].text.en
-        assert f"{sum('peace' in one.avoid for one in lists().values())} daftar" in advice.messages[1].text.id
+        assert f"Ada {sum('peace' in one.avoid for one in lists().values())} daftar" in advice.messages[1].text.id
         assert pose_table()["peace"].name.id in advice.messages[1].text.id
 
     def test_several_numbers(self, make_posed):
@@ -148,7 +148,7 @@ class TestMessages:
         assert "nomor urut 1, 2, atau 3." in advice.messages[0].text.id
         assert advice.messages[0].text.en == "Hand poses in this photo may be read as the ballot number 1, 2 or 3."
         review = next(message for message in advice.messages if message.key == "hands-to-review")
-        assert review.text.id.startswith("3 tangan")
+        assert review.text.id.startswith("Ada 3 tangan yang ditandai")
         assert "nobody" in review.text.en
 
     def test_a_possible_number_is_called_possible(self, make_posed):
@@ -258,7 +258,7 @@ class TestMessages:
         advice = advice_on([make_posed(pose, state=state, x=900 * place) for place, (pose, state) in enumerate(shown)])
         said = {message.key: message.text.en for message in advice.messages}
         assert said["hands-to-review"].startswith("2 hands are marked")
-        assert said["hand-unclear"].startswith("2 hands, in the marked areas,")
+        assert said["hand-unclear"] == "2 hands are unclear. Please look at them in the photo yourself."
 
     def test_lists_are_counted_and_the_first_few_named(self, make_posed):
         said = {message.key: message.text.en for message in advice_on([make_posed("palm")]).messages}
