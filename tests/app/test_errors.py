@@ -55,7 +55,7 @@ class TestTable:
 class TestDescribe:
     def test_fills_in_params(self):
         _, detail = describe(QueueFull(seconds=7), "id")
-        assert "7 detik" in detail
+        assert "sekitar 7 detik lagi." in detail
 
     @pytest.mark.parametrize(("most", "indonesian", "english"), [(2000, "2.000 foto", "2,000 photos"), (7, "7 foto", "7 photos")])
     def test_writes_numbers_as_the_language_does(self, most, indonesian, english):
