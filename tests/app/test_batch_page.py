@@ -156,7 +156,7 @@ def test_from_the_choice_to_the_deletion(open_page, photos, complaints):
     other = open_page(at=place)
     for one in (page, other):
         view(one, "done")
-        assert one.get_by_role("heading", level=1).inner_text() == "16 foto selesai diperiksa"
+        assert one.get_by_role("heading", level=1).inner_text() == "Selesai: 16 foto"
         assert one.title() == "Selesai · Periksa banyak foto: Jari Netral"
         assert sum(int(count) for count in one.locator("#done .tallies strong").all_inner_texts()) == 16
     assert "dihapus otomatis pada" in page.locator("#deleted-at").inner_text()
@@ -176,7 +176,7 @@ def test_from_the_choice_to_the_deletion(open_page, photos, complaints):
         assert download.value.suggested_filename.endswith(ending)
 
     page.get_by_role("button", name="English").click()
-    assert page.get_by_role("heading", level=1).inner_text() == "Photos checked: 16"
+    assert page.get_by_role("heading", level=1).inner_text() == "Done. Photos: 16"
     page.get_by_role("button", name="Delete now").click()
     page.keyboard.press("Escape")
     assert page.locator("#done").is_visible()
@@ -466,7 +466,7 @@ class TestProblems:
         shot(page)
         page.get_by_role("button", name="Kirim sisanya").click()
         view(page, "done")
-        assert page.get_by_role("heading", level=1).inner_text() == "2 foto selesai diperiksa"
+        assert page.get_by_role("heading", level=1).inner_text() == "Selesai: 2 foto"
 
     def test_of_many_files_that_are_gone_a_few_are_named(self, open_page, photos, tmp_path):
         page = open_page()

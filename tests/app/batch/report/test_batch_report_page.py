@@ -283,9 +283,9 @@ class TestViewer:
         page = visit(tmp_path)
         assert page.locator(".tile-number").all_text_contents() == ["?"]
         assert page.locator(".tile-sure").count() == 0  # of a reading that is not told
-        assert page.locator(".tile").get_attribute("aria-label").startswith("Belum jelas: Pose tidak terbaca, tanpa nomor, foto ")
+        assert page.locator(".tile").get_attribute("aria-label").startswith("Belum jelas: Pose tidak dikenali, tanpa nomor, foto ")
         view(page)
-        assert "Pose tidak terbaca" in page.locator("#said").inner_text()
+        assert "Pose tidak dikenali" in page.locator("#said").inner_text()
         assert "keyakinan" not in page.locator("#said").inner_text()
 
     def test_reviewed_with_a_note_which_the_browser_keeps(self, page, batch):
