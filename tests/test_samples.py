@@ -1,6 +1,7 @@
 """The samples through the real line: each gives what samples/expected.csv says, which is the truth of what was rendered."""
 
 import csv
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from gestures import Checker, Photo, open_photo
 
 SAMPLES = Path(__file__).parents[1] / "samples"
+GUIDE = (SAMPLES / "README.md").read_text(encoding="utf-8")
 EXPECTED = {row["file"]: row for row in csv.DictReader((SAMPLES / "expected.csv").read_text(encoding="utf-8").splitlines())}
 
 
@@ -41,6 +43,10 @@ def test_sample(name: str, checker: Checker) -> None:
         pose, _, count = entry.partition(" x")
         if pose != "fist":  # a fist is safe and often just a hand at rest: it is not spoken of
             assert poses[pose] >= int(count or 1), pose
+    if name != "group.jpg":
+        sure, _, possible = re.search(rf"`{name}`<br>[^<]*<br>\*\*perlu ditinjau: (.*?)\*\*", GUIDE)[1].partition("mungkin")
+        shown = {str(code["number"]): code["strength"] == "possible" for code in advice["codes"] if code["on_ballot"]}
+        assert shown == dict.fromkeys(re.findall(r"\d", sure), False) | dict.fromkeys(re.findall(r"\d", possible), True)
 
 
 @pytest.mark.parametrize(
