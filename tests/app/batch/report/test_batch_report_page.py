@@ -11,6 +11,7 @@ import pytest
 from app.batch.report import write_reports
 from app.batch.report.csv_report import FORMULA
 from app.batch.rows import Row
+from gestures.reading.poses import pose_table
 
 PATIENT_MS = 60_000
 DESK = {"viewport": {"width": 1280, "height": 800}}
@@ -99,6 +100,15 @@ class TestGrid:
         assert tile.locator(".tile-pose").text_content() == "Dua jari terbuka (V)"
         assert tile.locator(".tile-sure").text_content().endswith("%")
         page.wait_for_function("() => [...document.querySelectorAll('.tile img')].every((image) => image.naturalWidth > 20)")
+
+    @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+    def test_a_tile_tells_every_pose_apart(self, visit, reports, size):
+        poses = [f"{name}?" for row in pose_table().values() for name in (row.name.id, row.name.en)]
+        cut = """(tile, poses) => poses.filter((pose) => {
+            tile.textContent = pose;
+            return tile.scrollHeight > tile.clientHeight;
+        })"""
+        assert visit(reports, **size).locator(".tile-pose").first.evaluate(cut, poses) == []
 
     def test_a_tile_fills_its_place(self, page):
         """The service's own styles come first, and what they call by the same name would put a second frame round it."""
