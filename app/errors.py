@@ -9,8 +9,8 @@
     ├── NotReady         the self-check has not passed
     ├── TooManyRequests  a key is used more often than it may be
     ├── ArchiveRefused   an archive, or an entry in it, that is not opened
-    ├── BatchRefused     a batch that is not there, not done, or too large
-    └── RequestError     what HTTP itself finds wrong: no such address, method, media type, …
+    ├── BatchRefused     a batch that is not taken, found or reported
+    └── RequestError     every other request that fails: no such address, no key, a slow upload, a bug of ours, …
         └── RequestInvalid   fields are missing or wrong
 
 They stand beside the tree of `gestures.errors`, and carry `type` and `params` in the same way.
@@ -118,11 +118,11 @@ class ArchiveRefused(_OneOfMany):
 
 
 class BatchRefused(_OneOfMany):
-    """A batch that is not there, not done, or too large."""
+    """A batch that is not taken, found or reported: too large, unknown, unfinished, or the spool is off, full or failing."""
 
 
 class RequestError(_OneOfMany):
-    """What HTTP itself finds wrong."""
+    """Every other request that fails: no such address, no key, an unsuitable form, a service that is stopping, a bug of ours, …"""
 
 
 class RequestInvalid(RequestError):

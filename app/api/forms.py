@@ -1,6 +1,6 @@
 """Reads forms as they come: many files straight into a folder, since they are too many for the memory, or one photo into the memory.
 
-What a form is made of is told apart in a thread: bytes that nearly end a part, over and over, take many times as long as others.
+The parser runs in a thread: a body full of almost-boundaries takes it many times as long as another.
 """
 
 import re
@@ -38,7 +38,7 @@ ENCODED = re.compile(r"(=\?utf-8\?[bq]\?[^?]*\?=\s*)+", re.IGNORECASE)
 
 
 class _Form:
-    """A form as it comes. fields: all but files. Where these go, who derives from it says."""
+    """A form as it comes. fields: all that are not files. Subclasses say where files go, in `_new_file` and `_end_file`."""
 
     def __init__(self) -> None:
         self.fields: dict[str, str] = {}

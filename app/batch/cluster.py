@@ -1,8 +1,8 @@
 """The same run on the workers of a Dask cluster that exists already.
 
 Each worker needs this package installed. It keeps a process of its own, as the service does, which loads the networks once and looks at one
-photo at a time however many threads the worker has: a photo that takes too long, too much memory, or its process along is told as such,
-and costs nobody the worker. Dask gives a lost worker's photos to others by itself; one that loses several workers is given up as
+photo at a time however many threads the worker has. A photo that takes too long or too much memory, or crashes its process, gets that as
+its error, and the worker goes on. Dask gives a lost worker's photos to others by itself; one that loses several workers is given up as
 `WorkerLost`. Photos travel with their tasks, so that none is lost with the worker that has it.
 """
 

@@ -9,15 +9,15 @@ import numpy as np
 
 from gestures.photo import Pixels
 
-# A photo is noisy from this standard deviation on, in levels of green, where it has least: in a tenth of PATCHES² places of it, each
-# so many pixels wide. Of 300 photos, real noise and textures included, none reached it.
+# A photo is noisy where the noise of its green channel has this standard deviation (levels, 0..255) or more in nine of ten places: it is
+# measured in PATCHES × PATCHES squares, PATCH pixels wide. Of 300 photos, real noise and textures included, none reached it.
 NOISY = 5.0
 PATCHES, PATCH = 12, 18
 # Patches outside this range of levels are clipped, and have no noise.
 UNCLIPPED = (12, 240)
 
-# A grainy photo is smoothed, with sharp edges kept (bilateral filter, Tomasi and Manduchi 1998): over so many pixels, with this spread, and
-# levels that lie as far apart as this or three times the noise.
+# A grainy photo is smoothed, with sharp edges kept (bilateral filter, Tomasi and Manduchi 1998): ACROSS and SPREAD are its width and
+# sigma in pixels. Its sigma in levels is LEVELS, or OF_NOISE times the noise where that is more.
 ACROSS, SPREAD = 5, 2.0
 LEVELS, OF_NOISE = 25.0, 3.0
 
@@ -36,7 +36,7 @@ def noise(photo: Pixels) -> float:
 
 
 def levels_to_smooth(photo: Pixels, *, coarse: bool) -> float:
-    """How far apart levels may lie that `smoothed` takes for one, or 0 where the photo needs none of it. coarse: see `Photo`."""
+    """The sigma in levels to smooth the photo with, or 0 where it needs no smoothing. coarse: see `Photo`."""
     found = noise(photo)
     if found < NOISY:
         return LEVELS if coarse else 0.0

@@ -27,13 +27,13 @@ USUAL = np.array([1.02, 1.0, 0.98])
 COLOURLESS, ONE_COLOURED = 0.05, 0.25
 SKIN = np.array([1.3, 0.78, 0.7])
 
-# A photo is dark where but a twentieth of its pixels has a channel above this, 0..255; it is then lit up so that they have one above that,
-# but no more than until the brightest parts are white: somebody in a lamp's light at night is well lit, however small.
+# A photo is dark where only a twentieth of its pixels has a channel above DARK, 0..255. It is then lit up until these are above LIT,
+# but no further than until its brightest parts are white: somebody in a lamp's light at night is well lit, however small.
 DARK, LIT = 130, 220
 BRIGHTEST = 99.8
 
-# Haze, a smeared lens or light that falls into it lay a veil over all: in every channel, all but a hundredth of the pixels then have more
-# than this, 0..255, and all but a fiftieth exceed them by less than this contrast. Most of the veil is taken away.
+# Haze, a smeared lens or stray light lays a veil over a photo: in each channel 99 pixels in 100 are then above VEIL, 0..255, and 98 in 100
+# are less than CONTRAST brighter than the darkest of those. The share TAKEN of the veil is taken away.
 VEIL, CONTRAST, TAKEN = 50, 130, 0.9
 
 # Whoever stands against the light is dark in a bright photo. Around such a place the brightness, the root of the mean square within a

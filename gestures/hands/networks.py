@@ -25,10 +25,10 @@ PALM_INPUT = 192
 LANDMARK_INPUT = 224
 # The palm detector is fully convolutional: on a picture of half the side it takes a fifth of the time, and sees palms of the same pixels.
 SMALL_PALM_INPUT = 96
-# A grainy photo is smoothed in crops that would show more of its grain than so many of its pixels as one.
+# A grainy photo is smoothed before it is cropped, but only where the crop shrinks it by less than this: shrinking averages grain away.
 SMOOTHED_BELOW = 1.4
 
-# What light a photo was taken in is told from so many of its pixels along the longer side.
+# A photo's light is measured on about this many pixels along its longer side.
 LIGHT_SIDE = 100
 
 

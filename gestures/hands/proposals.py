@@ -178,8 +178,8 @@ FIRES = np.array([0.02, 0.08, 0.25, 0.4, 0.5, 0.66, 0.73, 0.76, 0.75, 0.73, 0.66
 INSIDE = np.array([-0.3, 0.0, 0.15, 0.3, 0.45, 0.6, 0.9])
 INSIDE_FACTOR = np.array([0.02, 0.25, 0.4, 0.7, 0.8, 0.9, 1.0])
 
-# Such a share of the hands is hard to see, in dim light or noise, in this tile as in the next: on these the palm detector fires as on
-# others to this power, seldom where the hand has not the size in the tile that it sees best. Tiles too large must not talk a hand away.
+# This share of the hands (HARD) is hard to see, in dim light or noise, in every tile that shows them. On those the palm detector fires with
+# the usual chance raised to the power HARDER. So a tile in which a hand has the wrong size says little against the hand.
 HARD = 0.3
 HARDER = 4
 

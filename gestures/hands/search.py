@@ -317,7 +317,7 @@ def suppress(palms: Palms, threshold: float = 0.3) -> Palms:
 # The landmarks that the palm detector's keypoints are: wrist, knuckles, and the thumb's first two joints.
 PALM_LANDMARKS = [WRIST, INDEX[0], MIDDLE[0], RING[0], LITTLE[0], THUMB[0], THUMB[1]]
 
-# A palm of which no tile is surer leaves it in doubt whether the hand of somebody alone in the photo was found.
+# While no palm has this score, the hand of somebody alone in the photo may have been missed.
 CERTAIN_PALM = 0.8
 
 # Where more hands are proposed than this, the light is good enough for them: with its dark places lit up, a photo of 50 megapixels with 83

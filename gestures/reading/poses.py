@@ -109,7 +109,7 @@ def _shape(row: PoseEntry, fingers: Fingers) -> float:
 
 
 def _manner(row: PoseEntry, fingers: Fingers) -> float:
-    # A pose that is but possibly read as a number must be held twice as clearly as one of the same shape with an established reading.
+    # A pose without an established reading must be held twice as clearly as one of the same shape with one.
     score = 1.0 if any(reading.strength != "possible" for reading in row.readings) else 0.5
     if row.apart is not None:
         score *= fingers.apart if row.apart else 1 - fingers.apart
