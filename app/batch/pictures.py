@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from gestures import Checker, Findings, Limits, Photo, open_photo
 from gestures.drawing import encode
 from gestures.hands.finder import Box
-from gestures.hands.networks import Pyramid
+from gestures.hands.pyramid import Pyramid
 from gestures.photo import Pixels
 from gestures.reading.fingers import State
 

@@ -19,8 +19,9 @@ from app.workers import CheckerPool, CheckerSetup, Job
 from gestures import Checker, open_photo
 from gestures.hands import search
 from gestures.hands.landmarker import LandmarkerFinder
-from gestures.hands.networks import PALM_INPUT, SMALL_PALM_INPUT, LandmarkNetwork, PalmDetector, Pyramid
+from gestures.hands.networks import PALM_INPUT, SMALL_PALM_INPUT, LandmarkNetwork, PalmDetector
 from gestures.hands.proposals import ProposalNetwork
+from gestures.hands.pyramid import Pyramid
 
 # What each step of a check calls, to time it from outside.
 STEPS: tuple[tuple[str, object, str], ...] = (

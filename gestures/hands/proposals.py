@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gestures.hands.networks import SMALL_PALM_INPUT, Floats, Network, Palms, Pyramid, Region
+from gestures.hands.networks import SMALL_PALM_INPUT, Network, Palms
+from gestures.hands.pyramid import Floats, Pyramid, Region
 from gestures.photo import Pixels
 
 # The network's maps: photo pixels of its input a cell, and the least hand, in the same pixels, that the map is for; each is for the

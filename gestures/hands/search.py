@@ -19,18 +19,9 @@ import numpy as np
 from gestures.errors import FinderError
 from gestures.hands.bundle import load_bundle
 from gestures.hands.finder import INDEX, LITTLE, MIDDLE, RING, THUMB, WRIST, Hand, Points, Side, shared_area
-from gestures.hands.networks import (
-    SMALL_PALM_INPUT,
-    Floats,
-    LandmarkNetwork,
-    PalmDetector,
-    Palms,
-    Pyramid,
-    Region,
-    landmark_region,
-    palm_region,
-)
+from gestures.hands.networks import SMALL_PALM_INPUT, LandmarkNetwork, PalmDetector, Palms
 from gestures.hands.proposals import CLOSELY, GLANCE, Detail, Plan, ProposalNetwork, Proposals, agreed
+from gestures.hands.pyramid import Floats, Pyramid, Region, landmark_region, palm_region
 from gestures.photo import Photo
 from gestures.words import both
 

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gestures.hands.litert import ModelWriter
-from gestures.hands.networks import Floats
 from gestures.hands.proposals import MAPS, SIZES, STRIDES
+from gestures.hands.pyramid import Floats
 from gestures.hands.search import SearchFinder, SearchSettings
 from gestures.photo import Pixels, open_photo
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from gestures.hands.finder import Box, Hand, Look, overlap
 from gestures.hands.light import tint
-from gestures.hands.networks import LANDMARK_INPUT, Floats, LandmarkNetwork, Pyramid, Region, landmark_region
+from gestures.hands.networks import LandmarkNetwork
+from gestures.hands.pyramid import LANDMARK_INPUT, Floats, Pyramid, Region, landmark_region
 from gestures.hands.search import SearchFinder, SearchSettings, tiles_at
 from gestures.pasting import FEATHER, LEAST_OVERLAP
 from gestures.photo import Photo, open_photo

@@ -12,7 +12,7 @@ from PIL import Image
 
 from gestures import Photo, open_photo
 from gestures.hands.grain import levels_to_smooth, noise
-from gestures.hands.networks import Pyramid, Region
+from gestures.hands.pyramid import Pyramid, Region
 from gestures.hands.search import SearchFinder
 
 Pixels = NDArray[np.uint8]

@@ -16,7 +16,8 @@ from gestures import FinderError, Limits, ModelError, Photo, error_text, open_ph
 from gestures.hands.bundle import load_bundle
 from gestures.hands.finder import Hand
 from gestures.hands.landmarker import LandmarkerFinder
-from gestures.hands.networks import PalmDetector, Palms, Pyramid, Region
+from gestures.hands.networks import PalmDetector, Palms
+from gestures.hands.pyramid import Pyramid, Region
 from gestures.hands.search import EXHAUSTIVE, SearchFinder, SearchSettings, drop_duplicates, grid, suppress, tile_count, tiles_at
 from gestures.photo import Pixels
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gestures import Checker, Photo, open_photo
 from gestures.drawing import encode
 from gestures.hands.light import daylight
-from gestures.hands.networks import Pyramid
+from gestures.hands.pyramid import Pyramid
 from gestures.hands.search import SearchFinder
 
 Pixels = NDArray[np.uint8]

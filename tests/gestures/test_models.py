@@ -9,7 +9,8 @@ from ai_edge_litert import schema_py_generated as schema
 from gestures import open_photo
 from gestures.hands.bundle import load_bundle
 from gestures.hands.models import Model
-from gestures.hands.networks import LANDMARK_INPUT, PALM_INPUT, Network, Pyramid, Region, landmark_region
+from gestures.hands.networks import PALM_INPUT, Network
+from gestures.hands.pyramid import LANDMARK_INPUT, Pyramid, Region, landmark_region
 from gestures.hands.search import SearchFinder
 
 SAMPLES = Path(__file__).parents[2] / "samples"

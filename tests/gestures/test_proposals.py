@@ -11,7 +11,7 @@ import pytest
 
 from gestures import open_photo
 from gestures.hands.litert import ModelWriter
-from gestures.hands.networks import PALM_INPUT, SMALL_PALM_INPUT, Network, PalmDetector, Palms, Pyramid, Region
+from gestures.hands.networks import PALM_INPUT, SMALL_PALM_INPUT, Network, PalmDetector, Palms
 from gestures.hands.proposals import (
     CLOSELY,
     GLANCE,
@@ -25,6 +25,7 @@ from gestures.hands.proposals import (
     _pieces,
     agreed,
 )
+from gestures.hands.pyramid import Pyramid, Region
 from gestures.hands.search import EXHAUSTIVE, SMALL_TILES, SearchFinder, tile_count
 from gestures.photo import Photo
 
