@@ -94,7 +94,7 @@ def spool(settings: Settings) -> str:
         raise TerminalError("place-unusable", path=path, reason=getattr(error, "strerror", None) or error) from None
     if free < 2 * settings.batch_bytes:
         raise TerminalError("place-small", path=path, free=free // 2**20, need=2 * settings.batch_bytes // 2**20)
-    return f"{path}, {free / 2**30:.1f} GiB{' ✓ Jari Netral' if in_use else ''}"
+    return f"{path}, {free / 2**30:.0f} GiB{' ✓ Jari Netral' if in_use else ''}"
 
 
 def _try_spool(path: Path, settings: Settings) -> bool:
@@ -154,7 +154,7 @@ def workers(settings: Settings) -> str:
             numbers = [code["number"] for code in check.result().advice["codes"]]
             if SELF_CHECK_NUMBER not in numbers:
                 raise TerminalError("sample-misread", expected=SELF_CHECK_NUMBER, found=numbers)
-    return f"{settings.workers} ({time.perf_counter() - began:.1f} s)"
+    return f"{settings.workers} ({time.perf_counter() - began:.0f} s)"
 
 
 def _hint_if_private(file: Path | None) -> None:

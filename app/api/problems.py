@@ -61,7 +61,7 @@ def document(error: GesturesError | ServiceError, lang: Lang, number: str, statu
 
 
 _START = Name(id="Kembali ke pemeriksaan foto", en="Back to checking photos")
-_NUMBER = Name(id="Nomor permintaan", en="Number of the request")
+_NUMBER = Name(id="Nomor permintaan", en="Request number")
 
 
 @cache

@@ -193,7 +193,8 @@ class TestBugs:
     def test_tell_a_reader_the_number_to_name(self, faulty):
         answer = faulty.get("/bug", headers=OPENING)
         assert (answer.status_code, answer.headers["content-type"]) == (500, "text/html; charset=utf-8")
-        assert answer.headers["x-request-id"] in answer.text
+        assert f"Nomor permintaan: <bdi>{answer.headers['x-request-id']}<" in answer.text
+        assert "Request number: <" in faulty.get("/bug", headers={**OPENING, "Accept-Language": "en"}).text  # as the page calls it
 
 
 class TestHeaders:
