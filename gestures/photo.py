@@ -1,5 +1,6 @@
 """A photo's bytes → an upright RGB `Photo` within limits, or a `PhotoError` that says why not."""
 
+import os
 import re
 import threading
 import warnings
@@ -25,6 +26,11 @@ register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 # AVIF opener hands on what it cannot read. TIFF is left out on purpose: camera raw files open as TIFF and show their thumbnail only,
 # and of a scan with many pages just the first would be looked at.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "BMP")
+
+# Most zeros at the end of a photo that is whole. A file that is being copied to a share often has its whole length at once, and what is yet
+# to come reads as zeros, of which these formats' decoders make picture. Those of PNG and GIF notice, and a BMP may be black at its end.
+_MOST_ZEROS = 1024
+_FILLED = ("JPEG", "MPO", "WEBP", "AVIF", "HEIF")
 
 # How to turn pixels upright, by EXIF orientation. ImageOps.exif_transpose has the same table, but it also writes the EXIF block anew,
 # and a camera's malformed block would then cost the turn.
@@ -95,7 +101,9 @@ class Photo:
         return int(self.pixels.shape[0])
 
 
-_QUIET = threading.Lock()  # two threads that silence warnings at once may leave the process silent
+_QUIET = threading.RLock()  # two threads that silence warnings at once may leave the process silent
+if hasattr(os, "register_at_fork"):  # a process forked while a thread holds it would wait for ever, since that thread is not in it
+    os.register_at_fork(before=_QUIET.acquire, after_in_child=_QUIET.release, after_in_parent=_QUIET.release)
 
 
 def open_photo(data: bytes, limits: Limits = Limits()) -> Photo:
@@ -115,6 +123,8 @@ def open_photo(data: bytes, limits: Limits = Limits()) -> Photo:
         try:
             with Image.open(BytesIO(data), formats=FORMATS) as image:
                 _check_size(image, limits)
+                if image.format in _FILLED and not _has_come(data):
+                    raise DamagedPhoto
                 pixels = _jpeg(data, image)
                 if pixels is None:
                     box = _load(image)
@@ -143,6 +153,11 @@ def _check_size(image: Image.Image, limits: Limits) -> None:
         raise PhotoTooLarge(what="pixels", size=width * height, limit=limits.pixels)
     if min(width, height) < limits.least_side:
         raise PhotoTooSmall(width=width, height=height, limit=limits.least_side)
+
+
+def _has_come(data: bytes) -> bool:
+    """Whether the bytes do not end in zeros, or only in those that cameras write after a JPEG's end."""
+    return any(data[-_MOST_ZEROS:]) or bytes(data).rstrip(b"\0").endswith(b"\xff\xd9")
 
 
 def _is_known(data: bytes, error: Exception) -> bool:

@@ -1,5 +1,7 @@
 import io
+import multiprocessing
 import struct
+import threading
 import time
 import warnings
 import zlib
@@ -340,6 +342,24 @@ def test_a_jpeg_that_ends_too_early_though_its_end_is_marked(mode, options):
         open_photo(data[: len(data) // 2] + data[-2:])
 
 
+@pytest.mark.parametrize("format", ["JPEG", "MPO", "PNG", "WEBP", "AVIF", "HEIF", "GIF"])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_what_is_still_being_copied(format, share, samples):
+    # As on a share: the file has its whole length at once, and the rest of it reads as zeros.
+    data = (samples / ("three.heic" if format == "HEIF" else "peace.jpg")).read_bytes()
+    if format not in ("JPEG", "HEIF"):
+        with Image.open(io.BytesIO(data)) as image:
+            data = saved(image, format)
+    with pytest.raises(DamagedPhoto):
+        open_photo(data[: int(len(data) * share)].ljust(len(data), b"\0"))
+
+
+@pytest.mark.parametrize("format", ["JPEG", "MPO"])
+def test_zeros_after_a_jpegs_end(format):
+    data = saved(picture(), format)
+    assert np.array_equal(open_photo(data.ljust(9999, b"\0")).pixels, open_photo(data).pixels)
+
+
 def test_a_jpeg_of_which_the_middle_is_lost():
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (96, 96, 3), np.uint8))
     data = saved(noise, "JPEG")
@@ -416,6 +436,22 @@ def test_threads_leave_the_warnings_of_others_as_they_are(monkeypatch):
     with ThreadPoolExecutor(2) as threads:  # the first to begin is the first to end
         list(threads.map(open_photo, [saved(picture(), "PNG")] * 2))
     assert warnings.filters == before
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs a system that forks")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_process_forked_while_a_thread_opens_a_photo_opens_photos_too(monkeypatch):
+    begun, data = threading.Event(), saved(picture(), "JPEG")
+    real = gestures.photo._is_coarse
+    monkeypatch.setattr(gestures.photo, "_is_coarse", lambda image: begun.set() or time.sleep(0.2) or real(image))
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(open_photo, data)
+        begun.wait()
+        process = multiprocessing.get_context("fork").Process(target=open_photo, args=[data])
+        process.start()
+    process.join(20)
+    process.kill()
+    assert process.exitcode == 0
 
 
 def test_what_is_damaged_may_come_in_any_kind_of_bytes():
