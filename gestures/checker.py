@@ -22,6 +22,8 @@ FinderName = Literal["search", "mediapipe"]
 class Checker:
     """Checks photos, one after another: threads that share one wait for each other. For several photos at once, make several.
 
+    A process makes its own: the networks' threads are not in one that was forked, and a check there may wait for them for ever.
+
     >>> with Checker() as checker:
     ...     advice = checker.check(Path("samples/peace.jpg").read_bytes())
     >>> advice.level
