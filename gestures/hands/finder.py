@@ -1,6 +1,6 @@
 """What a hand finder takes and gives: a photo in, every hand in it out, with 21 landmarks each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, Protocol
 
@@ -52,13 +52,14 @@ class Hand:
         others' around the landmarks; empty where a finder does not tell.
     """
 
-    landmarks: Points
-    world: Points
+    # Too long to be shown where somebody looks at an advice.
+    landmarks: Points = field(repr=False)
+    world: Points = field(repr=False)
     side: Side
     presence: float
     palm_score: float = 1.0
     share: float = 0.0
-    looks: tuple[Look, ...] = ()
+    looks: tuple[Look, ...] = field(default=(), repr=False)
 
     @cached_property
     def box(self) -> Box:

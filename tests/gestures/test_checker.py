@@ -42,6 +42,11 @@ def test_bytes_of_every_kind(checker, samples, kind):
     assert checker.check(kind((samples / "peace.jpg").read_bytes())).codes[0].number == 2
 
 
+def test_an_advice_is_shown_without_arrays(checker, samples):
+    # As a notebook shows it: those of a group's hands would fill some hundred screens.
+    assert "array(" not in repr(checker.check((samples / "peace.jpg").read_bytes()))
+
+
 def test_a_finder_of_ones_own_may_say_nothing_of_its_failure():
     class Broken:
         name = "broken"
