@@ -8,15 +8,19 @@ from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from html import escape
+from importlib.resources import files
 from importlib.util import find_spec
 from math import isinf
 from pathlib import Path
+from string import Template
 from typing import Any
 
 from app.batch.pictures import around, reduced
 from app.evaluate.measures import (
+    Band,
     Miss,
     Reliability,
+    TradeOff,
     by_set,
     by_size,
     confusion,
@@ -46,36 +50,6 @@ KINDS = {
     "not seen": "Not seen",
     "not quiet": "Read as a number, though the hand shows none",
 }
-
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Evaluation · Jari Netral</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; color: #1b1f24; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }}
-h2 {{ margin-top: 2.5rem }}
-h3 {{ margin-bottom: .3rem }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums }}
-th, td {{ padding: .25rem .7rem; text-align: right; vertical-align: top; border-bottom: 1px solid #d8dde3; white-space: pre-line }}
-th:nth-child(-n+2), td:nth-child(-n+2) {{ text-align: left }}
-td small {{ color: #5a636e }}
-img {{ max-width: 100% }}
-.wide {{ overflow-x: auto }}
-.misses {{ display: flex; flex-wrap: wrap; gap: .8rem }}
-.misses figure {{ margin: 0; width: 150px; font-size: .8rem; line-height: 1.3; overflow-wrap: anywhere }}
-.misses img {{ display: block; height: 150px; object-fit: contain }}
-.note {{ color: #5a636e; max-width: 46rem }}
-</style>
-</head>
-<body>
-<h1>Evaluation</h1>
-<p class="note">Contest: {contest}. This page shows pieces of the labelled photos: it is not to be published.</p>
-{body}
-</body>
-</html>
-"""
 
 
 def prepare(folder: Path) -> None:
@@ -107,17 +81,7 @@ def write_report(runs: Sequence[Run], photos: Path, contest: Contest, folder: Pa
     scores = {run.name: reliability(readings_judged(run.outcomes, contest, "best_pose", "score")) for run in runs if run.name in curves}
 
     written = {
-        run.name: {
-            "sets": {name: some.to_dict() for name, some in figures_by_set(run.outcomes).items()},
-            "confusion": confused[run.name],
-            "by_size": [
-                {"low": row.low, "high": None if isinf(row.high) else row.high, "seen": asdict(row.seen), "number": asdict(row.number)}
-                for row in bands[run.name]
-            ],
-            "reliability": _figures_of(reliable[run.name]),
-            "score_reliability": _figures_of(scores.get(run.name)),
-            "trade_off": [asdict(point) for point in curves.get(run.name, [])],
-        }
+        run.name: _written(run, confused[run.name], bands[run.name], reliable[run.name], scores.get(run.name), curves.get(run.name, []))
         for run in runs
     }
     (folder / "figures.json").write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -161,12 +125,31 @@ def write_report(runs: Sequence[Run], photos: Path, contest: Contest, folder: Pa
             parts += ["<h3>Expected and read</h3>", _chart(confusion_chart(confused[run.name]), "Expected poses against read poses")]
         parts += _misses(misses(run.outcomes), photos)
     page = folder / "index.html"
-    page.write_text(PAGE.format(contest=escape(contest.key), body="\n".join(parts)), encoding="utf-8")
+    template = Template((files("app.evaluate") / "page.html").read_text(encoding="utf-8"))
+    page.write_text(template.substitute(contest=escape(contest.key), body="\n".join(parts)), encoding="utf-8")
     return page
 
 
-def _figures_of(curve: Reliability | None) -> dict[str, Any] | None:
-    return asdict(curve) if curve else None
+def _written(
+    run: Run,
+    confused: dict[str, dict[str, int]],
+    bands: Iterable[Band],
+    reliable: Reliability,
+    scores: Reliability | None,
+    curve: Iterable[TradeOff],
+) -> dict[str, Any]:
+    """The figures of a finder as they stand in figures.json."""
+    return {
+        "sets": {name: some.to_dict() for name, some in figures_by_set(run.outcomes).items()},
+        "confusion": confused,
+        "by_size": [
+            {"low": row.low, "high": None if isinf(row.high) else row.high, "seen": asdict(row.seen), "number": asdict(row.number)}
+            for row in bands
+        ],
+        "reliability": asdict(reliable),
+        "score_reliability": asdict(scores) if scores else None,
+        "trade_off": [asdict(point) for point in curve],
+    }
 
 
 def _table(cells: Iterable[Sequence[str]]) -> str:
