@@ -99,8 +99,7 @@ class Head:
 
     def scores(self, raw: Floats, shares: Floats) -> Floats:
         """Return (n,) calibrated probabilities that the hands of one photo pose on purpose what they seem to. raw, shares: (n,) 0..1."""
-        scores: Floats = 1 / (1 + np.exp(-evidence(raw, shares) @ self.calibration))
-        return scores
+        return probability(evidence(raw, shares), self.calibration)
 
 
 def evidence(raw: Floats, shares: Floats) -> Floats:
@@ -117,6 +116,12 @@ def evidence(raw: Floats, shares: Floats) -> Floats:
 
 # So many of the other hands, the surest, tell whether people pose in the photo.
 OTHERS = 3
+
+
+def probability(columns: Floats, calibration: Floats) -> Floats:
+    """(n,) calibrated probabilities of (n, 4) `evidence`."""
+    probabilities: Floats = 1 / (1 + np.exp(-columns @ calibration))
+    return probabilities
 
 
 def _thumb_up(hand: Hand) -> float:

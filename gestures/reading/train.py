@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from gestures.reading.collect import PASTED, RENDERED, RENDERED_GROUPS, RENDERS, TrainingHand, collect_all
 from gestures.reading.features import finger_features
 from gestures.reading.fingers import FINGERS, LETTERS
-from gestures.reading.head import NETWORKS, PARTS, WHOLE, Floats, evidence
+from gestures.reading.head import NETWORKS, PARTS, WHOLE, Floats, evidence, probability
 from gestures.reading.label import UNKNOWN, label, parts_of, shape_of, table_shapes
 from gestures.reading.poses import UNKNOWN_SHAPE, WHOLE_COUNTS, pose_table
 
@@ -290,12 +290,6 @@ def scored(hands: list[TrainingHand], raw: Floats) -> Floats:
     for members in by_picture.values():
         columns[members] = evidence(raw[members], np.array([hands[i].share for i in members], np.float32))
     return columns
-
-
-def probability(columns: Floats, line: Floats) -> Floats:
-    """(n,) calibrated scores of (n, 4) `evidence`."""
-    scores: Floats = 1 / (1 + np.exp(-columns @ line))
-    return scores
 
 
 def main(arguments: list[str] | None = None) -> None:
