@@ -111,7 +111,7 @@ def require(photos: Iterable[LabelledPhoto], folder: Path) -> None:
         raise TerminalError("labels-photos", count=len(missing), folder=folder, first=missing[0])
 
 
-def choose(photos: Iterable[LabelledPhoto], sets: Iterable[str] = (), limit: int | None = None) -> list[LabelledPhoto]:
+def choose(photos: Iterable[LabelledPhoto], sets: Iterable[str], limit: int | None) -> list[LabelledPhoto]:
     """Keep the photos of some sets (none named: all), and at most `limit` of each, spread evenly over it.
 
     Raises `TerminalError` for a set that there is not.

@@ -410,7 +410,7 @@ def reliability(judged: Iterable[tuple[float, bool]]) -> Reliability:
     return Reliability(rows, round(gap / total, 4) if total else None)
 
 
-def trade_off(outcomes: Sequence[Outcome], contest: Contest, steps: int = 50) -> list[TradeOff] | None:
+def trade_off(outcomes: Sequence[Outcome], contest: Contest) -> list[TradeOff] | None:
     """Measure again with every hand read as its best pose from a score on, for scores from 0 to 1.
 
     None where results lack the fields `score` and `best_pose`.
@@ -437,8 +437,7 @@ def trade_off(outcomes: Sequence[Outcome], contest: Contest, steps: int = 50) ->
     ]
     extra = [float(hand["score"]) for outcome in groups for hand in outcome.others if number[hand["best_pose"]] is not None]
     points = []
-    for step in range(steps + 1):
-        score = step / steps
+    for score in (step / 50 for step in range(51)):
         above = sum(value >= score for value in extra)
         points.append(
             TradeOff(

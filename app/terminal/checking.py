@@ -32,10 +32,10 @@ def check_all(
     sources: Iterable[Source],
     setup: CheckerSetup,
     *,
-    jobs: int = 1,
+    jobs: int,
     contest: Contest,
     copies: bool = False,
-    lang: Lang = "id",
+    lang: Lang,
 ) -> Iterator[Outcome]:
     """Yield an outcome for every source, in their order. A photo that can't be checked gives an error object, and the next is checked.
 

@@ -189,7 +189,7 @@ def test_the_trade_off_moves_one_threshold_over_every_hand():
         result("d", hand(score=0.9, best_pose="fist")),
         result("e", hand(score=0.6, best_pose="one", box=(50, 50, 9, 9))),
     ]
-    points = trade_off(judge(photos, results), load_contest("default"), steps=10)
+    points = trade_off(judge(photos, results), load_contest("default"))
     assert points is not None
     by_score = {point.score: (point.number, point.false_alarm, point.extra) for point in points}
     assert by_score[0.0] == (1.0, 0.5, 1.0)
@@ -309,8 +309,8 @@ def labelled(tmp_path):
 def test_sets_are_chosen_and_thinned_out_evenly(tmp_path):
     photos = [LabelledPhoto(f"{name}/{index}", name, "rest") for name in ("first", "second") for index in range(10)]
     assert [one.path for one in choose(photos, ["second"], 3)] == ["second/0", "second/3", "second/6"]
-    assert choose(photos) == photos
-    assert len(choose(photos, limit=50)) == 20
+    assert choose(photos, [], None) == photos
+    assert len(choose(photos, [], 50)) == 20
 
 
 def test_the_table_shows_rates_with_intervals(labelled):
