@@ -5,20 +5,24 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import closing, contextmanager
+from concurrent.futures import Future
+from contextlib import closing, contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
+from app.api.service import SELF_CHECK_NUMBER
 from app.batch.spool import FILE, Spool
 from app.cli import cli
-from app.doctor import TRIALS, Hint, contest, examine, folder, heic, model, port, spool
+from app.doctor import TRIALS, Hint, contest, examine, folder, heic, model, port, spool, workers
 from app.keys import new_key
 from app.settings import Settings
 from app.terminal.words import TerminalError, problem, word
+from app.workers import CheckResult
 from gestures import GesturesError
 from gestures.hands.bundle import bundle_path
 
@@ -147,6 +151,19 @@ class TestTrials:
         findings = list(examine(Settings(contest="/nowhere.toml")))
         assert [finding.ok for finding in findings] == [True, False, True]
 
+    def test_every_worker_reads_a_photo(self, monkeypatch):
+        sent = []
+
+        def submit(pool, job):
+            sent.append(job)
+            future = Future()
+            future.set_result(CheckResult({"codes": [{"number": SELF_CHECK_NUMBER}]}))
+            return future
+
+        monkeypatch.setattr("app.workers.CheckerPool.submit", submit)
+        assert workers(Settings(workers=3)).startswith("3 (")
+        assert len(sent) == 3
+
     def test_the_model_and_heic(self, tmp_path):
         assert "fbc2a3" in model(Settings())
         with pytest.raises(GesturesError):
@@ -175,6 +192,12 @@ class TestTrials:
             spool(Settings(spool=tmp_path, batch_bytes=2**60))
         assert small.value.type == "place-small"
         assert small.value.params["need"] == 2**41
+
+    def test_a_spool_has_room_for_a_batch_as_sent_and_unpacked(self, tmp_path, monkeypatch):
+        for free, is_enough in ((200, True), (199, False)):
+            monkeypatch.setattr("shutil.disk_usage", lambda path, free=free: SimpleNamespace(free=free))
+            with nullcontext() if is_enough else pytest.raises(TerminalError, match="place-small"):
+                spool(Settings(spool=tmp_path, batch_bytes=100))
 
     def test_a_spool_in_a_place_that_cannot_be_written(self):
         with pytest.raises(TerminalError, match="/proc/jari") as unusable:

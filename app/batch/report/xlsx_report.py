@@ -173,13 +173,15 @@ class XlsxReport:
             self._cell(table.sheet, table.row, column, value, form.get(column))
 
     def _cell(self, sheet: Worksheet, row: int, column: int, value: Cell, form: Format | None) -> None:
+        if value in (None, ""):
+            return  # a spreadsheet would count an empty text as a value
         if isinstance(value, str):
             # Names of files need not be valid Unicode, which the format demands. What begins with <r>, XlsxWriter takes for XML of its own.
             value = value.encode("utf-8", "backslashreplace").decode("utf-8")
             sheet.write_string(row, column, _fitting(f"\u200b{value}" if value.startswith("<r>") else value), form)
         elif isinstance(value, datetime):
             sheet.write_datetime(row, column, value, form)
-        elif value is not None:
+        else:
             sheet.write_number(row, column, value, form)
 
 

@@ -20,6 +20,7 @@ from app.batch.report.summary import Summary, ballot_readings
 from app.batch.report.words import texts
 from app.batch.rows import Row
 from gestures import Checker, contests
+from gestures.words import text
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +58,11 @@ class TestCsv:
         failed = table[-1]
         assert (failed["name"], failed["error"], failed["detail"]) == ("gagal.jpg", "photo-damaged", "Foto rusak. Simpan ulang fotonya.")
         assert {failed[key] for key in ("level", "hands", "to_review", "unclear")} == {""}
+
+    def test_what_is_unclear_is_counted_as_unclear_and_not_flagged(self, table):
+        photo = next(row for row in table if row["level"] == "unclear")
+        hand = table[table.index(photo) + 1]
+        assert (photo["hands"], photo["to_review"], photo["unclear"], hand["flagged"]) == ("1", "0", "1", "0")
 
     def test_names_that_look_like_formulas(self, batch, tmp_path, contest):
         names = ("=1+1.jpg", "+62.jpg", "-a.jpg", "@b.jpg", "\tc.jpg", "\n=d.jpg", "biasa.jpg", "\udcff.jpg")
@@ -105,6 +111,30 @@ class TestWorkbook:
         assert [hands.cell(2, column).value for column in (2, 3, 4, 6)] == [1, "Perlu ditinjau", "dua jari terbuka (V)", 2]
         assert hands.cell(2, 5).number_format == "0%"
         assert all(hands.cell(row, 5).value for row in range(2, hands.max_row + 1))
+
+    def test_what_is_counted_of_a_photo(self, book):
+        """Its hands, those to review, those unclear, and the numbers on the ballot; four fingers are not on that of the fifth photo."""
+        counted = [[cell.value or 0 for cell in row] for row in book["Foto"].iter_rows(min_row=2, max_row=6, min_col=3, max_col=6)]
+        assert counted == [[1, 1, 0, 2], [1, 1, 0, 3], [1, 1, 0, 2], [1, 0, 1, 0], [1, 0, 0, 0]]
+
+    def test_no_number_is_a_blank_cell(self, book):
+        """An empty text, which a spreadsheet counts as a value, would be read back as one."""
+        assert [book["Foto"].cell(row, 6).value for row in (6, 7, 8)] == [None] * 3
+
+    def test_what_is_said_of_a_hand(self, batch, tmp_path, contest):
+        hand = batch[0].result["hands"][0]
+        avoid, safe = ({"list": f"{kind}-2024", "name": {"id": f"Daftar {kind}"}, "stance": kind} for kind in ("avoid", "safe"))
+        readings = [{"number": 2, "strength": "official"}, {"number": 3, "strength": "possible"}]
+        told = hand | {"lists": [avoid, safe], "readings": readings, "together": [], "box": [1, 2, 3, 4]}
+        write_reports([Row(batch[0].result | {"hands": [told]})], tmp_path, lang="id", batch="x", contest=contest)
+        row = [cell.value for cell in openpyxl.load_workbook(tmp_path / "report.xlsx")["Tangan"][2]]
+        basis = "; ".join(f"{one['number']}: {texts('id')['strength.' + one['strength']]}" for one in readings)
+        assert row[5:] == ["2, 3", basis, "Daftar avoid", "Daftar safe", hand["why"]["id"], 1, 2, 3, 4]
+
+    def test_colours_are_those_of_the_words(self, book):
+        for sheet, column in (("Foto", 2), ("Tangan", 3)):
+            fills = {row[column - 1].value: row[column - 1].fill.start_color.rgb for row in book[sheet].iter_rows(min_row=2)}
+            assert (fills["Perlu ditinjau"], fills["Belum jelas"]) == ("FFFCEFD9", "FFE2EFF9")
 
     def test_one_number_is_a_number_and_several_are_text(self, batch, tmp_path, contest):
         result = batch[0].result
@@ -162,6 +192,12 @@ class TestWorkbook:
         said = " ".join(str(row[1].value) for row in book["Tentang"].iter_rows())
         assert "klarifikasi" in said
         assert "bukan temuan atau keputusan" in said
+
+    def test_how_many_photos_came_out_how_and_what_that_means(self, book):
+        said = [tuple(cell.value for cell in row) for row in book["Tentang"].iter_rows()]
+        assert said[3:7] == [("Perlu ditinjau", 3), ("Belum jelas", 1), ("Nihil", 2), ("Gagal diperiksa", 1)]
+        notes = {value for _, value in said[7:]}
+        assert {text("often-without-intent", "id"), texts("id")["notice.clear"]} <= notes
 
     def test_more_rows_than_a_sheet_holds(self, batch, monkeypatch, tmp_path, contest):
         monkeypatch.setattr(xlsx_report, "LAST_ROW", 2)
@@ -282,6 +318,13 @@ class TestPageFile:
         )
         assert text in [shared["messages"][place] for place in photo["messages"]]
 
+    def test_what_is_said_of_a_photo_stands_with_it(self, batch, tmp_path, contest):
+        kinds = ("two-hands-together", "lists-disagree", "photo-date", "photo-date-stage")
+        messages = [{"key": key, "text": {"id": f"Kata {key}.", "en": f"Words {key}."}} for key in kinds]
+        write_reports([Row(batch[0].result | {"messages": messages})], tmp_path, lang="id", batch="x", contest=contest)
+        page = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert [kind for kind in kinds if f"Kata {kind}." not in page] == []
+
     def test_a_page_that_would_grow_too_large(self, batch, monkeypatch, tmp_path, contest):
         monkeypatch.setattr("app.batch.report.html_report.MOST_BYTES", 10_000)
         write_reports(batch, tmp_path, lang="id", batch="x", contest=contest)
@@ -332,3 +375,10 @@ def test_numbers_that_two_hands_show_together_count_for_both():
     summary = Summary()
     summary.add(result)
     assert summary.numbers == {7: 2, 2: 1}
+
+
+def test_only_lists_that_advise_against_a_pose_are_counted(batch):
+    lists = [{"list": "bkn-2023", "stance": "avoid"}, {"list": "pj-gubernur-jateng", "stance": "safe"}]
+    summary = Summary()
+    summary.add(batch[0].result | {"hands": [batch[0].result["hands"][0] | {"lists": lists}]})
+    assert summary.lists == {"bkn-2023": 1}
