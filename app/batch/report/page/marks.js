@@ -3,6 +3,7 @@
 const MARKS = `jari-report:${shared.batch}`;
 
 let marks = recallMarks() ?? {};
+let unkept = false; // whether the browser had no room for them: then those that it kept before are older
 
 function recallMarks() {
   try {
@@ -19,9 +20,19 @@ function markOf(hand) {
 
 /** Change a hand's mark. False where the browser does not keep it. */
 function mark(hand, change) {
-  marks = recallMarks() ?? marks; // what was marked in another tab stays
+  update();
   put(hand, { ...markOf(hand), ...change });
-  return keep(MARKS, JSON.stringify(marks));
+  return keepMarks();
+}
+
+/** Take up what was marked in another tab. */
+function update() {
+  if (!unkept) marks = recallMarks() ?? marks;
+}
+
+function keepMarks() {
+  unkept = !keep(MARKS, JSON.stringify(marks));
+  return !unkept;
 }
 
 function put(hand, next) {
@@ -32,6 +43,7 @@ function put(hand, next) {
 /** Forget all marks of this report. */
 function forget() {
   marks = {};
+  unkept = false;
   erase(MARKS);
 }
 
@@ -65,9 +77,9 @@ function imported(written) {
   if (!rows) return null;
   const known = new Map(hands.flatMap((hand) => [[hand.key, hand], [whereOf(hand.photo.name, hand.box), hand]]));
   const found = rows.map((row) => [known.get(row.key ?? whereOf(row.photo, row)), row]).filter(([hand]) => hand);
-  marks = recallMarks() ?? marks;
+  update();
   for (const [hand, row] of found) put(hand, merged(markOf(hand), row));
-  return { taken: found.length, unknown: rows.length - found.length, kept: keep(MARKS, JSON.stringify(marks)) };
+  return { taken: found.length, unknown: rows.length - found.length, kept: keepMarks() };
 }
 
 function rowsOf(written) {

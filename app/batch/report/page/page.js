@@ -273,7 +273,7 @@ addEventListener("afterprint", () => {
 
 // Another tab of the same report.
 addEventListener("storage", (event) => {
-  if (event.key !== MARKS) return;
+  if (event.key !== MARKS || unkept) return;
   marks = recallMarks() ?? {};
   progress();
   for (const place of listed.keys()) if ($("tiles").children[place]) retile(place);

@@ -139,6 +139,9 @@ $("done").onclick = () => {
 $("undo").onclick = () => change({ reviewed: null });
 $("close").onclick = () => $("viewer").close();
 $("note").onchange = keepNote;
+document.addEventListener("visibilitychange", () => {
+  if ($("viewer").open) keepNote(); // a tab that is closed, loaded anew or put away tells of no change
+});
 $("frame").onclick = (event) => {
   const place = listed.indexOf(hands[event.target.dataset.hand]);
   if (place >= 0) turn(place - viewed);

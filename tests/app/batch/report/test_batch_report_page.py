@@ -425,6 +425,12 @@ class TestViewer:
         page.reload()
         assert page.locator(".tile-note").text_content() == "dari tab lain"
 
+    def test_a_note_that_is_being_written_survives_the_page(self, page):
+        view(page)
+        write_note(page, "satu")
+        page.reload()
+        assert page.locator(".tile-note").text_content() == "satu"
+
     def test_notes_that_are_written_in_two_tabs_are_both_kept(self, page):
         view(page)
         write_note(page, "satu")
@@ -506,11 +512,15 @@ class TestViewer:
         page.get_by_role("button", name="Tangan berikutnya").press("Enter")
         expect(page.locator("#next")).to_be_focused()
 
-    def test_what_the_browser_does_not_keep_is_said(self, page, expect):
-        page.evaluate("() => { Storage.prototype.setItem = () => { throw new Error(); }; }")
+    def test_what_the_browser_does_not_keep_is_said_and_stays_on_the_page(self, page, expect):
         view(page)
+        page.keyboard.press("Enter")  # this one is kept
+        page.evaluate("() => { Storage.prototype.setItem = () => { throw new Error(); }; }")
         page.keyboard.press("Enter")
-        expect(page.locator("#viewer [role=status]")).to_have_text(re.compile("^2 dari 4. .*Peramban ini tidak menyimpan catatan"))
+        expect(page.locator("#viewer [role=status]")).to_have_text(re.compile("^3 dari 4. .*Peramban ini tidak menyimpan catatan"))
+        page.keyboard.press("Enter")
+        page.evaluate("() => dispatchEvent(new StorageEvent('storage', { key: 'jari-report:rapat' }))")
+        expect(page.locator("#reviewed")).to_have_text("3 dari 4 tangan sudah ditinjau")
 
 
 class TestWithoutPictures:
