@@ -9,7 +9,7 @@ from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from io import BytesIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -29,25 +29,28 @@ FILES = ("photo", "photos")
 
 MOST_FIELDS = 16
 MOST_FIELD_BYTES = 4096
-BESIDE = f"at most {MOST_FIELDS} other fields of at most {MOST_FIELD_BYTES} bytes each"
+BESIDE = f"at most {MOST_FIELDS} other fields of at most {MOST_FIELD_BYTES} bytes each, none of those named here twice"
 
 # What browsers write in a file's name for what would end it there (WHATWG HTML, "multipart/form-data encoding algorithm").
 ESCAPES = {"%22": '"', "%0D": "\r", "%0A": "\n"}
 # How .NET writes what is not ASCII: as mail does (RFC 2047).
 ENCODED = re.compile(r"(=\?utf-8\?[bq]\?[^?]*\?=\s*)+", re.IGNORECASE)
 
+File = TypeVar("File", bound=IO[bytes])
 
-class _Form:
+
+class _Form(Generic[File]):
     """A form as it comes. fields: all that are not files. Subclasses say where files go, in `_new_file` and `_end_file`."""
 
     def __init__(self) -> None:
         self.fields: dict[str, str] = {}
         self.is_whole = False
+        self._beside = 0
         self._header = bytearray(), bytearray()
         self._disposition = b""
         self._name = self._file_name = ""
         self._value = bytearray()
-        self._file: IO[bytes] | None = None
+        self._file: File | None = None
 
     @property
     def callbacks(self) -> "MultipartCallbacks":
@@ -68,10 +71,10 @@ class _Form:
         if self._file:
             self._file.close()
 
-    def _new_file(self) -> IO[bytes]:
+    def _new_file(self) -> File:
         raise NotImplementedError
 
-    def _end_file(self, file: IO[bytes], is_chosen: bool) -> None:
+    def _end_file(self, file: File, is_chosen: bool) -> None:
         raise NotImplementedError
 
     def _begin(self) -> None:
@@ -108,15 +111,16 @@ class _Form:
             self._end_file(self._file, bool(self._file_name or self._file.tell()))
             self._file = None
         else:
-            self.fields[self._name] = _decoded(bytes(self._value))
-            if len(self.fields) > MOST_FIELDS:
+            self._beside += 1
+            if self._beside > MOST_FIELDS or (self._name in FIELDS and self._name in self.fields):
                 raise RequestError("form-unsuitable")
+            self.fields[self._name] = _decoded(bytes(self._value))
 
     def _end_form(self) -> None:
         self.is_whole = True
 
 
-class Form(_Form):
+class Form(_Form[IO[bytes]]):
     """A form of many files, which go into `folder`. files: names and paths, in order; at the end each has a name, if only by its place."""
 
     def __init__(self, folder: Path, most_files: int) -> None:
@@ -144,25 +148,24 @@ class Form(_Form):
         self.files = [(name or unique(f"foto-{place}", names), path) for place, (name, path) in enumerate(self.files, 1)]
 
 
-class PhotoForm(_Form):
+class PhotoForm(_Form[BytesIO]):
     """A form of one file, which stays in the memory. photo: its bytes, or None where it is not there under that name."""
 
     photo: bytes | None = None
     _files = 0
 
-    def _new_file(self) -> IO[bytes]:
+    def _new_file(self) -> BytesIO:
         return BytesIO()
 
-    def _end_file(self, file: IO[bytes], is_chosen: bool) -> None:
+    def _end_file(self, file: BytesIO, is_chosen: bool) -> None:
         self._files += is_chosen
         if self._files > 1:
             raise RequestError("form-unsuitable")
         if is_chosen and self._name == "photo":
-            file.seek(0)
-            self.photo = file.read()
+            self.photo = file.getvalue()  # which is no copy, as reading it would be
 
 
-Read = TypeVar("Read", bound=_Form)
+Read = TypeVar("Read", bound=_Form[Any])
 
 
 async def read(request: Request, form: Read) -> Read:

@@ -221,6 +221,7 @@ class TestRequestProblems:
     def test_with_a_body_that_is_packed(self, client, peace):
         answer = client.post(CHECKS, files={"photo": peace}, headers={"Content-Encoding": "gzip"})
         assert (answer.status_code, problem(answer)["type"]) == (415, "media-type-unsupported")
+        assert "Content-Encoding" in problem(answer)["detail"]
         assert answer.headers["accept-encoding"] == "identity"
 
     def test_with_a_form_that_is_handed_on_whole(self, client, peace):
@@ -286,9 +287,11 @@ class TestRequestProblems:
             [("photo", b"x")],
             [("other", b"%PDF")],
             [(f"field{number}", (None, b"x")) for number in range(17)],
+            [("field", (None, b"x"))] * 17,
+            [("contest", (None, b"default")), ("contest", (None, b"pilpres-2024"))],
             [("other", (None, b"x" * 5000))],
         ],
-        ids=["photos", "files", "fields", "bytes"],
+        ids=["photos", "files", "fields", "fields of one name", "contests", "bytes"],
     )
     def test_more_in_a_form_than_is_taken(self, client, peace, more):
         answer = client.post(CHECKS, files=[("photo", peace), *more])
