@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import re
 import uuid
 from http import HTTPStatus
@@ -10,7 +11,10 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from app.api.problems import document
-from app.errors import RequestError, ServiceError
+from app.errors import RequestError
+from app.metrics import Answered, Metrics
+
+log = logging.getLogger("app.requests")
 
 LEAST_RATE = 16 * 2**10  # bytes a second that a caller has to send or read, beyond the patience that all have
 MOST = 500  # connections at once, within the 1024 files that a process may usually have open
@@ -41,7 +45,8 @@ class PatientProtocol(H11Protocol):
     uvicorn waits for both without end. How long a body may take is `app.middleware.Uploads`' to say.
     """
 
-    patience_s: float = 20
+    patience_s: float
+    metrics: Metrics
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or say that there are too many."""
@@ -49,8 +54,7 @@ class PatientProtocol(H11Protocol):
         self.conn = OriginForms(h11.SERVER)
         self._deadlines: dict[str, asyncio.TimerHandle] = {}
         if len(self.connections) > MOST:
-            transport.write(_answer(RequestError("too-many-connections"), "Retry-After: 5\r\n"))
-            transport.close()
+            self._refuse("too-many-connections", "Retry-After: 5\r\n")
         else:
             self._allow("head", self.patience_s)
 
@@ -87,22 +91,25 @@ class PatientProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP with a problem document, as everything else; uvicorn's own answer is plain text."""
-        self.transport.write(_answer(RequestError("http-error")))
+        self._refuse("http-error")
+
+    def _refuse(self, kind: str, headers: str = "") -> None:
+        """Answer where there is no request yet whose language could be known, hang up, count and log it."""
+        number = str(uuid.uuid4())
+        told = document(RequestError(kind), "id", number)
+        status = HTTPStatus(told["status"])
+        body = json.dumps(told, ensure_ascii=False).encode()
+        head = (
+            f"HTTP/1.1 {status} {status.phrase}\r\nContent-Type: application/problem+json\r\n"
+            f"Content-Language: id\r\nContent-Length: {len(body)}\r\n{headers}Cache-Control: no-store\r\nConnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
         self.transport.close()
+        answered: Answered = {"method": None, "route": None, "status": told["status"], "problem": kind, "key": None}
+        self.metrics.answered(answered, 0)
+        log.info("request", extra={"fields": {"id": number, **answered}})
 
 
-def patient_protocol(patience_s: float) -> type[PatientProtocol]:
-    """Return the protocol with seconds of its own for the head of a request."""
-    return type("PatientProtocol", (PatientProtocol,), {"patience_s": patience_s})
-
-
-def _answer(error: ServiceError, headers: str = "") -> bytes:
-    """A whole answer, for where there is no request yet whose language could be known."""
-    told = document(error, "id", str(uuid.uuid4()))
-    status = HTTPStatus(told["status"])
-    body = json.dumps(told, ensure_ascii=False).encode()
-    head = (
-        f"HTTP/1.1 {status} {status.phrase}\r\nContent-Type: application/problem+json\r\n"
-        f"Content-Language: id\r\nContent-Length: {len(body)}\r\n{headers}Cache-Control: no-store\r\nConnection: close\r\n\r\n"
-    )
-    return head.encode() + body
+def patient_protocol(patience_s: float, metrics: Metrics) -> type[PatientProtocol]:
+    """Return the protocol with seconds of its own for the head of a request, and where it counts what it refuses."""
+    return type("PatientProtocol", (PatientProtocol,), {"patience_s": patience_s, "metrics": metrics})

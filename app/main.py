@@ -104,8 +104,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Last-Event-ID"],
-            expose_headers=["Location", "Retry-After", "X-Request-ID"],
+            allow_headers=["Authorization", "Last-Event-ID", "traceparent"],
+            expose_headers=["Content-Disposition", "Location", "Retry-After", "X-Request-ID"],
         )
     app.add_middleware(Surround, metrics=service.metrics)  # added after the others, so around them
     if settings.traces_endpoint:
@@ -191,7 +191,7 @@ def serve(settings: Settings, listener: socket.socket, announce: Callable[[], No
         log_config=None,
         access_log=False,  # it would log addresses as they were sent
         server_header=False,
-        http=patient_protocol(settings.upload_timeout_s),
+        http=patient_protocol(settings.upload_timeout_s, app.state.service.metrics),
         # What was accepted is finished: it waits, is checked, and its answer is sent.
         timeout_graceful_shutdown=math.ceil(settings.max_wait_s + settings.check_timeout_s) + 5,
     )

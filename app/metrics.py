@@ -24,9 +24,12 @@ HANDS = (0, 1, 2, 4, 8, 16, 32, 64)
 
 
 class Answered(TypedDict):
-    """A request that was answered. route: its pattern, or None where it has none; status: None where nobody waited for the answer."""
+    """A request that was answered.
 
-    method: str
+    method: None where there was none yet. route: its pattern, or None where it has none. status: None where nobody waited for the answer.
+    """
+
+    method: str | None
     route: str | None
     status: int | None
     problem: str | None
@@ -60,8 +63,8 @@ class Metrics:
 
     def answered(self, request: Answered, seconds: float) -> None:
         """Count a request."""
-        route, status = request["route"] or "none", request["status"] or "none"
-        self._requests.labels(request["method"], route, status).inc()
+        method, route, status = request["method"] or "none", request["route"] or "none", request["status"] or "none"
+        self._requests.labels(method, route, status).inc()
         self._request_s.labels(route).observe(seconds)
         if request["problem"]:
             self._problems.labels(request["problem"]).inc()

@@ -88,9 +88,9 @@ def problem(answer):
     return json.loads(body), head.decode().lower()
 
 
-async def served(app, scenario):
+async def served(app, scenario, metrics=None):
     """Serve an application of the test's own, with little patience, for as long as `scenario(server, address)` takes."""
-    config = uvicorn.Config(app, lifespan="off", http=connections.patient_protocol(0.2), log_config=None)
+    config = uvicorn.Config(app, lifespan="off", http=connections.patient_protocol(0.2, metrics), log_config=None)
     server = uvicorn.Server(config)
     config.load()
     server.lifespan = config.lifespan_class(config)
@@ -240,6 +240,26 @@ class TestConnections:
             connection.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n")
             body, _ = problem(received(connection))
             assert (body["status"], body["type"]) == (400, "http-error")
+
+    @pytest.mark.parametrize(("kind", "status", "most"), [("http-error", 400, 1), ("too-many-connections", 503, 0)])
+    def test_what_is_refused_before_it_is_a_request_is_counted_and_logged(self, monkeypatch, caplog, kind, status, most):
+        monkeypatch.setattr(connections, "MOST", most)
+        metrics = create_app(Settings(workers=1)).state.service.metrics
+        told = {}
+
+        async def scenario(server, address):
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(b"\x16\x03\x01\r\n\r\n")
+            told.update(problem(await reader.read())[0])
+            writer.close()
+
+        with caplog.at_level("INFO", "app.requests"):
+            asyncio.run(served(None, scenario, metrics))
+        (line,) = [record.fields for record in caplog.records if record.getMessage() == "request"]
+        assert (f"urn:uuid:{line['id']}", line["status"], line["problem"]) == (told["instance"], status, kind)
+        figures = metrics.text().decode()
+        assert f'jari_problems_total{{type="{kind}"}} 1.0' in figures
+        assert f'jari_requests_total{{method="none",route="none",status="{status}"}} 1.0' in figures
 
     def test_too_many_are_told_when_to_come_back(self, server):
         """Of a service that leaves them time enough to be there all at once."""
