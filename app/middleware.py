@@ -74,6 +74,8 @@ class Surround:
             return
         request = Request(scope, receive)
         request.state.request_id = str(uuid.uuid4())
+        # A range in another unit than bytes is to be passed over (RFC 9110, 14.2); Starlette refuses it.
+        scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"range" or value.lower().startswith(b"bytes")]
         began = time.perf_counter()
         status: int | None = None
         is_replaced = False

@@ -37,6 +37,9 @@ class TestAddresses:
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.headers.get("content-range", "").startswith("bytes */") is (status == 416)
 
+    def test_a_range_of_another_unit_is_passed_over(self, client):
+        assert client.get("/static/page.js", headers={"Range": "items=0-9"}).status_code == 200
+
     def test_every_method_of_an_address_is_named(self, client):
         answer = client.put("/v1/batches/x")
         assert answer.headers["allow"] == "DELETE, GET, HEAD"
@@ -227,6 +230,7 @@ class TestHeaders:
         client = TestClient(create_app(Settings(workers=1, cors_origins=("https://intranet.example",))))
         allowed = client.get("/v1/poses", headers={"Origin": "https://intranet.example"})
         assert allowed.headers["access-control-allow-origin"] == "https://intranet.example"
+        assert "Content-Disposition" in allowed.headers["access-control-expose-headers"]
         other = client.get("/v1/poses", headers={"Origin": "https://other.example"})
         assert "access-control-allow-origin" not in other.headers
         asking = {"Origin": "https://other.example", "Access-Control-Request-Method": "POST"}
