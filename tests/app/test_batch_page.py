@@ -101,6 +101,14 @@ def checked(page, photos):
     view(page, "done")
 
 
+def drop(page, path):
+    """Drop a file or folder of this machine on the page."""
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 200, "y": 300, "data": data})
+
+
 ID = "a" * 32
 RUNNING = {
     "id": ID, "state": "running", "photos": 50, "done": 20, "counts": {"clear": 9, "review": 5, "unclear": 5, "failed": 1},
@@ -292,6 +300,20 @@ class TestChoosing:
         )
         page.wait_for_selector("#note:text-matches('^Yang dilepas di sini bukan foto')")
         shot(page)
+
+    def test_a_dropped_folder_of_which_not_all_can_be_read(self, open_page, photos, tmp_path):
+        page = open_page()
+        (tmp_path / photos[0]["name"]).write_bytes(photos[0]["buffer"])
+        odd = tmp_path / os.fsdecode(b"latin\xe9.jpg")  # which Chromium lists but does not open
+        odd.write_bytes(photos[1]["buffer"])
+        drop(page, tmp_path)
+        page.wait_for_selector("#chosen-count:text-matches('^1 berkas dipilih')")
+        unread = page.locator("#chosen-unread")
+        assert unread.inner_text() == "Ada 1 berkas atau folder yang tidak dikirim karena tidak dapat dibaca."
+        odd.rename(tmp_path / "latin.jpg")
+        drop(page, tmp_path)
+        page.wait_for_selector("#chosen-count:text-matches('^2 berkas dipilih')")
+        assert unread.inner_text() == ""
 
     def test_the_contest_is_kept_for_both_pages(self, open_page, address):
         page = open_page()

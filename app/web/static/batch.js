@@ -16,6 +16,7 @@ const AGAIN = { send: begin, open: home, delete: remove };
 let known = null; // limits and contests, once the service has told them
 let chosen = []; // [name, file] of what is to be sent
 let skipped = []; // and of what was chosen with it, but is no photo
+let unread = 0; // how much of what was dropped last cannot be read
 let state = null; // the batch as the service told it last
 let share = null; // how much of it was sent, while it is
 let lost = false; // whether the connection to its progress is
@@ -44,9 +45,10 @@ function tell() {
     offer(known);
   }
   const { length } = chosen;
-  $("chosen").hidden = !length && !skipped.length;
+  $("chosen").hidden = !length && !skipped.length && !unread;
   $("chosen-count").textContent = length ? text("batch.chosen", { count: number(length), size: weight(size()) }) : text("batch.nothing");
   $("chosen-skipped").textContent = length && skipped.length ? text("batch.skipped", { count: number(skipped.length) }) : "";
+  $("chosen-unread").textContent = unread ? text("batch.unread", { count: number(unread) }) : "";
   $("begin").hidden = $("clear").hidden = !length;
   if (state || share !== null) tellProgress();
   if (trouble) tellProblem(trouble, doing);
@@ -137,6 +139,7 @@ function joined(pairs, more) {
 
 function clear() {
   chosen = skipped = [];
+  unread = 0;
   tell();
   $("choose").focus();
 }
@@ -161,6 +164,7 @@ async function begin() {
     const made = await sending;
     share = null;
     chosen = skipped = [];
+    unread = 0;
     history.pushState(null, "", `#${made.id}`);
     takeUp(made, language);
     watch(made.id);
@@ -319,9 +323,10 @@ for (const id of ["files", "folder"])
 
 dropZone(async ({ items, files }) => {
   if (document.body.dataset.view !== "start") return;
+  unread = 0;
   const entries = [...items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  const pairs = entries.length ? (await Promise.all(entries.map(within))).flat() : paired(files);
-  if (pairs.length) take(pairs);
+  const pairs = entries.length ? (await Promise.all(entries.map(readable))).flat() : paired(files);
+  if (pairs.length || unread) take(pairs);
   else note("drop.nothing");
 });
 
@@ -336,7 +341,14 @@ function paired(files) {
   return Array.from(files, (file) => [file.webkitRelativePath || file.name, file]);
 }
 
-/** [name, file] of a dropped file, or of all files in a dropped folder. */
+/** [name, file] of a dropped file, or of all files in a dropped folder. What cannot be read is counted, and keeps back nothing else. */
+function readable(entry) {
+  return within(entry).catch(() => {
+    unread += 1;
+    return [];
+  });
+}
+
 async function within(entry) {
   if (entry.isFile) {
     const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
@@ -347,7 +359,7 @@ async function within(entry) {
   for (let some = [true]; some.length; found.push(...some)) {
     some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject)); // some at a time, at last none
   }
-  return (await Promise.all(found.map(within))).flat();
+  return (await Promise.all(found.map(readable))).flat();
 }
 
 $("begin").onclick = begin;
