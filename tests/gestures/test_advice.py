@@ -99,6 +99,12 @@ class TestLevel:
         assert [(hand.flagged, hand.needs_look) for hand in advice.hands] == [(False, True)] * 2
         assert keys(advice) == ["hand-unclear", "unclear-together", "initial-advice"]
         assert "with another hand, be read as the ballot number 2." in advice.messages[1].text.en
+        # Beside a V that is unclear too it is said once that they may be read as a 2.
+        assert keys(advice_on([*thumbs, make_posed("peace", state=State.UNCLEAR, x=2000)], contest)) == [
+            "hand-unclear",
+            "unclear-read-as",
+            "initial-advice",
+        ]
         # A V beside them is surely a 2; that they show it together is no surer for that.
         beside = advice_on([*thumbs, make_posed("peace", x=2000)], contest)
         assert [hand.flagged for hand in beside.hands] == [False, False, True]
@@ -111,6 +117,9 @@ class TestLevel:
         said = keys(advice_on([*thumbs, make_posed(None, state=State.UNCLEAR, x=2000)], contest))
         assert "hand-unclear" in said
         assert not {"unclear-read-as", "unclear-together"} & set(said)
+        # Nor is it said to be read from a single hand, where another may show it alone.
+        beside = advice_on([*thumbs, make_posed("peace", state=State.UNCLEAR, x=2000)], contest)
+        assert keys(beside)[:2] == ["two-hands-together", "hands-to-review"]
 
     def test_an_unclear_hand_that_would_need_no_review_needs_no_look(self, make_posed):
         contest = replace(contests()["pilkada-contoh"], numbers=(1, 2), lists=(), poses=())
@@ -177,6 +186,9 @@ class TestMessages:
         assert "nomor urut 4" in message.text.id
         assert "tampaknya milik orang yang sama" in message.text.id
         assert "mungkin ditafsirkan" in message.text.id
+        people = [make_posed("peace", x=x, side=side) for x, side in ((100, "right"), (140, "left"), (900, "right"), (940, "left"))]
+        (message,) = [message for message in advice_on(people).messages if message.key == "two-hands-together"]
+        assert "the ballot number 4" in message.text.en  # once, though two people show it
 
     def test_two_hands_are_told_as_sure_as_the_contest_is_of_them(self, make_posed):
         own = ContestPose(pose="two_thumbs", number=2, strength="official")
@@ -222,7 +234,7 @@ class TestMessages:
         assert any("Our agency" in message.text.en for message in advice.messages if message.key == "pose-on-list")
 
     def test_many_poses_name_only_the_most_frequent(self, make_posed):
-        shown = ["ok", "ok", "one", "one", "peace", "peace", "call", "like"]
+        shown = ["call", "ok", "ok", "one", "one", "peace", "peace", "like"]
         advice = advice_on([make_posed(pose, x=900 * place) for place, pose in enumerate(shown)])
         named = [message.text.en for message in advice.messages if message.key == "pose-on-list"]
         assert len(named) == 3
@@ -348,7 +360,7 @@ class TestWhy:
 class TestJson:
     def test_fields(self, make_posed):
         result = advice_on(
-            [make_posed("peace", confidence=0.97123), make_posed(None, x=400.04)], taken_at=datetime(2023, 11, 8, 9, 12)
+            [make_posed("peace", confidence=0.97123), make_posed(None, x=400.26)], taken_at=datetime(2023, 11, 8, 9, 12)
         ).to_dict()
         assert json.loads(json.dumps(result, allow_nan=False)) == result
         assert list(result) == [
@@ -366,7 +378,7 @@ class TestJson:
         assert posing["state"] == "posing"
         assert len(posing["landmarks"]) == 21
         assert all(len(point) == 3 and all(type(value) is float for value in point) for point in posing["landmarks"])
-        assert rest["landmarks"][0] == [400.0, 130.0, 0.0]
+        assert rest["landmarks"][0] == [400.3, 130.0, 0.0]
         assert posing["fingers"] == {"thumb": 0.04, "index": 0.99, "middle": 0.98, "ring": 0.03, "little": 0.02}
         assert (posing["pose"], posing["pose_confidence"]) == ("peace", 0.971)
         assert posing["pose_name"] == {"id": "dua jari terbuka (V)", "en": "two fingers apart (V)"}
@@ -406,6 +418,7 @@ class TestJson:
             (630, 470, [600, 440, 40, 40]),
             (-500, -500, [0, 0, 1, 1]),
             (5000, 5000, [639, 479, 1, 1]),
+            (100.4, 100.6, [70, 70, 61, 61]),  # all pixels that it touches
         ],
     )
     def test_boxes_lie_in_the_photo(self, make_posed, x, y, box):
