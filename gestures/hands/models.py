@@ -1,6 +1,6 @@
 """What of MediaPipe's models is changed as they are loaded; their files stay as they are.
 
-A model is read as a tree of steps and tensors, changed, and packed again: some hundredths of a second each, and nothing to be shipped.
+A model is read as a tree of steps and tensors, changed, and packed again: about a tenth of a second each, and nothing to be shipped.
 """
 
 import flatbuffers

@@ -91,14 +91,15 @@ class Network:
 
 
 class PalmDetector:
-    """The palm detector: a picture of side² pixels in, palms in its pixels out. The side, a multiple of 32, is 192 in MediaPipe."""
+    """The palm detector: a picture of side² pixels in, palms in its pixels out. The side, a multiple of 32, is 192 in MediaPipe.
 
-    def __init__(self, model: bytes, threads: int = 1, side: int = PALM_INPUT) -> None:
+    model: it is left taking pictures of that side.
+    """
+
+    def __init__(self, model: Model, threads: int = 1, side: int = PALM_INPUT) -> None:
         self.side = side
-        opened = Model(model)
-        opened.take(side)
-        opened.quantize()
-        self._network = Network(opened.packed(), threads)
+        model.take(side)
+        self._network = Network(model.packed(), threads)
         self._anchors = _anchors(side)
 
     def detect(self, picture: Pixels, threshold: float) -> Palms:

@@ -19,6 +19,7 @@ import numpy as np
 from gestures.errors import FinderError
 from gestures.hands.bundle import load_bundle
 from gestures.hands.finder import INDEX, LITTLE, MIDDLE, RING, THUMB, WRIST, Hand, Points, Side, shared_area
+from gestures.hands.models import Model
 from gestures.hands.networks import SMALL_PALM_INPUT, LandmarkNetwork, PalmDetector, Palms
 from gestures.hands.proposals import CLOSELY, GLANCE, Detail, Plan, ProposalNetwork, Proposals, agreed
 from gestures.hands.pyramid import Floats, Pyramid, Region, landmark_region, palm_region
@@ -107,8 +108,10 @@ class SearchFinder:
 
     def __init__(self, model: Path | None = None, settings: SearchSettings = SearchSettings(), threads: int = 1) -> None:
         bundle = load_bundle(model)
-        self.palms = PalmDetector(bundle.palm_detector, threads)
-        self.near_palms = PalmDetector(bundle.palm_detector, threads, SMALL_PALM_INPUT)
+        palm_detector = Model(bundle.palm_detector)
+        palm_detector.quantize()
+        self.palms = PalmDetector(palm_detector, threads)
+        self.near_palms = PalmDetector(palm_detector, threads, SMALL_PALM_INPUT)
         self.proposals = ProposalNetwork(threads)
         self.landmark_network = LandmarkNetwork(bundle.landmark_network, threads)
         self.settings = settings
