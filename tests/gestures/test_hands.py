@@ -25,6 +25,13 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 ONE_TILE = replace(tiles_at(1), palm_threshold=0.5)
 
 
+@pytest.fixture(scope="module")
+def thorough():
+    """Searches close-ups for small hands as well."""
+    with SearchFinder(settings=SearchSettings(close_ups=False)) as finder:
+        yield finder
+
+
 def sample(name: str) -> Photo:
     return open_photo((SAMPLES / name).read_bytes(), Limits())
 
@@ -72,13 +79,10 @@ def test_hand_lies_where_it_is(search: SearchFinder) -> None:
 
 
 @pytest.mark.parametrize("name", ["peace.jpg", "like.jpg", "two_thumbs.jpg", "fist.jpg", "sideways.jpg"])
-def test_a_close_up_is_not_searched_for_small_hands(name: str) -> None:
+def test_a_close_up_is_not_searched_for_small_hands(name: str, search: SearchFinder, thorough: SearchFinder) -> None:
     photo, found, tiles = sample(name), [], []
-    for close_ups in (True, False):
-        with (
-            SearchFinder(settings=SearchSettings(close_ups=close_ups)) as finder,
-            patch.object(PalmDetector, "detect", autospec=True, side_effect=PalmDetector.detect) as detect,
-        ):
+    for finder in (search, thorough):
+        with patch.object(PalmDetector, "detect", autospec=True, side_effect=PalmDetector.detect) as detect:
             found.append(sorted(finder.find(photo), key=lambda hand: hand.landmarks[0, 0]))
         tiles.append(detect.call_count)
     assert tiles[0] < tiles[1] / 2
@@ -248,9 +252,8 @@ def test_a_landmarker_that_raised_is_replaced(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_network_that_fails_raises_rather_than_finds_nothing(search: SearchFinder) -> None:
-    detector = PalmDetector(load_bundle().palm_detector)
     with pytest.raises(FinderError):
-        detector.detect(np.zeros((10, 10, 3), np.uint8), 0.5)
+        search.palms.detect(np.zeros((10, 10, 3), np.uint8), 0.5)
 
 
 def test_bundle_must_be_the_official_one(tmp_path: Path) -> None:
