@@ -8,7 +8,7 @@ from enum import StrEnum
 from math import ceil, floor
 from typing import Any, Literal
 
-from gestures.codes import Code, codes, readings_of, together
+from gestures.codes import Code, codes, joint_codes, readings_of
 from gestures.contest import Contest
 from gestures.findings import Findings
 from gestures.hands.finder import Hand
@@ -152,15 +152,15 @@ def advise(findings: Findings, contest: Contest, name: str = "") -> Advice:
     posed = findings.hands
     couples = pairs([one.hand for one in posed])
     people = {hand: person for person, couple in enumerate(couples) for hand in couple}
-    shared = tuple(together(posed, couples, contest))
-    sure = [code for code in shared if all(posed[hand].state is State.POSING for hand in code.hands)]
-    found = codes(posed, sure, contest)
+    joint = tuple(joint_codes(posed, couples, contest))
+    sure_joint = [code for code in joint if all(posed[hand].state is State.POSING for hand in code.hands)]
+    found = codes(posed, sure_joint, contest)
     hands = tuple(
         _advised(
             one,
             contest,
-            tuple(Reading(code.number, code.strength) for code in sure if place in code.hands),
-            any(place in code.hands for code in shared),
+            tuple(Reading(code.number, code.strength) for code in sure_joint if place in code.hands),
+            any(place in code.hands for code in joint),
             people.get(place),
         )
         for place, one in enumerate(posed)
@@ -178,7 +178,7 @@ def advise(findings: Findings, contest: Contest, name: str = "") -> Advice:
         level=level,
         codes=found,
         hands=hands,
-        messages=tuple(_messages(level, hands, found, shared, sure, contest, findings.taken_at)),
+        messages=tuple(_messages(level, hands, found, joint, sure_joint, contest, findings.taken_at)),
         contest=contest.key,
         ballot=contest.numbers,
         finder=findings.finder,
@@ -205,8 +205,8 @@ def _rounded(probability: float) -> float:
     return round(float(probability), 3)
 
 
-def _advised(posed: PosedHand, contest: Contest, together: tuple[Reading, ...], is_shared: bool, person: int | None) -> AdvisedHand:
-    """is_shared: whether it shows a number together with another hand, surely or not."""
+def _advised(posed: PosedHand, contest: Contest, together: tuple[Reading, ...], has_joint: bool, person: int | None) -> AdvisedHand:
+    """together: see `AdvisedHand`. has_joint: whether it shows a number together with another hand, surely or not."""
     is_unclear = posed.state is State.UNCLEAR
     if posed.state is State.REST or posed.pose is None:
         return AdvisedHand(posed, (), (), _why(posed), needs_look=is_unclear, person=person)
@@ -218,7 +218,7 @@ def _advised(posed: PosedHand, contest: Contest, together: tuple[Reading, ...], 
         _why(posed),
         together=together,
         flagged=not is_unclear and (to_review or bool(together)),
-        needs_look=to_review or is_shared,
+        needs_look=to_review or has_joint,
         person=person,
     )
 
@@ -266,12 +266,12 @@ def _messages(
     level: Level,
     hands: Sequence[AdvisedHand],
     found: Sequence[Code],
-    shared: Sequence[Code],
-    sure: Sequence[Code],
+    joint: Sequence[Code],
+    sure_joint: Sequence[Code],
     contest: Contest,
     taken_at: datetime | None,
 ) -> Iterable[Message]:
-    """Yield the messages that fit the photo, weightiest first. shared: what two hands show together. sure: what of it both surely do."""
+    """Yield the messages that fit the photo, weightiest first. joint: what two hands show together; sure_joint: where both surely pose."""
 
     def message(key: str, **params: object) -> Message:
         return Message(key, both(key, **params))
@@ -280,7 +280,7 @@ def _messages(
     if level is Level.CLEAR:
         yield message("nothing-found")
     if level is Level.REVIEW:
-        yield from _number_messages(hands, found, sure)
+        yield from _number_messages(hands, found, sure_joint)
         yield from _list_messages(hands)
         flagged = sum(hand.flagged for hand in hands)
         if flagged > 1:
@@ -292,7 +292,7 @@ def _messages(
     if unclear:
         yield message("hand-unclear", count=len(unclear))
         perhaps = {reading.number for hand in unclear for reading in hand.readings} & set(contest.numbers)
-        jointly = {code.number for code in shared if code not in sure} - perhaps
+        jointly = {code.number for code in joint if code not in sure_joint} - perhaps
         for key, some in (("unclear-read-as", perhaps), ("unclear-together", jointly)):
             if some:
                 yield message(key, numbers=_any_of(some))
@@ -309,15 +309,15 @@ def _messages(
         yield message("initial-advice")
 
 
-def _number_messages(hands: Sequence[AdvisedHand], found: Sequence[Code], sure: Sequence[Code]) -> Iterable[Message]:
+def _number_messages(hands: Sequence[AdvisedHand], found: Sequence[Code], sure_joint: Sequence[Code]) -> Iterable[Message]:
     """Yield what numbers may be read from single hands, and from two together; then those that are merely possible."""
     single = {reading.number for hand in hands if hand.posed.state is State.POSING for reading in hand.readings}
     alone = [code for code in found if code.on_ballot and code.number in single]
     keys = {
         "pose-read-as-number": [code for code in alone if code.strength != "possible"],
-        "two-hands-read-as-number": [code for code in sure if code.strength != "possible"],
+        "two-hands-read-as-number": [code for code in sure_joint if code.strength != "possible"],
         "pose-possibly-read": [code for code in alone if code.strength == "possible"],
-        "two-hands-together": [code for code in sure if code.strength == "possible"],
+        "two-hands-together": [code for code in sure_joint if code.strength == "possible"],
     }
     for key, some in keys.items():
         if some:
@@ -330,7 +330,7 @@ def _any_of(numbers: Iterable[int]) -> Name:
 
 
 def _list_messages(hands: Sequence[AdvisedHand]) -> Iterable[Message]:
-    """Yield which lists carry the poses that most hands make, where agencies disagree on a pose, and where they but call it safe."""
+    """Yield which lists carry the poses that most hands make, where agencies disagree on a pose, and where lists only call it safe."""
     stances = {hand.posed.pose: hand.lists for hand in hands if hand.posed.pose and hand.lists}
     often = Counter(hand.posed.pose for hand in hands if hand.flagged and hand.posed.pose in stances)
     for place, (pose, _) in enumerate(often.most_common()):

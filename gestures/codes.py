@@ -38,11 +38,11 @@ def readings_of(pose: str, contest: Contest) -> tuple[Reading, ...]:
     return tuple(sorted(kept, key=lambda reading: reading.number not in contest.numbers))
 
 
-def codes(posed: Sequence[PosedHand], shared: Sequence[Code], contest: Contest) -> tuple[Code, ...]:
+def codes(posed: Sequence[PosedHand], joint: Sequence[Code], contest: Contest) -> tuple[Code, ...]:
     """Return every number that the posing hands show, each once: on the ballot first, then the best established, then the surest.
 
-    A code has the strength of its best reading, and the confidence of the surest hand with that strength. shared: what hands that
-    surely pose show but together, see `together`.
+    A code has the strength of its best reading, and the confidence of the surest hand with that strength. joint: the numbers that two
+    hands show only together, where both surely pose (see `joint_codes`).
     """
     single = [
         Code(reading.number, reading.strength, one.confidence, (index,), reading.number in contest.numbers)
@@ -50,12 +50,13 @@ def codes(posed: Sequence[PosedHand], shared: Sequence[Code], contest: Contest) 
         if one.state is State.POSING and one.pose is not None
         for reading in readings_of(one.pose, contest)
     ]
-    merged = _merged([*single, *shared])
+    merged = _merged([*single, *joint])
     return tuple(sorted(merged, key=lambda code: (not code.on_ballot, STRENGTHS.index(code.strength), -code.confidence, code.number)))
 
 
-def together(posed: Sequence[PosedHand], couples: Iterable[tuple[int, int]], contest: Contest) -> Iterable[Code]:
-    """Yield what two hands show together and neither shows by itself, of the numbers on the ballot; if they pose, where a hand is unclear.
+def joint_codes(posed: Sequence[PosedHand], couples: Iterable[tuple[int, int]], contest: Contest) -> Iterable[Code]:
+    """Yield the numbers on the ballot that two hands show together and neither shows by itself, unclear hands included.
+
     couples: see `people.pairs`.
     """
     for pair in couples:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gestures.codes import Code, codes, readings_of, together
+from gestures.codes import Code, codes, joint_codes, readings_of
 from gestures.contest import Contest, ContestPose, contests
 from gestures.people import pairs
 from gestures.reading.fingers import State
@@ -10,7 +10,7 @@ from gestures.words import Name
 
 
 def codes_of(posed, contest):
-    return codes(posed, tuple(together(posed, pairs([one.hand for one in posed]), contest)), contest)
+    return codes(posed, tuple(joint_codes(posed, pairs([one.hand for one in posed]), contest)), contest)
 
 
 def ballot(*numbers, poses=()):
