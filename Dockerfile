@@ -37,13 +37,14 @@ RUN apt-get update \
     && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin jari \
     && install --directory --owner jari --mode 700 /var/lib/jari
 COPY --from=environment /opt/jari /opt/jari
-ENV PATH=/opt/jari/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp JARI_SPOOL=/var/lib/jari
+# MALLOC_MMAP_THRESHOLD_: so that a photo's memory goes back to the system when it is freed (docs/operations.md, "Sizing").
+ENV PATH=/opt/jari/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp JARI_SPOOL=/var/lib/jari MALLOC_MMAP_THRESHOLD_=1048576
 USER jari
 WORKDIR /tmp
 # The hand model must be the one that every stated figure was measured with, and OpenCV must find its libraries.
 RUN python -c "import cv2; from gestures.hands.bundle import load_bundle; print(load_bundle().path)"
 EXPOSE 8080
-# Not by urllib, which would ask the proxy that a container's environment may name.
+# Not by urllib, which would ask the proxy that a container's environment may name. 503: busy, not down.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
-    CMD ["python", "-c", "import http.client, os; port = int(os.environ.get('JARI_PORT') or 8080); service = http.client.HTTPConnection('127.0.0.1', port, timeout=4); service.request('GET', '/healthz'); exit(service.getresponse().status != 200)"]
+    CMD ["python", "-c", "import http.client, os; port = int(os.environ.get('JARI_PORT') or 8080); service = http.client.HTTPConnection('127.0.0.1', port, timeout=4); service.request('GET', '/healthz'); exit(service.getresponse().status not in (200, 503))"]
 CMD ["jari", "serve", "--host", "0.0.0.0"]
