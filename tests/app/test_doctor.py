@@ -40,8 +40,10 @@ class Health(HTTPServer):
 
 
 class _Answer(BaseHTTPRequestHandler):
+    status = 200
+
     def do_GET(self):
-        self.send_response(200)
+        self.send_response(self.status)
         self.end_headers()
         self.wfile.write(json.dumps({"status": "ok" if self.server.well else "another program"}).encode())
 
@@ -133,7 +135,8 @@ def test_the_remedy_is_that_of_what_went_wrong(monkeypatch, setting, value, tria
 
 def test_the_container_is_asked_for_its_health_at_the_port_that_is_set(root, health, free_port, monkeypatch):
     _, *command = json.loads(re.search(r"^HEALTHCHECK .*\n +CMD (.*)$", (root / "Dockerfile").read_text(), re.MULTILINE)[1])
-    for number, is_well in ((health.server_port, True), (free_port, False)):
+    for number, status, is_well in ((health.server_port, 200, True), (health.server_port, 503, True), (free_port, 200, False)):
+        monkeypatch.setattr(_Answer, "status", status)  # 503: there are too many connections
         monkeypatch.setenv("JARI_PORT", str(number))
         ran = subprocess.run([sys.executable, *command], capture_output=True)
         assert (ran.returncode == 0) is is_well, ran.stderr
