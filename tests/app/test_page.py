@@ -233,6 +233,21 @@ class TestDoors:
         assert page.get_by_role("heading", level=1).inner_text() == "Lebih dari satu foto"
 
     @any_size
+    def test_one_that_is_shared_while_the_page_waits_for_another(self, page, context, server, peace, samples):
+        held = []
+        page.route("**/v1/contests*", lambda route: held.append(route))
+        share(page, f"{server}share", "photo", [photo(peace)])
+        page.wait_for_url("**/?shared*", wait_until="commit")
+        other = context.new_page()
+        other.goto(server)
+        share(other, f"{server}share", "photo", [photo((samples / "fist.jpg").read_bytes())])
+        result(other)
+        for route in held:
+            route.continue_()
+        result(page)
+        assert [len(one.locator(".card.flagged").all()) for one in (page, other)] == [1, 0]
+
+    @any_size
     def test_a_shared_photo_that_is_lost(self, page, server):
         page.goto(f"{server}share")
         alive(page)
@@ -247,6 +262,9 @@ class TestDoors:
         page.evaluate("() => dispatchEvent(Object.assign(new Event('beforeinstallprompt'), { prompt: () => (document.title = 'asked') }))")
         install.click()
         assert page.title() == "asked"
+        assert install.is_hidden()  # the browser asks once, and says so if it would again
+        page.evaluate("() => dispatchEvent(Object.assign(new Event('beforeinstallprompt'), { prompt: () => {} }))")
+        assert install.is_visible()
         page.evaluate("() => dispatchEvent(new Event('appinstalled'))")
         assert install.is_hidden()
 

@@ -169,6 +169,8 @@ def test_people_log_in_and_need_no_key(running, proxy):
     from_page = STAFF | {"Origin": running[0]}
     assert kind(ask(f"{proxy}/v1/checks", from_page, b"x")) == "media-type-unsupported"  # so it was let in
     assert kind(ask(f"{proxy}/v1/checks", STAFF | {"Origin": "http://evil.example"}, b"x")) == "origin-refused"
+    assert ask(f"{proxy}/share", STAFF, b"x")[2] == page  # to which it leads
+    assert ask(f"{proxy}/share.js", STAFF)[0] == 200
 
 
 def test_programs_have_keys_of_their_own(proxy, keys):

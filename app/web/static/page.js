@@ -336,9 +336,10 @@ entitle();
 shareable();
 known = await tables();
 tell();
-if (new URLSearchParams(location.search).has("shared")) {
+const sharedId = new URLSearchParams(location.search).get("shared");
+if (sharedId !== null) {
   history.replaceState(null, "", "./"); // loaded anew, it is the page as ever
-  const files = await sharedFiles();
+  const files = await sharedFiles(sharedId);
   if (files.length) receive(files);
   else note("shared.nothing");
 }

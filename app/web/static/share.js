@@ -8,17 +8,20 @@ export function shareable() {
   addEventListener("beforeinstallprompt", (event) => {
     event.preventDefault(); // the page's own button instead of the browser's notice
     $("install").hidden = false;
-    $("install").onclick = () => event.prompt();
+    $("install").onclick = () => {
+      $("install").hidden = true; // the browser can be asked only once
+      event.prompt();
+    };
   });
   addEventListener("appinstalled", () => ($("install").hidden = true));
 }
 
-/** The files that another app has just shared; none where they were lost on the way. */
-export async function sharedFiles() {
+/** The files that another app has just shared, by the id that share.js gave them; none where they were lost on the way. */
+export async function sharedFiles(id) {
   const worker = (await navigator.serviceWorker?.getRegistration("share"))?.active;
   if (!worker) return [];
   const { port1, port2 } = new MessageChannel();
   const answer = new Promise((resolve) => (port1.onmessage = ({ data }) => resolve(data)));
-  worker.postMessage(null, [port2]);
+  worker.postMessage(id, [port2]);
   return answer;
 }
