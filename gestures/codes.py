@@ -66,7 +66,7 @@ def joint_codes(posed: Sequence[PosedHand], couples: Iterable[tuple[int, int]], 
         confidence = left.confidence * right.confidence
         alone = {reading.number for pose in (left.pose, right.pose) for reading in readings_of(pose, contest)}
         yield from _merged(
-            Code(reading.number, reading.strength, confidence, tuple(sorted(pair)), True)
+            Code(reading.number, reading.strength, confidence, pair, True)
             for reading in _two_hand_readings(left.pose, right.pose, contest)
             if reading.number in contest.numbers and reading.number not in alone
         )
