@@ -1,5 +1,5 @@
-// Service worker: takes the photos that other apps share with the installed page (app.webmanifest), and hands them to it. It holds them no
-// longer, and sees nothing else of what the page does, which is out of its scope.
+// Service worker: takes the photos that other apps share with the installed page (app.webmanifest), holds them until the page asks, and sees
+// nothing else of what the page does, which is out of its scope.
 
 const HELD_MS = 120_000; // the page may come late: the line is slow, a password is asked for first
 
