@@ -6,11 +6,14 @@ import re
 from dataclasses import replace
 from io import StringIO
 
+import numpy as np
 import pytest
 
 from app.batch.report import write_reports
 from app.batch.report.csv_report import FORMULA
+from app.batch.report.words import texts
 from app.batch.rows import Row
+from gestures.drawing import encode
 from gestures.reading.poses import pose_table
 
 PATIENT_MS = 60_000
@@ -56,6 +59,18 @@ def page(visit, reports):
 def expect():
     """Playwright's assertions, which wait for what they state."""
     return pytest.importorskip("playwright.sync_api").expect
+
+
+@pytest.fixture(scope="module")
+def people(batch, tmp_path_factory, contest):
+    """The folder with the report of one photo of three people: one rests, two pose. Their crops are 20, 40 and 60 pixels wide."""
+    hands = [row.result["hands"][0] | {"box": [60 * place, 100, 50, 50]} for place, row in enumerate((batch[5], batch[0], batch[1]))]
+    crops = tuple(encode(np.zeros((40, 20 * (place + 1), 3), np.uint8)) for place in range(3))
+    messages = [{"key": "lists-disagree", "text": {"id": "Daftar imbauan berbeda.", "en": "Lists differ."}}]
+    result = batch[0].result | {"name": "rapat.jpg", "hands": hands, "messages": messages, "taken_at": "2023-11-08T09:12:00"}
+    folder = tmp_path_factory.mktemp("people")
+    write_reports([replace(batch[0], result=result, crops=crops)], folder, lang="id", batch="orang", contest=contest)
+    return folder
 
 
 def names(page):
@@ -182,6 +197,45 @@ class TestGrid:
         assert last.get_attribute("title") == "699.jpg"
         page.wait_for_function("() => document.activeElement.querySelector('img').naturalWidth > 20")
 
+    def test_scrolling_and_printing_bring_the_rest_of_them(self, visit, batch, tmp_path, contest):
+        rows = [Row(batch[0].result | {"name": f"{place}.jpg"}) for place in range(300)]
+        write_reports(rows, tmp_path, lang="id", batch="banyak", contest=contest)
+        page = visit(tmp_path)
+        assert page.locator(".tile").count() < 300
+        page.wait_for_function(
+            "() => { scrollTo(0, document.body.scrollHeight); return document.querySelectorAll('.tile').length === 300; }"
+        )
+        page = visit(tmp_path)  # a reload would go back to where it was
+        page.evaluate("() => { window.print = () => { window.printed = document.querySelectorAll('.tile').length; }; }")
+        page.get_by_role("button", name="Cetak").click()
+        page.wait_for_function("() => window.printed === 300")
+
+    def test_photos_that_the_page_has_no_room_for_are_told(self, visit, batch, monkeypatch, tmp_path, contest):
+        monkeypatch.setattr("app.batch.report.html_report.MOST_BYTES", 10_000)
+        write_reports(batch, tmp_path, lang="id", batch="x", contest=contest)
+        assert "6 foto terakhir hanya dihitung di sini" in visit(tmp_path).locator("#notice").inner_text()
+
+    def test_a_number_that_is_merely_possible_has_a_question_mark(self, visit, batch, tmp_path, contest):
+        hand = batch[1].result["hands"][0] | {"readings": [{"number": 3, "strength": "possible"}], "pose_confidence": 1.0}
+        write_reports([replace(batch[1], result=batch[1].result | {"hands": [hand]})], tmp_path, lang="id", batch="x", contest=contest)
+        page = visit(tmp_path)
+        assert page.locator(".tile-number").all_text_contents() == ["3?"]
+        assert page.locator(".tile-sure").all_text_contents() == ["99%"]  # nothing that is computed is certain
+        view(page)
+        assert "Mungkin ditafsirkan sebagai nomor 3" in page.locator("#said").inner_text()
+
+    def test_a_list_counts_and_finds_only_what_it_advises_against(self, visit, batch, tmp_path, contest):
+        def advice(hand, **stances):
+            return hand | {"lists": [{"list": key, "name": {"id": key, "en": key}, "stance": stance} for key, stance in stances.items()]}
+
+        hands = [advice(batch[0].result["hands"][0], A="avoid"), advice(batch[1].result["hands"][0], A="safe", B="safe")]
+        rows = [replace(batch[0], result=batch[0].result | {"hands": [hand]}) for hand in hands]
+        write_reports(rows, tmp_path, lang="id", batch="x", contest=contest)
+        page = visit(tmp_path)
+        assert page.locator("#list option").all_text_contents() == ["Semua", "A"]
+        page.locator("#list").select_option("A")
+        assert page.locator(".tile").count() == 1
+
     def test_failed_and_clear_photos(self, page):
         assert page.locator("#reasons dt").inner_text() == "gagal.jpg"
         assert page.locator("#reasons dd").inner_text() == "Foto rusak Simpan ulang fotonya."
@@ -226,6 +280,19 @@ class TestSummary:
         page.keyboard.press("Tab")
         expect(page.get_by_role("button", name="CSV")).to_be_focused()
 
+    def test_all_hands_are_counted_by_what_they_show(self, visit, people, expect):
+        expect(visit(people).locator("#seen")).to_have_text(
+            "3 tangan terlihat: 2 perlu ditinjau, 0 belum jelas, 0 berpose, tetapi tidak perlu ditinjau, dan 1 tidak berpose."
+        )
+
+    def test_what_is_shown_most_comes_first_and_has_the_longest_bar(self, visit, batch, tmp_path, contest):
+        write_reports([batch[1], batch[0], batch[0]], tmp_path, lang="id", batch="x", contest=contest)
+        page = visit(tmp_path)
+        poses = page.locator("#bars > div").nth(1)
+        assert [name.split(" ")[1] for name in poses.locator(".bar-name").all_text_contents()] == ["Dua", "Simbol"]
+        widths = poses.locator(".bar-fill").evaluate_all("(bars) => bars.map((bar) => bar.style.width)")
+        assert widths == ["100%", "50%"]
+
     def test_rows_are_called_by_what_is_seen_of_them(self, page, expect):
         page.get_by_text("Menurut nomor, pose, dan daftar imbauan").click()
         row = page.locator(".bar-row").first
@@ -267,6 +334,20 @@ class TestViewer:
         assert "keyakinan" in words
         page.locator("#said summary").click()
         assert "BKN (video)" in page.locator("#said").inner_text()
+
+    def test_each_hand_of_a_photo_is_itself(self, visit, people, expect):
+        page = visit(people)
+        page.wait_for_function("() => [...document.querySelectorAll('.tile img')].every((image) => image.naturalWidth)")
+        assert page.locator(".tile img").evaluate_all("(images) => images.map((image) => image.naturalWidth)") == [40, 60]
+        view(page)
+        said = page.locator("#said").inner_text()
+        for words in (texts("id")["viewer.resting.one"], "Diambil pada 8 November 2023", "Daftar imbauan berbeda."):
+            assert words in said
+        page.locator(".box.other").click()
+        expect(page.locator("#place")).to_have_text("2 dari 2")
+        page.get_by_role("button", name="Sudah ditinjau, lanjut").click()
+        expect(page.locator("#viewer")).to_be_hidden()  # it was the last
+        assert page.locator(".tile.reviewed").evaluate_all("(tiles) => tiles.map((tile) => tile.dataset.place)") == ["1"]
 
     def test_what_is_said_begins_beside_the_crop(self, page):
         """The service's own styles come first, and what they give to a question's words would part these."""
@@ -440,6 +521,36 @@ class TestViewer:
         leave(page)
         assert page.locator(".tile.reviewed .tile-note").text_content() == "dua\nsatu"
 
+    def test_a_review_keeps_its_first_time(self, page, expect):
+        view(page)
+        page.get_by_role("button", name="Sudah ditinjau, lanjut").click()
+        leave(page)
+        with page.expect_download() as download:
+            page.get_by_role("button", name="JSON").click()
+        kept = json.loads(download.value.path().read_text(encoding="utf-8"))
+        kept["hands"][0]["reviewed"] = "2024-11-27T08:00:00Z"
+        page.set_input_files("#import-file", {"name": "a.json", "mimeType": "application/json", "buffer": json.dumps(kept).encode()})
+        page.wait_for_selector("#imported:not(:empty)")
+        view(page)
+        page.get_by_role("button", name="Sudah ditinjau, lanjut").click()
+        page.keyboard.press("ArrowLeft")
+        expect(page.locator("#when")).to_contain_text("27 November 2024")
+
+    def test_there_is_nothing_to_take_along_where_no_mark_is_left(self, page, expect):
+        view(page)
+        page.get_by_role("button", name="Sudah ditinjau, lanjut").click()
+        page.keyboard.press("ArrowLeft")
+        page.get_by_role("button", name="Tandai belum ditinjau").click()
+        leave(page)
+        page.get_by_role("button", name="JSON").click()
+        expect(page.locator("#reviewed")).to_have_text("Belum ada tangan yang ditandai atau diberi catatan.")
+
+    def test_notes_that_another_tab_forgot_are_forgotten(self, page, expect):
+        mark_elsewhere(page, {"reviewed": None, "note": "dari tab lain"})
+        expect(page.locator(".tile-note")).to_have_count(1)
+        page.evaluate("() => { localStorage.clear(); dispatchEvent(new StorageEvent('storage', { key: 'jari-report:rapat' })); }")
+        expect(page.locator(".tile-note")).to_have_count(0)
+
     def test_the_browser_forgets_them_once_asked_to(self, page, expect):
         view(page)
         write_note(page, "satu")
@@ -479,6 +590,31 @@ class TestViewer:
         assert page.locator("#viewer[open]").count() == 0
         assert page.locator(".tile:focus").get_attribute("data-place") == "3"
         assert page.locator(".tile.reviewed").get_attribute("data-place") == "2"
+
+    def test_keys_in_a_note_and_keys_held_down_turn_to_no_other_hand(self, page, expect):
+        view(page)
+        write_note(page, "satu")
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("ArrowRight")
+        assert page.locator("#place").inner_text() == "1 dari 4"
+        page.locator("#done").focus()
+        for _ in range(3):
+            page.keyboard.down("Enter")
+        page.keyboard.up("Enter")
+        assert page.locator("#place").inner_text() == "2 dari 4"
+        leave(page)
+        expect(page.locator(".tile.reviewed")).to_have_count(1)
+
+    def test_arrows_lead_from_row_to_row(self, page):
+        page.set_viewport_size({"width": 390, "height": 800})
+        tile = page.locator(".tile:focus")
+        page.locator(".tile").first.focus()
+        before = tile.bounding_box()
+        page.keyboard.press("ArrowDown")
+        after = tile.bounding_box()
+        assert after["x"] == before["x"]
+        page.keyboard.press("ArrowUp")
+        assert tile.get_attribute("data-place") == "0"
 
     def test_each_hand_is_said(self, page, expect):
         """In the dialog: while it is open, a screen reader is told of nothing outside."""
@@ -521,6 +657,11 @@ class TestViewer:
         page.keyboard.press("Enter")
         page.evaluate("() => dispatchEvent(new StorageEvent('storage', { key: 'jari-report:rapat' }))")
         expect(page.locator("#reviewed")).to_have_text("3 dari 4 tangan sudah ditinjau")
+
+    def test_what_is_taken_from_a_file_and_not_kept_is_said(self, page, expect):
+        page.evaluate("() => { Storage.prototype.setItem = () => { throw new Error(); }; }")
+        page.set_input_files("#import-file", {"name": "a.json", "mimeType": "application/json", "buffer": b'{"hands": []}'})
+        expect(page.locator("#imported")).to_contain_text("Peramban ini tidak menyimpan catatan")
 
 
 class TestWithoutPictures:
@@ -567,6 +708,8 @@ class TestReading:
 
     def test_guidance_and_a_chance_to_explain(self, page, accusing):
         assert "klarifikasi" in page.locator("#notice").inner_text()
+        for words in ("bukan jaminan", "tanpa maksud tertentu"):
+            assert words in page.locator("#foot").inner_text()
         view(page)
         assert not accusing["id"].search(page.locator("body").inner_text())
 
@@ -604,6 +747,7 @@ class TestReading:
 
     def test_on_a_phone(self, visit, reports):
         page = visit(reports, **PHONE)
+        assert page.locator("#filters[open]").count() == 0
         page.get_by_text("Saring dan urutkan").click()
         fits = """() => document.documentElement.scrollWidth <= innerWidth && ![...document.querySelectorAll(
             "button, select, summary, .pick, input[type=search]")].some((one) => one.offsetParent && one.offsetHeight < 44)"""
