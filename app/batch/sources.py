@@ -78,14 +78,15 @@ class Sources:
         names: dict[str, int] = {}
         for place in given:
             for source in _at(place, alone):
+                file = source.name if "://" in place else os.path.abspath(source.name)  # noqa: PTH100 - pathlib leaves ".." in
                 if isinstance(source, _Passed):
-                    passed.add(source.name)
+                    passed.add(file)
                     continue
                 name = _public(source.name, place)
                 if keeps:
-                    if source.name in seen:  # a folder may be named twice, and a file beside its folder
+                    if file in seen:  # a folder may be named twice, in whatever way, and a file beside its folder
                         continue
-                    seen.add(source.name)
+                    seen.add(file)
                     name = unique(name, names)
                 yield Source(name, source.read)
         self.passed = len(passed - seen)  # a pattern may have named one outright

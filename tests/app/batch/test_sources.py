@@ -82,6 +82,13 @@ class TestFolders:
         found = [source.name for source in Sources([str(tmp_path), f"{tmp_path}/", f"{tmp_path}/*.jpg", f"{tmp_path}/a.jpg"])]
         assert found == [f"{tmp_path}/a.jpg"]
 
+    def test_however_it_is_written(self, tmp_path, monkeypatch):
+        files(tmp_path, "k/Hari Jadi/a.jpg", "k/catatan.txt")
+        monkeypatch.chdir(tmp_path / "k")
+        sources = Sources([".", "Hari Jadi", "../k", str(tmp_path / "k"), "./*/*.jpg"])
+        assert [source.name for source in sources] == ["./Hari Jadi/a.jpg"]
+        assert sources.passed == 1
+
     def test_archives_in_it_are_looked_into_or_told(self, tmp_path):
         files(tmp_path, "a.jpg", "hari 2/lama.rar", "hari 2/catatan.txt", "log.gz", "._surat.zip", "foto.tar.gz", "b.JPG.gz")
         zipped(tmp_path / "hari 2" / "acara.zip", [("b.jpg", b"B"), ("dalam.zip", b"-")])
