@@ -249,11 +249,11 @@ def batch(
         run = Run(photos, ledger, workers, most_bytes=settings.limits.bytes, recheck=recheck)
         try:
             watch(run, lang)
+            files = write_files(ledger, lang)
         except KeyboardInterrupt:
             key = "batch-stopped-recheck" if recheck else "batch-stopped"
             click.echo(word(key, lang, done=run.progress.done, total=run.progress.total, folder=out), err=True)
             raise
-        files = write_files(ledger, lang)
     levels = run.progress.counts
     click.echo(word("summary", lang, photos=run.progress.done, **levels))
     if run.progress.known:

@@ -159,6 +159,14 @@ class TestDisturbed:
         assert "Traceback" not in err
         leaves_nothing(run.pid)
 
+    def test_ctrl_c_while_reports_are_written_says_so_too(self, tmp_path):
+        code = "import app.batch.files as files, signal\nfiles.write_files = lambda *given: signal.raise_signal(signal.SIGINT)\n"
+        (tmp_path / "empty").mkdir()
+        command = [sys.executable, "-c", f"{code}from app.cli import main\nmain()", "batch", tmp_path / "empty", "--out", tmp_path / "out"]
+        ran = subprocess.run([*command, "--lang", "en"], capture_output=True, text=True, timeout=300)
+        assert (ran.returncode, ran.stdout) == (130, "")
+        assert ran.stderr.startswith("Stopped: ")
+
 
 @pytest.mark.deep
 def test_many_photos_killed_twice_have_the_same_results(tmp_path, make_photos, run_batch, kill_twice, results):
