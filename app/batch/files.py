@@ -1,5 +1,6 @@
 """What a batch leaves in its out folder beside the ledger."""
 
+from contextlib import closing
 from pathlib import Path
 
 from app.batch import LEDGER, REPORTS
@@ -23,6 +24,7 @@ def write_files(ledger: Ledger, lang: Lang) -> tuple[Path, ...]:
     Raises `TerminalError` where the folder cannot be written to; each file is then the new or the old one, whole.
     """
     try:
-        return write_reports(ledger.rows(lang), ledger.folder, lang=lang, batch=ledger.id, contest=ledger.contest.name)
+        with closing(ledger.rows(lang)) as rows:  # a database that is left open can be closed by the thread alone that opened it
+            return write_reports(rows, ledger.folder, lang=lang, batch=ledger.id, contest=ledger.contest.name)
     except OSError as error:
         raise not_written(ledger.folder, error) from None

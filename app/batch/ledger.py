@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -126,7 +126,11 @@ class Ledger:
                 (self._contest_key,),
             )
             for found, findings in unadvised.fetchall():
-                self._advise(found, json.loads(findings))
+                try:
+                    self._advise(found, json.loads(findings))
+                except (KeyError, TypeError, ValueError):  # another version's, such as a pose that this one lacks: what was said stands
+                    last = "SELECT found, ?, level, result FROM advice WHERE found = ? ORDER BY rowid DESC LIMIT 1"
+                    self._db.execute(f"INSERT INTO advice {last}", (self._contest_key, found))
 
     def _words(self, error: Exception) -> str:
         """The error objects of results, in both languages."""
@@ -188,7 +192,7 @@ class Ledger:
             )
             return dict.fromkeys(get_args(Level), 0) | dict(counted)
 
-    def rows(self, lang: Lang = "id") -> Iterator[Row]:
+    def rows(self, lang: Lang = "id") -> Generator[Row]:
         """Yield the photos of the last run that are done, in the order of their names."""
         with self._errors_worded(), closing(sqlite3.connect(self.folder / LEDGER)) as db:
             photos = db.execute(
@@ -265,7 +269,7 @@ def not_written(folder: Path, error: OSError) -> TerminalError:
 
 
 def settings_key(setup: CheckerSetup) -> bytes:
-    """Return what all that decides which hands are found, and how they are read, comes to."""
+    """Return what all that may decide which hands are found, and how they are read, comes to: settings and the whole library."""
     parts: dict[str, Any] = {
         "library": library_sha256(),
         "finder": setup.finder,
@@ -277,7 +281,7 @@ def settings_key(setup: CheckerSetup) -> bytes:
 
 
 def contest_key(contest: Contest) -> bytes:
-    """Return what all that decides the advice on given hands comes to."""
+    """Return what all that may decide the advice on given hands comes to: the contest and the whole library."""
     return _key({"library": library_sha256(), "contest": asdict(contest)})
 
 
