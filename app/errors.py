@@ -6,6 +6,7 @@
     ├── CheckTimeout     a photo took too long
     ├── OutOfMemory      a photo took more memory than a check may take
     ├── WorkerLost       the process that checked a photo ended before it was done
+    │   └── WorkerNotStarted   it ended, or could not be started, before it had the photo
     ├── NotReady         the self-check has not passed
     ├── TooManyRequests  a key is used more often than it may be
     ├── ArchiveRefused   an archive, or an entry in it, that is not opened
@@ -86,6 +87,10 @@ class WorkerLost(ServiceError):
     """The process that checked a photo ended before it was done."""
 
     type = "worker-lost"
+
+
+class WorkerNotStarted(WorkerLost):
+    """The process that was to check a photo ended before it had it, or could not be started at all: no fault of the photo."""
 
 
 class NotReady(ServiceError):

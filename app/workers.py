@@ -25,7 +25,7 @@ from typing import Any, Literal, Protocol, Self, TypeVar, cast
 
 import cv2
 
-from app.errors import CheckTimeout, OutOfMemory, QueueFull, WorkerLost
+from app.errors import CheckTimeout, OutOfMemory, QueueFull, ServiceError, WorkerLost, WorkerNotStarted
 from gestures import Checker, Contest, FinderName, GesturesError, open_photo
 from gestures.drawing import Format, annotate, encode, redact
 from gestures.photo import Limits
@@ -236,7 +236,7 @@ class CheckerPool:
                 self._end(process, "lost")
                 process = self._start()
             if process is None:
-                raise WorkerLost
+                raise WorkerNotStarted
             settle = partial(future.set_result, process.do(job, self.timeout_s))
         except BaseException as error:
             settle = partial(future.set_exception, error)
@@ -288,7 +288,7 @@ class CheckerPool:
                 log.warning("worker replaced", extra={"fields": {"reason": reason, "exit": process.exit_status()}})
 
 
-LOSSES: dict[type[BaseException], str] = {CheckTimeout: "timeout", OutOfMemory: "memory", WorkerLost: "lost"}
+LOSSES: dict[type[BaseException], str] = {CheckTimeout: "timeout", OutOfMemory: "memory", WorkerLost: "lost", WorkerNotStarted: "lost"}
 
 
 class _Process:
@@ -307,7 +307,10 @@ class _Process:
     def do(self, job: Work[R], timeout_s: float) -> R:
         """Have a job done. Raises what the job raises, `OutOfMemory`, or, when the process has ended, `CheckTimeout` or `WorkerLost`."""
         if not self._is_ready:
-            self._exchange(START_S)
+            try:
+                self._exchange(START_S)
+            except ServiceError:
+                raise WorkerNotStarted from None
             self._is_ready = True
         done, answer = self._exchange(timeout_s, job)
         if done:

@@ -12,7 +12,7 @@ from typing import Protocol, get_args
 from app.batch.ledger import Ledger, Level
 from app.batch.pictures import Found, LookJob
 from app.batch.sources import Source
-from app.errors import ServiceError, WorkerLost
+from app.errors import ServiceError, WorkerLost, WorkerNotStarted
 from app.terminal.words import TerminalError
 from app.workers import CheckerPool, Work
 from gestures import ContestError, ModelError
@@ -99,7 +99,7 @@ class Run:
 
     In memory are the photos that are being looked at, whatever the number of photos. Begun again after a kill, a cancelled run or an
     error, it goes on with what is not done. Raises `TerminalError` where the ledger cannot be written or the cluster is lost, and
-    `ModelError` or `ContestError` where no photo at all could be checked.
+    `ModelError`, `ContestError` or `WorkerNotStarted` where no photo at all could be checked.
     """
 
     def __init__(
@@ -145,7 +145,8 @@ class Run:
         self._ledger.begin(recheck=self._recheck, spooled=self._spooled)
         self.progress = Progress(total=sum(1 for _ in self._sources))
         try:
-            for source in self._sources:
+            for taken, source in enumerate(self._sources, start=1):
+                self.progress = replace(self.progress, total=max(self.progress.total, taken))  # more may have come since they were counted
                 self._take(source)
                 yield self._timed()
                 yield from self._finish(below=self._workers.room)
@@ -205,6 +206,8 @@ class Run:
             if not photo.again:
                 self._lost.append(photo)
                 return
+            if isinstance(error, WorkerNotStarted):
+                raise
             level = self._ledger.keep_trouble(photo.digest, error)
         except Exception as error:  # every photo gets a result, whatever goes wrong with it
             level = self._ledger.keep_trouble(photo.digest, error)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app.errors import CheckTimeout, OutOfMemory, QueueFull, WorkerLost
+from app.errors import CheckTimeout, OutOfMemory, QueueFull, WorkerLost, WorkerNotStarted
 from app.workers import CheckerPool, CheckerSetup, Job, check_here, close_here
 from gestures import Checker, open_photo
 from gestures.drawing import annotate, encode, redact
@@ -241,6 +241,20 @@ class TestLostWorkers:
             lasting_pool.submit(Allocating(2000)).result(PATIENT_S)
         assert lasting_pool.restarts["memory"] == 1
         assert lasting_pool.submit(Allocating(200)).result(PATIENT_S) == 200 * 2**20
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux")
+    def test_one_that_cannot_even_start_is_no_fault_of_the_photo(self, peace, monkeypatch):
+        with CheckerPool(CheckerSetup(memory_mib=1)) as pool:
+            with pytest.raises(WorkerNotStarted):
+                pool.submit(Job(peace)).result(PATIENT_S)
+            assert pool.restarts == {"timeout": 0, "memory": 0, "lost": 1}
+
+        def refused(setup):
+            raise BlockingIOError  # as where there are as many processes as may be
+
+        monkeypatch.setattr("app.workers._Process", refused)
+        with CheckerPool() as pool, pytest.raises(WorkerNotStarted):
+            pool.submit(Job(peace)).result(PATIENT_S)
 
     def test_a_service_that_is_killed_leaves_no_process(self):
         """Nobody is left to end the processes: they must notice themselves."""

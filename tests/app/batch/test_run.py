@@ -4,17 +4,14 @@ import os
 import signal
 import sqlite3
 import threading
-import time
 import tracemalloc
 from concurrent.futures import Future
-from contextlib import closing
-from dataclasses import replace
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from io import BytesIO
-from multiprocessing.connection import wait
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -23,10 +20,10 @@ from app.batch.files import write_files
 from app.batch.ledger import Ledger
 from app.batch.run import Processes, Run
 from app.batch.sources import Source, Sources
+from app.errors import WorkerNotStarted
 from app.terminal.words import TerminalError
 from app.workers import CheckerPool, CheckerSetup, check_here
-from gestures import Checker, ContestError, Limits, Thresholds, load_contest, open_photo
-from gestures.drawing import encode
+from gestures import Checker, ContestError, Limits, Thresholds, load_contest
 
 SETUP = CheckerSetup()
 DEFAULT = load_contest("default")
@@ -147,6 +144,17 @@ class TestResults:
         assert {seconds for done, seconds in told if done < 6} == {0.0}  # the clock stands while known ones are passed by
         assert run.progress.rate * run.progress.seconds == pytest.approx(1)
 
+    def test_photos_that_come_meanwhile_are_counted(self, out, photos):
+        class Growing(list):
+            def __iter__(self):
+                given = super().__iter__()
+                self.append(Source(f"{len(self)}.jpg", lambda most: b"no photo"))
+                return given
+
+        with Ledger(out, SETUP, DEFAULT) as ledger:
+            told = list(Run(Growing(), ledger, Here(), most_bytes=MOST))
+        assert [(progress.done, progress.total) for progress in told][-1] == (2, 2)
+
     def test_files_are_written(self, folder, out):
         with Ledger(out, SETUP, DEFAULT) as ledger:
             list(Run(Sources([str(folder)]), ledger, Here(), most_bytes=MOST))
@@ -204,6 +212,18 @@ class TestGoingOn:
         with Ledger(out, SETUP, DEFAULT) as gone_on:
             gone_on.begin(spooled=True)
             assert [row.result for row in gone_on.rows("en")] == [row.result for row in before]
+
+    def test_what_another_library_found_and_this_one_does_not_know_stays_as_it_was_said(self, folder, out):
+        _, _, before = go(out, folder)
+        with sqlite3.connect(out / "ledger.sqlite") as database:
+            database.execute("UPDATE found SET findings = replace(findings, '\"peace\"', '\"a pose that it added\"')")
+        with Ledger(out, SETUP, PILPRES) as gone_on:
+            gone_on.begin(spooled=True)
+            after = [row.result for row in gone_on.rows("en")]
+        kept = [result for result in after if result.get("contest") == "default"]
+        assert {result["name"] for result in kept} == {"peace.jpg", "again/peace.jpg"}
+        assert all(result in [row.result for row in before] for result in kept)
+        assert len(after) == len(before)
 
     def test_recheck_looks_anew_and_can_be_gone_on_with(self, folder, out):
         go(out, folder)
@@ -313,6 +333,18 @@ class TestGoingOn:
         assert peak(800) < 1_600_000  # their bytes come to twice as much
 
 
+@dataclass(frozen=True)
+class Killing:
+    """Kills workers, at last its own."""
+
+    workers: tuple[int, ...]
+
+    def run(self, checker, limits):
+        for pid in (*set(self.workers) - {os.getpid()}, os.getpid()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
 class TestLostWorkers:
     @pytest.fixture
     def pool(self):
@@ -321,25 +353,17 @@ class TestLostWorkers:
             pool.processes = lambda: set(multiprocessing.active_children()) - before
             yield pool
 
-    def test_a_photo_that_ends_its_worker_is_tried_once_more_alone_then_failed(self, pool, folder, out, samples):
-        group = open_photo((samples / "group.jpg").read_bytes()).pixels
-        deadly = encode(np.tile(group, (3, 3, 1)), quality=90)  # a single one may be checked before it is deadly
+    def test_a_photo_that_ends_its_worker_is_tried_once_more_alone_then_failed(self, pool, folder, out, photos):
+        deadly = photos["fist"] + b" "
         (folder / "deadly.jpg").write_bytes(deadly)
         beside = []
 
         class Killed(Processes):
             def submit(self, job):
-                future = self.pool.submit(job)
-                if job.data == deadly:
-                    while not (future.running() or future.done()):
-                        time.sleep(0.01)
-                    time.sleep(0.5)  # until a process has taken it
-                    beside.append(self.pool.running + self.pool.waiting - 1)
-                    killed = self.pool.processes()
-                    for process in killed:
-                        os.kill(process.pid, signal.SIGKILL)
-                    for process in killed:  # one that still seemed to live would be given the next photo
-                        wait([process.sentinel])
+                if job.data != deadly:
+                    return self.pool.submit(job)
+                future = self.pool.submit(Killing(tuple(process.pid for process in self.pool.processes())))
+                beside.append(self.pool.running + self.pool.waiting - 1)
                 return future
 
         with Ledger(out, SETUP, DEFAULT) as ledger:
@@ -446,17 +470,31 @@ class TestTrouble:
             go(out, folder, setup=CheckerSetup(model=tmp_path / "none.task"))
         assert go(out, folder)[0].counts["failed"] == 2
 
-    def test_without_a_contest_nothing_is_called_failed(self, folder, out):
-        class Contestless(Here):
+    @pytest.mark.parametrize("error", [ContestError(problem="not one that can be read"), WorkerNotStarted()])
+    def test_without_a_contest_or_workers_nothing_is_called_failed(self, folder, out, error):
+        class Without(Here):
             def submit(self, job):
                 future = Future()
-                future.set_exception(ContestError(problem="not one that can be read"))
+                future.set_exception(error)
                 return future
 
         with Ledger(out, SETUP, DEFAULT) as ledger:
-            with pytest.raises(ContestError):
-                list(Run(Sources([str(folder / "fist.jpg")]), ledger, Contestless(), most_bytes=MOST))
+            with pytest.raises(type(error)):
+                list(Run(Sources([str(folder / "fist.jpg")]), ledger, Without(), most_bytes=MOST))
             assert not list(ledger.rows())
+
+    def test_a_worker_that_did_not_start_but_once_costs_nothing(self, folder, out):
+        class Starting(Here):
+            def submit(self, job):
+                future = super().submit(job)
+                if self.looked == 1:
+                    future = Future()
+                    future.set_exception(WorkerNotStarted())
+                return future
+
+        with Ledger(out, SETUP, DEFAULT) as ledger:
+            list(Run(Sources([str(folder / "fist.jpg")]), ledger, Starting(), most_bytes=MOST))
+            assert ["error" in row.result for row in ledger.rows()] == [False]
 
     def test_rows_can_be_read_by_another_thread_during_a_run(self, folder, out):
         with Ledger(out, SETUP, DEFAULT) as ledger:
