@@ -124,13 +124,13 @@ class Spool:
         self.photos(name).mkdir(mode=0o700)
         return name
 
-    def place(self, batch: str) -> Path:
+    def place(self, batch_id: str) -> Path:
         """The folder of a batch."""
-        return self.folder / batch
+        return self.folder / batch_id
 
-    def photos(self, batch: str) -> Path:
+    def photos(self, batch_id: str) -> Path:
         """The folder of the photos of a batch that are still to be checked."""
-        return self.folder / batch / PHOTOS
+        return self.folder / batch_id / PHOTOS
 
     def add(self, batch: Batch, photos: Sequence[SpooledPhoto]) -> None:
         """Take a batch whose photos are all in its folder."""
@@ -140,24 +140,24 @@ class Spool:
             rows = [(batch.id, photo.number, photo.name, photo.refused) for photo in photos]
             self._db.executemany("INSERT INTO photos VALUES (?, ?, ?, ?)", rows)
 
-    def find(self, batch: str) -> Batch | None:
+    def find(self, batch_id: str) -> Batch | None:
         """Return a batch that is there and has not expired."""
-        return next(iter(self._batches("id = ? AND coalesce(expires > ?, 1)", batch, time.time())), None)
+        return next(iter(self._batches("id = ? AND coalesce(expires > ?, 1)", batch_id, time.time())), None)
 
     def unfinished(self) -> list[Batch]:
         """Return the batches that are to be worked at, in the order in which they came."""
         return self._batches("state IN (?, ?)", *UNFINISHED)
 
-    def left(self, batch: str) -> list[SpooledPhoto]:
+    def left(self, batch_id: str) -> list[SpooledPhoto]:
         """Return the photos of a batch that are still to be checked."""
         with self._guard:
-            rows = self._db.execute("SELECT number, name, refused FROM photos WHERE batch = ? ORDER BY number", (batch,))
+            rows = self._db.execute("SELECT number, name, refused FROM photos WHERE batch = ? ORDER BY number", (batch_id,))
             return [SpooledPhoto(*row) for row in rows]
 
-    def count_left(self, batch: str) -> int:
+    def count_left(self, batch_id: str) -> int:
         """Return how many photos of a batch are still on the disk."""
         with self._guard:
-            (count,) = self._db.execute("SELECT count(*) FROM photos WHERE batch = ? AND refused IS NULL", (batch,)).fetchone()
+            (count,) = self._db.execute("SELECT count(*) FROM photos WHERE batch = ? AND refused IS NULL", (batch_id,)).fetchone()
             return int(count)
 
     def size(self) -> tuple[int, int]:
@@ -166,31 +166,37 @@ class Spool:
             (photos,) = self._db.execute("SELECT count(*) FROM photos WHERE refused IS NULL").fetchone()
         return int(photos), _bytes_in(self.folder)
 
-    def drop(self, batch: str, photo: SpooledPhoto) -> None:
+    def drop(self, batch_id: str, photo: SpooledPhoto) -> None:
         """Delete a photo that was checked."""
         # In this order: killed in between, a photo that is listed but gone would be called unreadable, and its result be lost. One that is
         # no longer listed goes with its batch's folder at the latest.
         with self._guard, self._db:
-            self._db.execute("DELETE FROM photos WHERE batch = ? AND number = ?", (batch, photo.number))
-        (self.photos(batch) / str(photo.number)).unlink(missing_ok=True)
+            self._db.execute("DELETE FROM photos WHERE batch = ? AND number = ?", (batch_id, photo.number))
+        (self.photos(batch_id) / str(photo.number)).unlink(missing_ok=True)
 
     def update(self, batch: Batch) -> None:
-        """Keep a batch's state. One that is finished has no photos any more; one that was deleted stays deleted."""
-        if batch.state not in UNFINISHED:
-            shutil.rmtree(self.photos(batch.id), ignore_errors=True)
+        """Keep a batch's state and contest. One that is finished has no photos any more; one that was deleted stays deleted."""
+        is_finished = batch.state not in UNFINISHED
+        if batch.problem == "spool-full":  # there may be no room to write that down before they are gone
+            self._delete_photos(batch)
         with self._guard, self._db:
-            if batch.state not in UNFINISHED:
+            if is_finished:
                 self._db.execute("DELETE FROM photos WHERE batch = ?", (batch.id,))
-            row = (batch.state, json.dumps(batch.counts), batch.finished, batch.expires, batch.problem, batch.id)
-            self._db.execute("UPDATE batches SET state = ?, counts = ?, finished = ?, expires = ?, problem = ? WHERE id = ?", row)
-        if batch.state not in UNFINISHED:
+            row = (batch.contest, batch.state, json.dumps(batch.counts), batch.finished, batch.expires, batch.problem, batch.id)
+            columns = "contest = ?, state = ?, counts = ?, finished = ?, expires = ?, problem = ?"
+            self._db.execute(f"UPDATE batches SET {columns} WHERE id = ?", row)  # noqa: S608 - our own words
+        if is_finished:  # and no sooner: until that is written down, they are still to be checked
+            self._delete_photos(batch)
             self._wipe()
 
-    def forget(self, batch: str) -> None:
+    def _delete_photos(self, batch: Batch) -> None:
+        shutil.rmtree(self.photos(batch.id), ignore_errors=True)
+
+    def forget(self, batch_id: str) -> None:
         """Strike a batch off. Its folder goes with `discard`, or with the next `clean`."""
         with self._guard, self._db:
-            self._db.execute("DELETE FROM photos WHERE batch = ?", (batch,))
-            self._db.execute("DELETE FROM batches WHERE id = ?", (batch,))
+            self._db.execute("DELETE FROM photos WHERE batch = ?", (batch_id,))
+            self._db.execute("DELETE FROM batches WHERE id = ?", (batch_id,))
         self._wipe()
 
     def _wipe(self) -> None:
@@ -198,18 +204,20 @@ class Spool:
         with self._guard:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def discard(self, batch: str) -> None:
+    def discard(self, batch_id: str) -> None:
         """Delete the folder of a batch that was never added, or is forgotten."""
-        if not self._batches("id = ?", batch):
-            shutil.rmtree(self.place(batch), ignore_errors=True)
+        if not self._batches("id = ?", batch_id):
+            shutil.rmtree(self.place(batch_id), ignore_errors=True)
 
     def clean(self, spared: Callable[[], set[str]] = set) -> None:
-        """Delete what has expired, and every folder of ours that belongs to no batch, but those that are spared."""
+        """Delete what has expired, photos of batches that are finished, and folders of ours that belong to no batch, but those spared."""
         now = time.time()
         with self._guard, self._db:  # finished while the clock was ahead: nothing is kept the longer for that
             self._db.execute("UPDATE batches SET expires = ? + expires - finished, finished = ? WHERE finished > ?", (now, now, now))
         for batch in self._batches("expires <= ?", now):
             self.forget(batch.id)
+        for batch in self._batches("state NOT IN (?, ?)", *UNFINISHED):  # whose photos could not be deleted, or not before a kill
+            self._delete_photos(batch)
         # In this order: a folder that is new by now is not looked at, and one that was spared until just now has become a batch.
         folders = [folder for folder in self.folder.iterdir() if _is_ours(folder)]
         spare = spared()
@@ -217,9 +225,9 @@ class Spool:
             if folder.name not in spare:
                 self.discard(folder.name)
 
-    def sources(self, batch: str, photos: Iterable[SpooledPhoto]) -> list[Source]:
+    def sources(self, batch_id: str, photos: Iterable[SpooledPhoto]) -> list[Source]:
         """Return photos of a batch as a run takes them."""
-        return [Source(photo.name, partial(_read, self.photos(batch) / str(photo.number), photo.refused)) for photo in photos]
+        return [Source(photo.name, partial(_read, self.photos(batch_id) / str(photo.number), photo.refused)) for photo in photos]
 
     def _batches(self, condition: str, *values: object) -> list[Batch]:
         with self._guard:
@@ -296,7 +304,7 @@ def _read(path: Path, refused: str | None, most: int) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(most)
-    except OSError as error:
+    except FileNotFoundError as error:  # all else is of the disk or the machine, and may pass
         raise TerminalError("file-unreadable", reason=error.strerror) from None
 
 

@@ -48,6 +48,44 @@ def test_a_photo_is_listed_no_more_before_it_is_deleted(tmp_path, monkeypatch):
         assert not spool.photos(batch.id).exists()
 
 
+def test_what_is_not_gone_but_cannot_be_read_just_now_is_no_trouble_of_the_photo(tmp_path):
+    with closing(Spool(tmp_path)) as spool:
+        batch = spool.new()
+        (spool.photos(batch) / "0").mkdir()
+        (source,) = spool.sources(batch, [SpooledPhoto(0, "0.jpg")])
+        with pytest.raises(IsADirectoryError):
+            source.read(100)
+
+
+@pytest.mark.parametrize(("problem", "are_there"), [(None, True), ("batch-failed", True), ("spool-full", False)])
+def test_photos_stay_until_it_is_written_down_that_their_batch_is_over_unless_that_takes_their_room(tmp_path, problem, are_there):
+    with closing(Spool(tmp_path)) as spool:
+        batch = Batch(spool.new(), None, "default", "id", crops=False, photos=1)
+        spool.add(batch, [SpooledPhoto(0, "a.jpg")])
+        spool._db.execute("PRAGMA query_only = ON")  # as on a disk that fails
+        with pytest.raises(sqlite3.OperationalError):
+            spool.update(replace(batch, state="failed" if problem else "done", problem=problem))
+        assert (spool.find(batch.id).state, spool.photos(batch.id).exists()) == ("waiting", are_there)
+
+
+def test_photos_whose_batch_was_over_when_it_was_killed_are_deleted_later(tmp_path, monkeypatch):
+    def killed(path: Path, **options: bool) -> None:
+        raise Killed
+
+    with closing(Spool(tmp_path)) as spool:
+        over, waiting = (Batch(spool.new(), None, "default", "id", crops=False, photos=1) for _ in range(2))
+        for batch in (over, waiting):
+            spool.add(batch, [SpooledPhoto(0, "a.jpg")])
+        with monkeypatch.context() as patch:
+            patch.setattr("app.batch.spool.shutil.rmtree", killed)
+            with pytest.raises(Killed):
+                spool.update(replace(over, state="failed"))
+    with closing(Spool(tmp_path)) as spool:
+        spool.clean()
+        assert [spool.photos(batch.id).exists() for batch in (over, waiting)] == [False, True]
+        assert spool.place(over.id).exists()
+
+
 @pytest.mark.parametrize("end", ["forgotten", "expired"])
 def test_nothing_of_a_deleted_batch_is_left_on_the_disk(end, tmp_path):
     with closing(Spool(tmp_path)) as spool:
