@@ -5,13 +5,15 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from itertools import islice
 from typing import IO, Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query
 from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
+from fastapi.routing import APIRoute
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
@@ -45,7 +47,7 @@ CALLER = ("key-needed", "too-many-requests", "batches-off", "spool-unusable", "r
 UNKNOWN = responses(*CALLER, "batch-unknown")
 WHEN_DONE = (*CALLER, "batch-unknown", "batch-unfinished", "batch-failed")
 UNFINISHED = responses(*WHEN_DONE)
-DELETED = responses(*CALLER, "origin-refused", "batch-unknown")
+DELETED = responses(*CALLER, "origin-refused", "batch-unknown", "spool-full")
 REFUSED = responses(
     *CALLER, "origin-refused", "request-malformed", "form-unsuitable", "upload-slow", "media-type-unsupported", "contest-unknown",
     "batch-too-many", "batch-too-large", "archive-too-many", "archive-bomb", "archive-damaged", "archive-empty", "archive-climbs",
@@ -102,7 +104,26 @@ REPORT: dict[int | str, dict[str, Any]] = {
     **responses(*WHEN_DONE, "http-error"),
 }
 
-router = APIRouter(prefix="/v1/batches", tags=["batches"], dependencies=[LanguageParameter])
+
+class SpoolRoute(APIRoute):
+    """A route that tells callers where the spool's disk is full or fails."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Handle requests as any route does, but for such errors."""
+        handle = super().get_route_handler()
+
+        async def told(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except (TerminalError, OSError, sqlite3.DatabaseError) as error:
+                if kind := disk_problem(error):
+                    raise BatchRefused(kind) from None
+                raise
+
+        return told
+
+
+router = APIRouter(prefix="/v1/batches", tags=["batches"], dependencies=[LanguageParameter], route_class=SpoolRoute)
 
 
 def owner(request: Request) -> str | None:
@@ -150,20 +171,18 @@ async def create(
     Each photo is deleted as soon as it was checked, the results some time after the last. The address to ask at is in `Location`.
     """
     batches = service.batches
-    try:
-        async with contextmanager_in_threadpool(batches.receiving(owner)) as (batch, folder):
-            try:
-                async with asyncio.timeout(ARRIVE_S):
-                    form = await read(request, Form(folder, batches.limits.files))
-            except TimeoutError:
-                raise RequestError("upload-slow") from None
-            request.state.measures = {"bytes": await run_in_threadpool(_size, form)}
-            contest, lang, crops = _fields(request, service, form, contest_asked)
-            status = await asyncio.to_thread(batches.add, batch, form.files, owner=owner, contest=contest, lang=lang, crops=crops)
-    except (TerminalError, OSError, sqlite3.OperationalError) as error:
-        if kind := disk_problem(error):
-            raise BatchRefused(kind) from None
-        raise
+    async with contextmanager_in_threadpool(batches.receiving(owner)) as (batch, folder):
+        try:
+            async with asyncio.timeout(ARRIVE_S):
+                form = await read(request, Form(folder, batches.limits.files))
+        except TimeoutError:
+            raise RequestError("upload-slow") from None
+        request.state.measures = {"bytes": await run_in_threadpool(_size, form)}
+        contest, lang, crops = _fields(request, service, form, contest_asked)
+        status = await asyncio.to_thread(batches.add, batch, form.files, owner=owner, contest=contest, lang=lang, crops=crops)
+        if await request.is_disconnected():  # and will never know where to ask for it, or to delete it
+            await asyncio.to_thread(batches.delete, batch, owner)
+            raise HTTPException(499)
     response.headers["Location"] = f"{request.scope.get('root_path', '')}{router.prefix}/{batch}"
     return _out(service, status, lang)
 
@@ -289,7 +308,12 @@ async def _progress(service: Service, status: Status, owner: str | None, lang: L
         if status.batch.finished or service.batches.leaving:
             return
         silent += LOOK_S
-        seen = await asyncio.shield(_next_look(service.batches, status.batch.id, owner))
+        try:
+            seen = await asyncio.shield(_next_look(service.batches, status.batch.id, owner))
+        except (OSError, sqlite3.DatabaseError) as error:
+            if disk_problem(error):  # until it can be read again, nothing is new
+                continue
+            raise
         if seen is None:
             yield format_sse_event(data_str="{}", event="deleted")
             return

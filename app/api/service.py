@@ -35,7 +35,7 @@ class Service:
         """Raises what `load` raises."""
         self.settings = settings
         self.pool = pool
-        self.batches = Batches(settings, pool, self.contest_named)
+        self.batches = Batches(settings, pool, lambda name: self.contests.get(name, self.contest))
         self.metrics = Metrics(settings, pool, self.batches)
         self.traces = Traces(settings)
         self.keys = KeyRing(per_minute=settings.rate_limit)

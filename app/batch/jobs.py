@@ -23,7 +23,7 @@ from app.batch.files import write_files
 from app.batch.ledger import FULL, Ledger, Level
 from app.batch.run import Processes, Progress, Run
 from app.batch.spool import UNFINISHED, Batch, BatchLimits, Spool, unpack
-from app.errors import BatchQueueFull, BatchRefused, RequestError, ServiceError, describe, problem_kinds
+from app.errors import BatchQueueFull, BatchRefused, RequestError, ServiceError, describe
 from app.settings import Settings
 from app.terminal.words import Problem, TerminalError, problem
 from app.workers import CheckerPool
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 # Seconds between two tries to open a spool that could not be used: it may be full, not mounted yet, or held by the service before us.
 AGAIN_S = 2
+# Seconds after which work at batches is taken up again that a fault of the machine or its settings broke off.
+RESUME_S = 60
 # Seconds between two looks for what has expired, at most.
 SWEEP_S = 60
 # Seconds between two counts of a batch that is under way.
@@ -43,8 +45,10 @@ LET_GO_S = 30
 # How long to wait, when stopping, for what uploads that were cut off have left to be deleted.
 TIDY_S = 5
 
-# What comes of writing to a disk that fails, or can only be read.
+# What comes of a disk that fails, or can only be read.
 FAILING = (errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM)
+# What comes of mistakes of ours. All else that SQLite tells comes of the disk.
+MISTAKES = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISUSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ class Batches:
     """
 
     def __init__(self, settings: Settings, pool: CheckerPool, contest_named: Callable[[str], Contest]) -> None:
+        """contest_named: gives the contest of a batch, or another where that is not known any more."""
         self.limits = BatchLimits(settings.batch_files, settings.batch_bytes, settings.limits.bytes)
         self.keep_s = settings.batch_keep_s
         self.ended: Counter[str] = Counter(done=0, failed=0, deleted=0)  # batches, since the start, by what became of them
@@ -184,51 +189,53 @@ class Batches:
         """
         with self._changed:
             self.admit(owner)
-            batch = self.spool.new()
-            self._receiving[batch] = owner
+            batch_id = self.spool.new()
+            self._receiving[batch_id] = owner
         try:
-            yield batch, self.spool.photos(batch)
+            yield batch_id, self.spool.photos(batch_id)
         finally:
             try:
-                self.spool.discard(batch)
+                self.spool.discard(batch_id)
             finally:
                 with self._changed:
-                    del self._receiving[batch]
+                    del self._receiving[batch_id]
                     self._changed.notify_all()
 
-    def add(self, batch: str, received: Sequence[tuple[str, Path]], *, owner: str | None, contest: str, lang: Lang, crops: bool) -> Status:
+    def add(
+        self, batch_id: str, received: Sequence[tuple[str, Path]], *, owner: str | None, contest: str, lang: Lang, crops: bool
+    ) -> Status:
         """Take a batch whose files were received. Raises what `unpack` raises."""
         spool = self.spool
-        photos = unpack(spool.photos(batch), received, self.limits)
-        spool.add(Batch(batch, owner, contest, lang, crops, len(photos)), photos)
+        photos = unpack(spool.photos(batch_id), received, self.limits)
+        spool.add(Batch(batch_id, owner, contest, lang, crops, len(photos)), photos)
         with self._changed:
             self._changed.notify_all()
-        return self.find(batch, owner)
+        return self.find(batch_id, owner)
 
-    def find(self, batch: str, owner: str | None) -> Status:
+    def find(self, batch_id: str, owner: str | None) -> Status:
         """Return a batch of this owner. Raises `BatchRefused`."""
-        found = self.spool.find(batch)
+        found = self.spool.find(batch_id)
         if found is None or found.owner != owner:
             raise BatchRefused("batch-unknown")
         if found.state in ("done", "failed"):
             return Status(found, left=0)
-        left = self.spool.count_left(batch)
+        left = self.spool.count_left(batch_id)
         with self._changed:
-            if self._current and self._current[0] == batch:
+            if self._current and self._current[0] == batch_id:
                 return Status(found, left, rate=self._progress.rate, remaining_s=self._progress.remaining_s)
         ahead = [one.id for one in self.spool.unfinished()]
-        return Status(found, left, ahead=ahead.index(batch) if batch in ahead else 0)
+        return Status(found, left, ahead=ahead.index(batch_id) if batch_id in ahead else 0)
 
-    def delete(self, batch: str, owner: str | None) -> None:
+    def delete(self, batch_id: str, owner: str | None) -> None:
         """Delete a batch and all that came of it, also while it is worked at. Raises `BatchRefused`."""
-        unfinished = self.find(batch, owner).batch.state in UNFINISHED
-        self.spool.forget(batch)
+        unfinished = self.find(batch_id, owner).batch.state in UNFINISHED
+        self.spool.forget(batch_id)
         self.ended["deleted"] += unfinished
         with self._changed:
-            if self._current and self._current[0] == batch:
+            if self._current and self._current[0] == batch_id:
                 self._current[1].cancel()
-                self._changed.wait_for(lambda: self._current is None or self._current[0] != batch, LET_GO_S)
-        self.spool.discard(batch)
+                self._changed.wait_for(lambda: self._current is None or self._current[0] != batch_id, LET_GO_S)
+        self.spool.discard(batch_id)
 
     def _work(self, folder: Path) -> None:
         """Do one batch after another, as soon as there is a spool. Runs in a thread."""
@@ -236,33 +243,49 @@ class Batches:
             if self._stopping.wait(AGAIN_S):
                 return
             self._open(folder)
-        while batch := self._next(spool):
+        told, faults = "", 0  # what the log was told last, and how many came one after another
+        while not self._stopping.is_set():
             try:
-                self._do(spool, batch)
-            except Exception as error:
-                if counted := spool.find(batch.id):  # not deleted meanwhile, which is trouble of its own
-                    kind = _kind(error)
-                    log.error("batch failed", extra={"fields": {"problem": kind, "error": type(error).__name__}})
-                    try:
-                        self._finish(spool, replace(counted, state="failed", problem=kind))
-                    except sqlite3.Error:  # not even that could be written, so it is tried again later
-                        self._stopping.wait(SWEEP_S)
-            finally:
-                with self._changed:
-                    self._current = None
-                    self._changed.notify_all()
+                if batch := self._next(spool, faults):
+                    self._try(spool, batch)
+                told, faults = "", 0
+            except Exception as error:  # batches wait, with their photos, until that is mended
+                kind = getattr(error, "type", None) or disk_problem(error) or "internal-error"
+                if kind != told:
+                    log.error("batches wait", extra={"fields": {"problem": kind, "error": type(error).__name__}})
+                told, faults = kind, faults + 1
+                self._stopping.wait(RESUME_S)
 
-    def _next(self, spool: Spool) -> Batch | None:
-        """Wait for a batch; None when it is time to stop."""
+    def _next(self, spool: Spool, faults: int) -> Batch | None:
+        """Wait for a batch; None when it is time to stop. faults: so many were tried in vain, and one must not hold up the others."""
         with self._changed:
             while not self._stopping.is_set():
                 if waiting := spool.unfinished():
-                    return waiting[0]
+                    return waiting[faults % len(waiting)]
                 self._changed.wait()
         return None
 
+    def _try(self, spool: Spool, batch: Batch) -> None:
+        """Do a batch, or let it fail. Raises what is no reason to let it fail."""
+        try:
+            self._do(spool, batch)
+        except Exception as error:
+            counted = spool.find(batch.id)
+            if counted is None:  # deleted meanwhile, which is trouble of its own
+                return
+            kind = _failure(error)
+            if kind is None:
+                raise
+            log.error("batch failed", extra={"fields": {"problem": kind, "error": type(error).__name__}})
+            self._finish(spool, replace(counted, state="failed", problem=kind))
+        finally:
+            with self._changed:
+                self._current = None
+                self._changed.notify_all()
+
     def _do(self, spool: Spool, batch: Batch) -> None:
         contest = self._contest_named(batch.contest)
+        batch = replace(batch, contest=contest.key)
         left = {photo.name: photo for photo in spool.left(batch.id)}
         with Ledger(spool.place(batch.id), self._setup, contest, pictures=batch.crops, say=_as_callers_may_see) as ledger:
             run = Run(
@@ -318,20 +341,26 @@ def _as_callers_may_see(error: BaseException, lang: Lang) -> Problem:
     return Problem(error.type, *describe(error, lang))
 
 
-def _kind(error: Exception) -> str:
-    """The type of problem to tell callers, whom paths of the server are no concern of."""
-    if isinstance(error, GesturesError | ServiceError) and problem_kinds()[error.type].title:
-        return error.type
-    return disk_problem(error) or "internal-error"
+def _failure(error: Exception) -> str | None:
+    """The type of problem to tell callers of a batch that fails, and whose photos go unchecked; None where it is to wait.
+
+    It fails where its photos take the room that is lacking, and by mistakes of ours, which would be met again. Models, workers and disks
+    can be mended.
+    """
+    kind = disk_problem(error)
+    if kind == "spool-full":
+        return kind
+    can_be_mended = isinstance(error, GesturesError | ServiceError | TerminalError | OSError | sqlite3.Error | MemoryError)
+    return None if can_be_mended else "batch-failed"
 
 
 def disk_problem(error: Exception) -> str | None:
     """The type of problem to tell callers where the spool's disk is full or fails; None where that is not what is wrong."""
-    if isinstance(error, TerminalError):
-        return {"batch-disk-full": "spool-full", "batch-not-written": "spool-unusable", "file-unreadable": "spool-unusable"}.get(error.type)
+    if isinstance(error, TerminalError):  # of a batch's ledger, or a file that was received
+        return "spool-full" if error.type == "batch-disk-full" else "spool-unusable"
     if isinstance(error, OSError):
         return "spool-full" if error.errno in FULL else "spool-unusable" if error.errno in FAILING else None
-    if isinstance(error, sqlite3.OperationalError):
+    if isinstance(error, sqlite3.DatabaseError):
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        return "spool-full" if code == sqlite3.SQLITE_FULL else "spool-unusable" if code != sqlite3.SQLITE_ERROR else None
+        return "spool-full" if code == sqlite3.SQLITE_FULL else "spool-unusable" if code not in MISTAKES else None
     return None

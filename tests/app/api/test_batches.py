@@ -37,14 +37,14 @@ from app.batch.pictures import LookJob
 from app.batch.report.html_report import content_security_policy
 from app.batch.run import Processes
 from app.batch.spool import Batch, Spool, SpooledPhoto
-from app.errors import BatchQueueFull, WorkerLost
+from app.errors import BatchQueueFull, WorkerLost, WorkerNotStarted
 from app.keys import new_key
 from app.main import create_app
 from app.schemas import BatchOut, BatchResults, Problem
 from app.settings import Settings
 from app.terminal.words import TerminalError
 from app.workers import CheckerSetup, Job
-from gestures import FinderError, load_contest
+from gestures import FinderError, ModelError, load_contest
 
 PATIENT_S = 120
 
@@ -109,8 +109,8 @@ def wait_until(true, seconds=PATIENT_S):
         time.sleep(0.02)
 
 
-def database_error(code):
-    error = sqlite3.OperationalError("as SQLite words it")
+def database_error(code, kind=sqlite3.OperationalError):
+    error = kind("as SQLite words it")
     error.sqlite_errorcode = code
     return error
 
@@ -471,9 +471,19 @@ class TestRefusals:
             (OSError(errno.EROFS, "Read-only file system"), "spool-unusable"),
             (database_error(sqlite3.SQLITE_FULL), "spool-full"),
             (database_error(sqlite3.SQLITE_IOERR_WRITE), "spool-unusable"),
+            (database_error(sqlite3.SQLITE_CORRUPT, sqlite3.DatabaseError), "spool-unusable"),  # as what cannot be read may seem
             (TerminalError("file-unreadable", reason="Input/output error"), "spool-unusable"),  # as an archive tells it
         ],
-        ids=["full", "full for us", "fails", "can only be read", "full for a database", "fails a database", "fails in an archive"],
+        ids=[
+            "full",
+            "full for us",
+            "fails",
+            "can only be read",
+            "full for a database",
+            "fails a database",
+            "seems to fail it",
+            "fails in an archive",
+        ],
     )
     def test_a_disk_that(self, service, photos, spool, monkeypatch, error, kind):
         def failing(*args):
@@ -484,9 +494,51 @@ class TestRefusals:
         refused(send(service, photos), kind, 503)
         assert set(spool.iterdir()) == before
 
-    @pytest.mark.parametrize("error", [OSError(errno.ENOENT, "No such file"), database_error(sqlite3.SQLITE_ERROR)])
+    @pytest.mark.parametrize(
+        "error",
+        [
+            OSError(errno.ENOENT, "No such file"),
+            database_error(sqlite3.SQLITE_ERROR),
+            database_error(sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.IntegrityError),
+            sqlite3.ProgrammingError("Cannot operate on a closed database."),
+        ],
+    )
     def test_our_own_mistakes_are_not_the_disks(self, error):
         assert disk_problem(error) is None
+
+    def test_a_disk_that_fails_is_told_whatever_is_asked_and_what_follows_goes_on(
+        self, service, photos, done, batches, monkeypatch, caplog
+    ):
+        def failing(self, *args):
+            raise database_error(sqlite3.SQLITE_CORRUPT, sqlite3.DatabaseError)
+
+        monkeypatch.setattr("app.batch.jobs.RESUME_S", 0.01)
+        with monkeypatch.context() as patch:
+            patch.setattr(Spool, "_batches", failing)
+            with batches._changed:
+                batches._changed.notify_all()  # as when a batch has come
+            wait_until(lambda: [record for record in caplog.records if record.getMessage() == "batches wait"])
+            refused(send(service, photos), "spool-unusable", 503)
+            for part in ("", "/events", "/results", "/report.csv"):
+                refused(service.get(done[0] + part), "spool-unusable", 503)
+            refused(service.delete(done[0]), "spool-unusable", 503)
+        finished(service, send(service, photos))
+
+    def test_one_whose_sender_has_left_is_not_kept(self, service, photos, batches, held):
+        """Nobody else knows its address."""
+        body = (
+            b'--b\r\nContent-Disposition: form-data; name="photos"; filename="a.jpg"\r\n\r\n' + photos["acara/peace.jpg"] + b"\r\n--b--\r\n"
+        )
+        parts = iter([{"type": "http.request", "body": body}])
+
+        async def receive():
+            return next(parts, {"type": "http.disconnect"})
+
+        before = set(batches.spool.folder.iterdir())
+        form = [("Content-Type", "multipart/form-data; boundary=b")]
+        assert Asked(service, "POST", "/v1/batches", form, receive=receive).ended()[0] == 499
+        assert batches.spool.unfinished() == []
+        assert set(batches.spool.folder.iterdir()) == before
 
     def test_ids_that_are_none(self, service):
         for name in ("nothing", "..%2f..", "a" * 500):
@@ -544,6 +596,18 @@ class TestRefusals:
             finished(client, send(client, {"b.jpg": photos["acara/fist.jpg"]}))
         said = [record.fields["reason"] for record in caplog.records if record.levelname == "ERROR"]
         assert said == [reason]
+
+    def test_one_whose_contest_there_is_no_more_is_advised_on_by_the_one_that_is_set(self, tmp_path, photos):
+        with closing(Spool(tmp_path)) as before:
+            batch = before.new()
+            (before.photos(batch) / "0").write_bytes(photos["acara/peace.jpg"])
+            before.add(Batch(batch, None, "kota-2024", "id", False, 1), [SpooledPhoto(0, "a.jpg")])
+        settings = Settings(workers=1, finder="mediapipe", check_timeout_s=PATIENT_S, spool=tmp_path, contest="pilpres-2024")
+        with TestClient(create_app(settings)) as client:
+            place = f"/v1/batches/{batch}"
+            wait_until(lambda: client.get(place).json()["finished_at"])
+            assert (client.get(place).json()["state"], client.get(place).json()["contest"]) == ("done", "pilpres-2024")
+            assert client.get(f"{place}/results").json()["results"][0]["contest"] == "pilpres-2024"
 
     def test_those_that_are_unpacked_hold_up_no_photo(self, tmp_path, photos, monkeypatch):
         """However many: asyncio has but a few threads of its own, and all are taken then."""
@@ -658,10 +722,8 @@ class TestFigures:
     @pytest.mark.parametrize(
         ("error", "kind"),
         [
-            (OSError(errno.EIO, "Input/output error"), "spool-unusable"),
             (TerminalError("batch-disk-full", path="/srv/jari/x"), "spool-full"),
-            (FinderError(problem="no memory"), "finder-error"),
-            (RuntimeError("a mistake of ours"), "internal-error"),
+            (RuntimeError("a mistake of ours"), "batch-failed"),
         ],
     )
     def test_one_that_fails(self, service, photos, batches, monkeypatch, error, kind):
@@ -678,6 +740,45 @@ class TestFigures:
         assert status["done"] == len(photos)  # what was checked before stays counted
         for part in ("results", "report.csv"):
             refused(service.get(f"{place}/{part}"), "batch-failed", 409)
+
+    @pytest.mark.parametrize(
+        ("error", "kind"),
+        [
+            (ModelError(path="/srv/jari/x", problem="missing"), "model-error"),
+            (WorkerNotStarted(), "worker-lost"),
+            (OSError(errno.EIO, "Input/output error"), "spool-unusable"),
+            (TerminalError("ledger-damaged", file="/srv/jari/x"), "ledger-damaged"),
+            (database_error(sqlite3.SQLITE_CORRUPT, sqlite3.DatabaseError), "spool-unusable"),
+        ],
+    )
+    def test_one_that_cannot_be_worked_at_waits_with_its_photos_and_holds_up_no_other(
+        self, service, photos, batches, held, monkeypatch, caplog, error, kind
+    ):
+        def opened(folder, *args, **options):
+            if folder.name == waiting:
+                tries.append(folder)
+                raise error
+            return Ledger(folder, *args, **options)
+
+        def said():
+            return [record.fields["problem"] for record in caplog.records if record.getMessage() == "batches wait"]
+
+        waiting, tries = "", []
+        monkeypatch.setattr("app.batch.jobs.RESUME_S", 0.01)
+        monkeypatch.setattr("app.batch.jobs.Ledger", opened)
+        failed = batches.ended["failed"]
+        first, answer, last = (send(service, photos) for _ in range(3))  # the first is held at its first photo
+        waiting = answer.json()["id"]
+        held.set()
+        finished(service, first)
+        finished(service, last)
+        wait_until(lambda: len(tries) >= 5)
+        assert said() in ([kind], [kind, kind])  # again after the last was done in between
+        assert service.get(f"/v1/batches/{waiting}").json()["photos_left"] == len(photos)
+        assert len(files_in(batches.spool.photos(waiting))) == len(photos)
+        waiting = ""
+        finished(service, answer)
+        assert batches.ended["failed"] == failed
 
     def test_without_batches_there_are_none(self, client):
         assert "jari_spool" not in client.get("/metrics").text
@@ -710,6 +811,21 @@ class TestFollowers:
         for follower in followers:
             assert b'"state":"done"' in follower.ended()[2]
         wait_until(lambda: not batches.looks)
+
+    def test_are_kept_while_the_disk_fails(self, service, photos, held, monkeypatch):
+        def failing(self, *args):
+            fails.append(args)
+            raise database_error(sqlite3.SQLITE_IOERR_READ)
+
+        fails = []
+        place = send(service, photos).headers["location"]
+        follower = Asked(service, "GET", f"{place}/events")
+        wait_until(lambda: follower.body)
+        with monkeypatch.context() as patch:
+            patch.setattr(Spool, "find", failing)
+            wait_until(lambda: len(fails) >= 2)
+        held.set()
+        assert b'"state":"done"' in follower.ended()[2]
 
     def test_nobody_else_waits_while_the_disk_keeps_a_look_waiting(self, service, photos, held, batches, monkeypatch):
         waiting = []
