@@ -40,8 +40,8 @@ BEHIND = 8
 class TrainingHand:
     """A hand that the finder met, looked at several times.
 
-    source: the folder it comes from, or `PASTED`. photo: path within PHOTOS or RENDERED. picture: the same, or of a pasted hand the number
-        of the group. box: x, y, width, height in pixels of the picture. surroundings: (8,) float32, not a number where the picture shows no
+    source: the folder it comes from, or `PASTED`. photo: path within PHOTOS or RENDERED. picture: the same; of a pasted hand, the number of
+        its group. box: x, y, width, height in pixels of the picture. surroundings: (8,) float32, not a number where the picture shows no
         surroundings.
     joints: (looks, 206) float32, embeddings: (looks, 1152) float16; the first two looks are those that the finder gives.
     """
@@ -56,7 +56,7 @@ class TrainingHand:
 
     @property
     def origin(self) -> str:
-        """The folder of the photo that shows it, also where a group was put together of that."""
+        """The folder of the photo that it is from, of a hand in a group put together, too."""
         return self.photo.split("/")[0] if self.source == PASTED else self.source
 
     @property

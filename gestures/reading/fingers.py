@@ -18,7 +18,7 @@ class State(StrEnum):
     UNCLEAR = "unclear"
     """It seems to pose, but not surely, or like nothing that is known, or it is too small to be read: the person looks."""
     REST = "rest"
-    """It poses nothing: relaxed, holding something, or gone unnoticed on purpose."""
+    """It poses nothing: it is relaxed, holds something or is busy with something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class Fingers:
     crossed: the tips of thumb and index finger are crossed (finger heart).
     apart: the extended fingers are spread.
     thumb_up: the thumb points up in the upright photo (0: down).
-    shapes: what the hand looks like as a whole: how likely it has each shape (`PoseEntry.shape`) that photos taught; empty where that was
-        not asked.
+    shapes: what the hand looks like as a whole: how likely it has each shape (`PoseEntry.shape`) that photos taught; empty where the finder
+        does not tell how the hand looks.
     """
 
     extended: tuple[float, float, float, float, float]

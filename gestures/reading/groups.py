@@ -1,7 +1,7 @@
 """Groups to learn from: single people, whose hands are known, pasted small into photos in which nobody poses.
 
-Labelled photos of groups that pose are few. A head that knew small hands from photos of events only, where they are at rest, took those of
-groups that it had never seen for hands at rest, too, though it read their shapes right.
+Labelled photos of groups that pose are few. A head had met small hands in photos of events only, where they are at rest. In groups of a
+kind that it had never seen, it took small hands for hands at rest, too, though it read their shapes right.
 """
 
 from collections.abc import Sequence

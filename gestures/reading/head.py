@@ -74,7 +74,7 @@ class Head:
         return logits
 
     def looks_like(self, joints: Floats, embeddings: Floats) -> Floats:
-        """Return (1 + shapes,) how likely one hand is at rest, and has each shape, going by the whole of it, as the mean of its looks."""
+        """Return (1 + shapes,) how likely one hand is at rest or has each shape, judged by the whole of it: the mean of its looks."""
         logits = (self.shape_geometry(joints) + self.shape_appearance(embeddings)).mean(axis=0)
         likely: Floats = np.exp(logits - np.logaddexp.reduce(logits))
         return likely
@@ -103,7 +103,7 @@ class Head:
 
 
 def evidence(raw: Floats, shares: Floats) -> Floats:
-    """What speaks for each hand of one photo posing on purpose, (n, 4) float32: its own raw score, how large it is, what the others do.
+    """The evidence that each hand of one photo poses on purpose, (n, 4) float32: its own raw score, how large it is, what the others do.
 
     raw: (n,) 0..1, posing × how well the best pose fits. shares: (n,) sizes as a share of the photo's longer side. A hand near the
     camera mostly poses for it; and where others pose, one more does. Last comes a constant.
@@ -114,7 +114,7 @@ def evidence(raw: Floats, shares: Floats) -> Floats:
     return np.stack([np.log(clipped / (1 - clipped)), near, np.array(others), np.ones(len(raw))], axis=1).astype(np.float32)
 
 
-# So many of the other hands, the surest, tell whether people pose in the photo.
+# How many of the other hands, the surest ones, tell whether people pose in the photo.
 OTHERS = 3
 
 

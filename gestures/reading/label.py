@@ -1,5 +1,5 @@
 """The second step to head.npz: what each collected hand shows. A photo's label says what is shown, not by which hand; a first head,
-trained on close-up crops, picks it.
+trained on close-up crops, picks the hand.
 """
 
 import csv
@@ -19,7 +19,7 @@ from gestures.reading.poses import pose_key, pose_table
 
 UNKNOWN = np.nan
 
-# A hand that the finder meets in a rendered group is the one drawn there whose box it shares most of, from this share on.
+# A hand that the finder meets in a rendered group is the drawn one whose box overlaps its own most, if by at least this (`overlap`).
 LEAST_SHARED = 0.35
 
 # What is taught as another pose of the table, of the same shape.
@@ -64,10 +64,11 @@ def shape_of(parts: Floats) -> int:
 
 def rendered_parts(hand: TrainingHand, drawn: list[dict[str, Any]]) -> Floats | None:
     """Return what `parts_of` does, (9,) float32, for a rendered hand, from the truth that it was made of: drawn, what labels.jsonl says of
-    each hand in the picture. None where the finder met something else, or the network does not see that truth.
+    each hand in the picture. None where the finder met something else, or the landmark network does not see what was drawn.
 
-    A posing hand whose landmarks lie, on average, farther off than a fifth of its palm teaches nothing that holds for photos; but finger
-    hearts, which no photo shows, are seldom seen better. One at rest is at rest, and a fist is no ring, however its fingers are seen.
+    It does not where its landmarks are, on average, more than a fifth of the palm away from the true ones: what such a hand would teach
+    does not hold for photos. Finger hearts are kept, since no photo shows them and they are seldom seen better. So are hands at rest and
+    fists, but without the state of their fingers: they are at rest, or no ring, however their fingers are seen.
     """
     truth = drawn[0]
     if hand.source == RENDERED_GROUPS:
@@ -98,7 +99,7 @@ def box_around(landmarks: list[list[float]]) -> Box:
 def label(hands: list[TrainingHand], photos: Path, rendered: Path, fits: dict[str, Floats] | None) -> list[Floats | None]:
     """Return what each hand should be read as, or None where nobody knows.
 
-    fits: pose → (n,) how well a first head finds that it fits each hand; without, only hands that are the only one meant have a label.
+    fits: pose → (n,) how well it fits each hand, as a first head finds; without fits, a hand gets a label only where no other can be meant.
     """
     drawn: dict[str, list[dict[str, Any]]] = {}
     for source in RENDERS:

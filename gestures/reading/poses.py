@@ -49,15 +49,15 @@ class PoseEntry:
         return " ".join(part for part in parts if part)
 
 
-# How much the look of the whole hand counts beside its parts, where photos taught its shape: there the whole is surer (98.9 against 96.7 %
-# of single people's hands). A shape that rendered hands alone taught is read by its parts: of six poses left out of the photos, 90.0 % are
-# read right so, on average, instead of 88.2 %, and 84 instead of 81 % with a raw score of 0.3 or more.
+# How much the look of the whole hand counts beside its parts, where photos taught its shape: there the whole tells it better (98.9 against
+# 96.7 % of single people's hands). A shape that rendered hands alone taught is read by its parts: so, of the hands of six poses left out of
+# the photos, 90.0 % are read right on average, instead of 88.2 %, and 84 instead of 81 % with a raw score of 0.3 or more.
 WHOLE_COUNTS = 0.4
 UNKNOWN_SHAPE = 0.01
 
-# A hand that poses, by so much, as no row of the table is unclear rather than at rest: all fingers but the ring finger, say. Of 2,800
-# hands in labelled photos none at rest comes to a half; of 250 rendered ones, and others that taught nothing, one reaches this, which
-# poses, and two fists that are not quite closed come to a half.
+# From this on, a hand that poses as no row of the table does (all fingers but the ring finger, say) is unclear rather than at rest. Of
+# 2,800 hands in labelled photos, none at rest comes to a half. Of 250 rendered hands and others that taught nothing, only one reaches this,
+# and it does pose; two fists that are not quite closed come to a half.
 UNREAD = 0.6
 
 

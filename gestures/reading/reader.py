@@ -13,11 +13,11 @@ from gestures.reading.two_hands import HEART, hearts
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Where a hand counts as posing, by its calibrated score 0..1. MODEL_CARD.md shows what each costs.
+    """From which calibrated score, 0..1, a hand counts as posing. MODEL_CARD.md shows what is found and flagged at each.
 
     The score itself leans to recall for a single person close up and to quiet for the small hands of a group (see `head.evidence`).
-    review: from here up, the hand poses. unclear: from here up to that, it seems to, but not surely; so it is, whatever its score, where
-        it poses as no row of the table does (see `poses_as_none`).
+    review: from here up, the hand poses. unclear: from here up to `review`, it seems to pose, but not surely. A hand that poses as no row
+        of the table does (see `poses_as_none`) is unclear whatever its score.
     least_size: pixels; a smaller hand cannot be read, and is at most unclear.
     """
 

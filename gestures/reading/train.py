@@ -26,12 +26,13 @@ from gestures.reading.label import UNKNOWN, label, parts_of, shape_of, table_sha
 from gestures.reading.poses import UNKNOWN_SHAPE, WHOLE_COUNTS, pose_table
 
 FOLDS = 4
-# So many of a hand's looks are the finder's own, which the head reads.
+# A hand's first looks, so many, are the finder's own: those that the head reads.
 LOOKS = 2
-# Hands labelled as at rest that a head which never saw them is so sure of; and so many of them in a photo of "nobody poses".
+# A hand labelled as at rest is doubtful where a head that never saw it gives it a higher score than this. A photo of "nobody poses" with so
+# many of them is mislabelled.
 DOUBTFUL = 0.7
 MISLABELLED = 3
-# What a hand of groups put together, or rendered, weighs in the calibration.
+# What a hand of a group that was put together, or rendered, weighs in the calibration.
 PASTED_WEIGHT = 0.1
 
 
@@ -149,7 +150,8 @@ def train(hands: list[TrainingHand], labels: list[Floats | None], epochs: int) -
 
 def _weight(hand: TrainingHand, parts: Floats) -> float:
     """Rendered hands help photos, and must not outvote them. Finger hearts and circles, which no photo shows, count more; so do hands at
-    rest and fists, since those that hold cards or pieces, or are not quite closed, look like both. Posing hands of real groups are few.
+    rest and fists, since hands that hold cards or pieces, and fists that are not quite closed, look like finger hearts and circles. Posing
+    hands of real groups count more because they are few.
     """
     if hand.source in RENDERS:
         posing, middle, thumb_meets_index, crossed = parts[[0, 3, 6, 7]]
@@ -351,8 +353,9 @@ def expect(hands: list[TrainingHand], labels: list[Floats | None], epochs: int) 
     """Return what is to be expected of unseen photos: the calibration (4,), and of each hand, held out, its score and whether it is right
     as in `judged`, both (n,).
 
-    Real groups with labels are few, and in them nearly everybody poses. With the groups put together counting a little, 19 of 505 hands at
-    rest beside people who pose are flagged instead of 23; counting thrice as much, 16, but 11 photos of events instead of 9.
+    Real groups with labels are few, and in them nearly everybody poses, so the groups put together count a little, too. With them, 19 of
+    505 hands at rest beside people who pose are flagged instead of 23. If they counted thrice as much, it would be 16, but 11 photos of
+    events would be flagged instead of 9.
     """
     raw, right = judged(held_out(hands, labels, epochs), labels)
     columns = scored(hands, raw)
