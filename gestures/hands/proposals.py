@@ -77,7 +77,7 @@ class Proposals:
         return Proposals(self.centres[which], self.sizes[which], self.chances[which])
 
     def chances_of(self, others: "Proposals") -> Floats:
-        """(others,): how likely this says that each other proposal's hand is, 0 where it proposes none of half to twice its size there."""
+        """(others,): the chance that these give to the hand of each other proposal; 0 where they propose none of half to twice its size."""
         if not len(self):
             return np.zeros(len(others), np.float32)
         across, down = (others.centres[:, None, axis] - self.centres[:, axis] for axis in (0, 1))
@@ -131,7 +131,7 @@ class ProposalNetwork:
 
     def _maps(self, picture: Pixels) -> list[Floats]:
         """Return the maps of `SIZES`, of logits, each (cells, cells). A large picture is looked at piece by piece, to spare memory; each
-        piece tells of what lies off its inner edges only.
+        piece only tells of what lies away from the edges that it has within the picture.
         """
         maps = [np.empty((picture.shape[0] // stride, picture.shape[1] // stride), np.float32) for stride in STRIDES]
         for top, bottom, rows in _pieces(picture.shape[0]):

@@ -131,8 +131,8 @@ class SearchFinder:
         return sorted(drop_duplicates(hands), key=lambda hand: -hand.size)
 
     def _begin(self, pyramid: Pyramid) -> "_Search":
-        """Cover the whole photo; if no palm is certain and few hands are proposed, once more with its dark places lit up, and go on so
-        unless palms are less sure.
+        """Cover the whole photo; if no palm is certain and few hands are proposed, once more with its dark places lit up. Go on with
+        that, unless its palms are less sure.
         """
         search = _Search(self, pyramid)
         if search.surest < CERTAIN_PALM and (lit := pyramid.lit_up()) and search.expected < FEW_HANDS:
@@ -229,7 +229,7 @@ class _Search:
         return [palms for _, _, palms in self._covered]
 
     def close_up(self) -> list[Hand]:
-        """Where a large palm is certain, look on until something smaller is found; return the hands of a close-up, or none."""
+        """Where a large palm is certain, look on until a small hand is found; return the hands of a close-up, or none if it is not one."""
         hands: list[Hand] = []
         if self._shows_close_up():
             self.cover_likely(self.plan_at_a_glance, OTHERS_LIKELY)
@@ -245,7 +245,7 @@ class _Search:
         return any(((palms.scores >= CERTAIN_PALM) & (palms.boxes[:, 2] - palms.boxes[:, 0] >= width)).any() for palms in self._seen())
 
     def hands(self, least_score: float = 0) -> Iterator[Hand]:
-        """Run the landmark network over the palms that are so sure, the surest first; what is no hand, or found already, is left out."""
+        """Run the landmark network over the palms of this score and more, the surest first; leave out what is no hand, or found already."""
         palms = suppress(Palms.merged(self._seen()))
         found: list[Hand] = []
         for box, keypoints, score in zip(palms.boxes, palms.keypoints, palms.scores, strict=True):
@@ -369,8 +369,8 @@ def _is_piece(hand: Hand, hands: list[Hand]) -> bool:
 def _is_palm_of(box: Floats, keypoints: Floats, hands: list[Hand]) -> bool:
     """Whether a palm is that of a hand found already, or a piece of it.
 
-    It is its palm where its keypoints lie on the hand's, on average, nearer than a share of its size; and a piece where its middle lies in
-    the hand's box and it is far too small to be its palm.
+    It is the hand's palm where its keypoints are, on average, nearer to the hand's own than a share of the hand's size. It is a piece where
+    its middle lies in the hand's box and it is far too small to be the palm.
     """
     if not hands:
         return False

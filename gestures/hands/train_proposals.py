@@ -43,7 +43,10 @@ BATCH = 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Example:
-    """A picture and the hands in it. boxes: (n, 4) float32 x y width height, pixels. sure: (n,) bool; elsewhere nobody can tell."""
+    """A picture and the hands in it.
+
+    boxes: (n, 4) float32 x y width height, pixels. sure: (n,) bool, which boxes surely hold a hand; of the others nobody can tell.
+    """
 
     name: str
     pixels: Pixels
