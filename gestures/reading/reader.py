@@ -17,7 +17,7 @@ class Thresholds:
 
     The score itself leans to recall for a single person close up and to quiet for the small hands of a group (see `head.evidence`).
     review: from here up, the hand poses. unclear: from here up to `review`, it seems to pose, but not surely. A hand that poses as no row
-        of the table does (see `poses_as_none`) is unclear whatever its score.
+        of the table does (see `poses_as_none`) is unclear with any lower score, too.
     least_size: pixels; a smaller hand cannot be read, and is at most unclear.
     """
 
