@@ -154,6 +154,22 @@ class TestBounds:
             pool.timeout_s = PATIENT_S
             assert 2 in numbers(pool.submit(Job(peace)).result(PATIENT_S))
 
+    def test_goes_by_how_long_checks_took_lately(self, lasting_pool, monkeypatch):
+        monkeypatch.setattr(lasting_pool, "_usual_s", 1000)
+        for _ in range(10):
+            lasting_pool.submit(Allocating(1)).result(PATIENT_S)
+        assert lasting_pool._usual_s < 500
+
+    def test_what_may_be_taken_later_stands_in_nobody_s_way(self, lasting_pool):
+        order = []
+        checks = [lasting_pool.submit(Allocating(1), later=later) for later in (True, True, False)]
+        for number, check in enumerate(checks):
+            check.add_done_callback(lambda _, number=number: order.append(number))
+        for check in checks:
+            check.result(PATIENT_S)
+        wait_until(lambda: len(order) == 3)
+        assert order.index(2) < order.index(1)
+
 
 @dataclass(frozen=True)
 class Signalled:

@@ -383,6 +383,21 @@ class TestLostWorkers:
         assert (run.progress.counts["failed"], run.progress.known) == (2, 6 - 1)
 
 
+@pytest.mark.parametrize("later", [False, True])
+def test_a_pool_is_told_whether_photos_can_wait_for_others_and_kept_busy(later):
+    told = []
+
+    class Pool:
+        workers = 3
+
+        def submit(self, job, *, later):
+            told.append(later)
+
+    processes = Processes(Pool(), later=later)
+    processes.submit(None)
+    assert (told, processes.room) == ([later], 6)
+
+
 class TestTrouble:
     def test_a_full_disk_is_said_and_costs_nothing(self, folder, out):
         ledger = Ledger(out, SETUP, DEFAULT)

@@ -68,6 +68,11 @@ class TestFolders:
             assert len(list(sources)) == 2
             assert sources.passed == 2
 
+    def test_what_a_pattern_names_is_not_counted_as_passed_over(self, tmp_path):
+        sources = Sources([str(files(tmp_path, "a.jpg", "b.CR3")), f"{tmp_path}/*.CR3"])
+        assert len(list(sources)) == 2
+        assert sources.passed == 0
+
     def test_names_of_several_begin_with_their_source(self, tmp_path):
         files(tmp_path, "one/x.jpg", "two/x.jpg", "y.jpg")
         given = [tmp_path / "one", tmp_path / "two", tmp_path / "y.jpg", tmp_path / "one"]
@@ -244,6 +249,15 @@ class TestArchives:
         zipped(path, [("a.jpg", bytes(FREE + 1))], zipfile.ZIP_DEFLATED)
         assert listed(path) == {str(path): "archive-bomb"}
 
+    def test_an_archive_that_is_large_itself_may_hold_much(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("app.batch.sources.FREE", 10)
+        path = zipped(tmp_path / "x.zip", [("a.jpg", bytes(MOST))])
+        assert listed(path) == {"a.jpg": bytes(MOST)}
+
+    def test_as_many_entries_as_are_let_in(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("app.batch.sources.MOST_ENTRIES", 2)
+        assert len(listed(zipped(tmp_path / "x.zip", [("a.jpg", b""), ("b.jpg", b"")]))) == 2
+
     def test_a_size_that_lies_gives_no_more_than_it_says(self, tmp_path):
         path = zipped(tmp_path / "x.zip", [("a.jpg", bytes(2**20))], zipfile.ZIP_DEFLATED)
         data = path.read_bytes()
@@ -373,6 +387,13 @@ class TestRemote:
         memory.pipe("/bucket/Foto [2024]/c.jpg", b"C")
         assert listed("memory://bucket/Foto [2024]") == {"c.jpg": b"C"}
         assert list(listed("memory://bucket/Foto [[]2024]/*")) == ["memory://bucket/Foto [2024]/c.jpg"]
+
+    def test_a_folder_that_is_listed_among_what_it_holds(self, memory, monkeypatch):
+        """As object storage does where somebody has made a folder by hand."""
+        ls = memory.ls
+        itself = {"name": "/bucket/", "size": 0, "type": "directory"}
+        monkeypatch.setattr(memory, "ls", lambda path, **options: [*[itself] * (path == "/bucket"), *ls(path, **options)])
+        assert listed("memory://bucket") == {"a.jpg": b"a.jpg", "deep/b.png": b"deep/b.png"}
 
     def test_a_place_of_another_kind(self, memory, tmp_path):
         assert listed(f"file://{files(tmp_path, 'a.jpg')}") == {"a.jpg": b"a.jpg"}
