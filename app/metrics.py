@@ -12,7 +12,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from app.about import model_sha256, own_sha256, versions
-from app.batch.jobs import Batches
+from app.batch.batches import Batches
 from app.errors import BatchRefused
 from app.settings import Settings
 from app.workers import CheckerPool

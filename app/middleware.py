@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import problem
-from app.batch.jobs import Batches
+from app.batch.batches import Batches
 from app.connections import LEAST_RATE
 from app.errors import BatchRefused, QueueFull, RequestError, ServiceError
 from app.metrics import Answered, Metrics

@@ -23,7 +23,7 @@ from app.api.parameters import ContestParameter, LanguageParameter
 from app.api.problems import MEDIA_TYPE, responses
 from app.api.service import Service, ServiceDep
 from app.batch import RESULTS
-from app.batch.jobs import Batches, Status, disk_problem
+from app.batch.batches import Batches, Status, disk_problem
 from app.errors import BatchRefused, RequestError, RequestInvalid, describe
 from app.schemas import BatchOut, BatchResults, Problem
 from app.terminal.words import TerminalError

@@ -11,7 +11,7 @@ from fastapi import Depends
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from app.batch.jobs import Batches
+from app.batch.batches import Batches
 from app.errors import NotReady, QueueFull
 from app.keys import KeyRing, read_keys
 from app.metrics import Metrics

@@ -2,7 +2,7 @@
 
 from starlette.testclient import TestClient
 
-from app.batch.jobs import Batches
+from app.batch.batches import Batches
 from app.main import create_app
 from app.settings import Settings
 

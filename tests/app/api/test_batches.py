@@ -31,7 +31,7 @@ from starlette.testclient import TestClient
 
 from app.api.batches import LOOK_S
 from app.api.privacy import LOGGED
-from app.batch.jobs import Batches, disk_problem
+from app.batch.batches import Batches, disk_problem
 from app.batch.ledger import Ledger
 from app.batch.pictures import LookJob
 from app.batch.report.html_report import content_security_policy
@@ -490,7 +490,7 @@ class TestRefusals:
             raise error
 
         before = set(spool.iterdir())
-        monkeypatch.setattr("app.batch.jobs.unpack", failing)
+        monkeypatch.setattr("app.batch.batches.unpack", failing)
         refused(send(service, photos), kind, 503)
         assert set(spool.iterdir()) == before
 
@@ -512,7 +512,7 @@ class TestRefusals:
         def failing(self, *args):
             raise database_error(sqlite3.SQLITE_CORRUPT, sqlite3.DatabaseError)
 
-        monkeypatch.setattr("app.batch.jobs.RESUME_S", 0.01)
+        monkeypatch.setattr("app.batch.batches.RESUME_S", 0.01)
         with monkeypatch.context() as patch:
             patch.setattr(Spool, "_batches", failing)
             with batches._changed:
@@ -562,7 +562,7 @@ class TestRefusals:
     )
     def test_a_spool_that_can_be_used_later_is_taken_up(self, tmp_path, photos, monkeypatch, caplog, reason, error):
         """Whether another service has let it go, or its disk has room again; what is in it is gone on with."""
-        caplog.set_level("INFO", "app.batch.jobs")
+        caplog.set_level("INFO", "app.batch.batches")
         before = Spool(tmp_path)
         batch = before.new()
         (before.photos(batch) / "0").write_bytes(photos["acara/peace.jpg"])
@@ -580,8 +580,8 @@ class TestRefusals:
 
         clean = Spool.clean
         monkeypatch.setattr(Spool, "clean", cleaned)
-        monkeypatch.setattr("app.batch.jobs.Spool", opened)
-        monkeypatch.setattr("app.batch.jobs.AGAIN_S", 0.01)
+        monkeypatch.setattr("app.batch.batches.Spool", opened)
+        monkeypatch.setattr("app.batch.batches.AGAIN_S", 0.01)
         if error:
             before.close()
         with TestClient(create_app(Settings(workers=1, finder="mediapipe", check_timeout_s=PATIENT_S, spool=tmp_path))) as client:
@@ -730,7 +730,7 @@ class TestFigures:
         def broken(*args, **options):
             raise error
 
-        monkeypatch.setattr("app.batch.jobs.write_files", broken)
+        monkeypatch.setattr("app.batch.batches.write_files", broken)
         failed = batches.ended["failed"]
         place = send(service, photos).headers["location"]
         wait_until(lambda: service.get(place).json()["state"] == "failed")
@@ -764,8 +764,8 @@ class TestFigures:
             return [record.fields["problem"] for record in caplog.records if record.getMessage() == "batches wait"]
 
         waiting, tries = "", []
-        monkeypatch.setattr("app.batch.jobs.RESUME_S", 0.01)
-        monkeypatch.setattr("app.batch.jobs.Ledger", opened)
+        monkeypatch.setattr("app.batch.batches.RESUME_S", 0.01)
+        monkeypatch.setattr("app.batch.batches.Ledger", opened)
         failed = batches.ended["failed"]
         first, answer, last = (send(service, photos) for _ in range(3))  # the first is held at its first photo
         waiting = answer.json()["id"]
@@ -889,7 +889,7 @@ class TestKeys:
 
 class TestRetention:
     def test_results_are_deleted_when_their_time_is_over(self, tmp_path, monkeypatch):
-        monkeypatch.setattr("app.batch.jobs.SWEEP_S", 0.2)
+        monkeypatch.setattr("app.batch.batches.SWEEP_S", 0.2)
         with TestClient(create_app(Settings(workers=1, finder="mediapipe", spool=tmp_path, batch_keep_s=3600))) as client:
             place, status = finished(client, send(client, {"a.jpg": b"hello"}))
             assert status["results_kept_s"] == 3600
