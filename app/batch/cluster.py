@@ -13,6 +13,7 @@ from functools import cache, partial
 from multiprocessing.util import Finalize
 from typing import Self
 
+from app.about import library_sha256
 from app.batch.pictures import Found
 from app.errors import WorkerLost
 from app.terminal.words import TerminalError
@@ -23,8 +24,14 @@ PATIENCE_S = 10
 LOOK_S = 5
 
 
-def look(setup: CheckerSetup, job: Work[Found]) -> Found:
-    """Do a job in a worker of the cluster."""
+class OtherLibrary(Exception):
+    """A worker has `gestures` in another version than the command, whose ledger would keep what it finds as its own."""
+
+
+def look(setup: CheckerSetup, library: str, job: Work[Found]) -> Found:
+    """Do a job in a worker of the cluster. library: what its `library_sha256` has to be; it raises `OtherLibrary` otherwise."""
+    if library_sha256() != library:
+        raise OtherLibrary
     return _pool(setup).submit(job, later=True).result()
 
 
@@ -57,7 +64,7 @@ class Cluster:
         except Exception as error:
             raise TerminalError("cluster-unreachable", address=address, reason=type(error).__name__) from None
         self._executor = self._client.get_executor(pure=False)
-        self._look = partial(look, setup)
+        self._look = partial(look, setup, library_sha256())
         self._counted = -float("inf")
         if not self._count():
             self.close()
@@ -103,6 +110,8 @@ def _hand_over(future: Future[Found], done: Future[Found]) -> None:
         future.set_result(done.result())
     except KilledWorker:
         future.set_exception(WorkerLost())
+    except OtherLibrary:
+        future.set_exception(TerminalError("cluster-version"))
     except CancelledError:
         future.set_exception(TerminalError("cluster-lost", reason="cancelled"))
     except Exception as error:

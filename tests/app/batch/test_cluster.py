@@ -100,6 +100,15 @@ def test_a_photo_that_takes_too_long_costs_no_worker(cluster, samples):
             assert future.result(PATIENT_S).findings["hands"]
 
 
+@pytest.mark.filterwarnings("default")  # Dask's own
+def test_what_a_worker_of_another_version_finds_is_not_kept(cluster, samples, monkeypatch):
+    monkeypatch.setattr("app.batch.cluster.library_sha256", lambda: "that of another version")
+    with Cluster(cluster[0], CheckerSetup(finder="mediapipe")) as workers:
+        error = workers.submit(LookJob((samples / "fist.jpg").read_bytes())).exception(PATIENT_S)
+    assert isinstance(error, TerminalError)
+    assert error.type == "cluster-version"
+
+
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "foo", "foo://127.0.0.1:9"])
 def test_a_cluster_that_is_not_there_says_so(address, monkeypatch):
     pytest.importorskip("distributed", reason="needs Dask")
