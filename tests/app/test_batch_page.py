@@ -265,6 +265,30 @@ class TestChoosing:
         assert page.locator("#chosen").is_hidden()
         assert page.evaluate("() => document.activeElement.id") == "choose"
 
+    def test_an_archive_and_a_photo_of_another_name(self, open_page):
+        page = open_page()
+        archive = {"name": "arsip.zip", "mimeType": "application/zip", "buffer": b"x"}
+        page.set_input_files("#files", [archive, {"name": "foto", "mimeType": "image/jpeg", "buffer": b"x"}])
+        assert page.locator("#chosen-count").inner_text().startswith("2 berkas dipilih")
+        assert page.locator("#chosen-skipped").inner_text() == ""
+
+    @pytest.mark.parametrize(("limit", "said"), [("files", "batasnya 0 berkas"), ("bytes", "batasnya")])
+    def test_more_than_is_taken_is_not_sent(self, open_page, photos, limit, said):
+        def less(route):
+            limits = route.fetch().json()
+            limits["batches"][limit] = 0
+            route.fulfill(json=limits)
+
+        page = open_page(prepare=lambda page: page.route("**/v1/limits", less))
+        sent = []
+        page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+        page.set_input_files("#files", photos[:1])
+        page.get_by_role("button", name="Mulai pemeriksaan").click()
+        view(page, "problem")
+        assert said in page.locator("#problem-detail").inner_text()
+        assert page.title().startswith(page.get_by_role("heading", level=1).inner_text())
+        assert sent == []
+
     def test_what_is_no_photo(self, open_page, shot):
         page = open_page()
         page.set_input_files("#files", {"name": "catatan.txt", "mimeType": "text/plain", "buffer": b"x"})
@@ -369,6 +393,68 @@ class TestConnection:
         view(page, "problem")
         assert page.locator("#status").inner_text() == ""
 
+    @pytest.mark.parametrize("is_gone", [False, True])
+    def test_one_that_is_refused_is_tried_again(self, open_told, is_gone):
+        """As by a service that starts anew: the browser itself gives up then."""
+        page = open_told(RUNNING)
+        if is_gone:
+            gone = {"status": 404, "headers": {"Content-Type": "application/problem+json"}, "body": json.dumps({"status": 404})}
+            page.route(re.compile(rf"/v1/batches/{ID}"), lambda route: route.fulfill(**gone))
+        page.clock.install()
+        page.evaluate("() => { window.first = events; events.readyState = EventSource.CLOSED; events.onerror(); }")
+        assert page.locator("#rate").inner_text() == "Sambungan terputus, mencoba lagi…"
+        page.clock.run_for(3000)
+        if is_gone:
+            view(page, "problem")
+            assert page.get_by_role("heading", level=1).inner_text() == "Kumpulan foto ini tidak ada lagi"
+        else:
+            page.wait_for_function("() => events !== first")
+            page.evaluate("(status) => events.tell(status)", RUNNING | {"done": 30})
+            assert page.locator("#progress").inner_text() == "30 dari 50 foto"
+
+    @pytest.mark.parametrize("by", ["the end", "going back"])
+    def test_is_not_kept_when_nothing_more_is_to_come(self, open_told, by):
+        page = open_told(RUNNING)
+        if by == "the end":
+            page.evaluate("(status) => events.tell(status)", RUNNING | {"state": "done", "done": 50})
+            view(page, "done")
+        else:
+            page.evaluate("() => { location.hash = ''; }")
+            view(page, "start")
+        assert page.evaluate("() => events.readyState === EventSource.CLOSED")
+
+    def test_who_waits_is_told_for_how_many(self, open_told):
+        page = open_told(RUNNING | {"state": "waiting", "done": 0, "ahead": 2})
+        assert page.locator("#progress").inner_text() == "Ada 2 kumpulan foto lain yang diperiksa lebih dahulu."
+        assert page.title() == f"{page.get_by_role('heading', level=1).inner_text()} · Periksa banyak foto: Jari Netral"
+
+    def test_the_tallies_say_what_they_count(self, open_told):
+        page = open_told(RUNNING)
+        counted = [one.split("\n") for one in page.locator("#working .tallies li").all_inner_texts()]
+        assert counted == [["5", "perlu ditinjau"], ["5", "belum jelas"], ["9", "nihil"], ["1", "gagal diperiksa"]]
+
+    def test_how_far_it_is_is_spoken_now_and_then(self, open_told):
+        page = open_told(RUNNING)
+        for done, spoken in ((21, "20 dari 50 foto"), (25, "25 dari 50 foto"), (26, "25 dari 50 foto")):
+            page.evaluate("(status) => events.tell(status)", RUNNING | {"done": done})
+            assert page.locator("#status").inner_text() == spoken
+
+    def test_what_is_dropped_meanwhile_is_not_chosen(self, open_told):
+        page = open_told(RUNNING)
+        for event, field in (("paste", "clipboardData"), ("drop", "dataTransfer")):
+            page.evaluate(
+                """([event, field]) => {
+                    const data = new DataTransfer();
+                    data.items.add(new File(["x"], "a.jpg", { type: "image/jpeg" }));
+                    const kind = event === "paste" ? ClipboardEvent : DragEvent;
+                    document.body.dispatchEvent(new kind(event, { [field]: data, bubbles: true, cancelable: true }));
+                }""",
+                [event, field],
+            )
+        page.evaluate("() => { location.hash = ''; }")
+        view(page, "start")
+        assert page.locator("#chosen").is_hidden()
+
     def test_the_tab_tells_how_far_it_is(self, open_told):
         page = open_told(RUNNING)
         assert page.title() == "40% · Periksa banyak foto: Jari Netral"
@@ -411,10 +497,28 @@ class TestConnection:
         with Image.open(BytesIO(page.locator("#bar").screenshot(animations="disabled"))) as bar:
             done, left = (bar.getpixel((bar.width * share // 100, bar.height // 2)) for share in (20, 80))
         assert done != left
+        page.get_by_role("button", name="Batalkan dan hapus").click()
+        assert page.get_by_role("dialog").evaluate("(dialog) => getComputedStyle(dialog).borderStyle") == "solid"
         shot(page)
 
 
 class TestSending:
+    def test_what_was_chosen_goes_along(self, open_page, photos):
+        page = open_page(at="")
+        page.get_by_role("button", name="English").click()
+        page.evaluate(
+            """() => {
+                const { prototype } = XMLHttpRequest;
+                prototype.send = (form) => (window.sent = Object.fromEntries([...form].filter(([, value]) => typeof value === "string")));
+            }"""
+        )
+        page.set_input_files("#files", photos[:1])
+        page.get_by_label("Contest").select_option("pilpres-2024")
+        page.locator("#crops").uncheck()
+        page.get_by_role("button", name="Check them").click()
+        view(page, "working")
+        assert page.evaluate("() => sent") == {"lang": "en", "contest": "pilpres-2024", "crops": "false"}
+
     def test_the_page_is_held_until_all_is_sent(self, open_page, photos, complaints, shot):
         page = open_page()
         held = []
@@ -550,6 +654,22 @@ class TestProblems:
         page.reload()
         view(page, "problem")
         assert page.get_by_role("heading", level=1).inner_text() == title
+
+    def test_what_was_deleted_elsewhere_counts_as_deleted(self, open_told):
+        page = open_told(RUNNING, lang="en")
+        asked = []
+        gone = {"status": 404, "headers": {"Content-Type": "application/problem+json"}, "body": json.dumps({"status": 404})}
+
+        def answer(route):
+            asked.append((route.request.method, urlsplit(route.request.url).query))
+            route.fulfill(**gone)
+
+        page.route(re.compile(rf"/v1/batches/{ID}"), answer)
+        page.locator("[data-delete]").first.click()
+        page.locator("#sure-yes").click()
+        view(page, "start")
+        assert page.locator("#note").inner_text() == "Deleted."
+        assert asked == [("DELETE", "lang=en")]
 
     def test_leaving_takes_the_question_along(self, open_page, photos, complaints, shot):
         page = open_page()

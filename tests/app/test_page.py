@@ -84,6 +84,31 @@ def drop(context, page, paths):
         session.send("Input.dispatchDragEvent", {"type": kind, "x": 200, "y": 300, "data": data})
 
 
+def advised(page, change):
+    """Have the service's advice changed by a test before the page hears it."""
+
+    def answer(route):
+        told = route.fetch()
+        advice = told.json()
+        change(advice)
+        route.fulfill(response=told, json=advice)
+
+    page.route("**/v1/checks", answer)
+
+
+def note_sent(page):
+    """Note the fields of the form that is sent last, without the files."""
+    page.evaluate(
+        """() => {
+            const { prototype } = XMLHttpRequest, { send } = prototype;
+            prototype.send = function (form) {
+                window.sent = Object.fromEntries([...form].filter(([, value]) => typeof value === "string"));
+                send.call(this, form);
+            };
+        }"""
+    )
+
+
 def share(page, address, field, files):
     """Send files to an address as the phone's system does, once the page's worker is there: by no page's form."""
     page.wait_for_function("async () => (await navigator.serviceWorker.getRegistration('share'))?.active")
@@ -187,9 +212,10 @@ class TestDoors:
         assert page.locator("#start").is_visible()
 
     @any_size
-    def test_a_sample_that_is_lost_and_again(self, page):
-        page.expected = ["ERR_FAILED"]
-        page.route("**/samples/fist.jpg", lambda route: route.abort(), times=1)
+    @pytest.mark.parametrize("answer", [None, {"status": 503, "json": {"title": "Layanan sedang sibuk"}}])
+    def test_a_sample_that_is_lost_and_again(self, page, answer):
+        page.expected = ["ERR_FAILED", "503"]
+        page.route("**/samples/fist.jpg", lambda route: route.fulfill(**answer) if answer else route.abort(), times=1)
         page.get_by_role("button", name="Kepalan tangan").click()
         page.wait_for_selector("#problem:not([hidden])")
         assert page.get_by_role("heading", level=1).inner_text() == "Contoh tidak dapat dibuka"
@@ -280,6 +306,24 @@ class TestDoors:
         page.wait_for_selector("#problem:not([hidden])")
         assert page.get_by_role("heading", level=1).inner_text() == "Lebih dari satu foto"
         assert not page.get_by_role("button", name="Coba lagi").is_visible()
+        assert page.get_by_role("link", name="Banyak foto sekaligus").count() == 0  # which this service does not check
+
+    @any_size
+    @pytest.mark.parametrize("path", ["", "batch"])
+    def test_where_many_photos_are_not_checked(self, page, path):
+        if path:
+            page.wait_for_selector("#problem:not([hidden])")
+            assert page.get_by_role("heading", level=1).inner_text() == "Pemeriksaan banyak foto tidak tersedia"
+        else:
+            page.wait_for_selector("#formats:text-is('JPEG, PNG, WebP, AVIF, atau HEIC, paling besar 25 MB')")
+            assert page.get_by_role("link", name="Banyak foto sekaligus").count() == 0
+
+    @any_size
+    def test_where_to_drop_is_shown(self, page):
+        over = page.locator(".drop-over")
+        for kind, shown in (("dragover", True), ("dragleave", False)):
+            page.evaluate("(kind) => document.body.dispatchEvent(new DragEvent(kind, { bubbles: true, cancelable: true }))", kind)
+            assert over.is_visible() is shown
 
     @any_size
     def test_a_folder_is_not_taken_for_a_photo(self, page, context, tmp_path):
@@ -297,6 +341,8 @@ class TestDoors:
         ],
     )
     def test_pasting_and_dropping_what_is_no_photo(self, page, peace, shot, event, field, said, translated):
+        page.set_viewport_size({"width": 1280, "height": 400})
+        page.evaluate("() => scrollTo(0, document.body.scrollHeight)")
         page.evaluate(
             """([event, field]) => {
                 const data = new DataTransfer();
@@ -308,6 +354,7 @@ class TestDoors:
         )
         note = page.locator("#note")
         assert note.inner_text().startswith(said)
+        assert page.evaluate("() => document.querySelector('#note').getBoundingClientRect().top") >= 0  # however far it was scrolled
         assert note.get_attribute("role") == "status"
         shot(page)
         page.get_by_role("button", name="English").click()
@@ -324,11 +371,18 @@ class TestDoors:
         assert answer.value.json()["contest"] == "pilpres-2024"
         result(page)
         assert page.locator("#used").inner_text() == "Kontestasi: Pemilihan Presiden 2024"
+        page.locator("#contest").evaluate("(select) => (select.value = 'default')")  # for the next photo
+        page.get_by_role("button", name="English").click()
+        note_sent(page)
+        with page.expect_download():
+            page.get_by_role("button", name="Download a marked copy").click()
+        assert page.evaluate("() => sent") == {"lang": "en", "contest": "pilpres-2024"}
+        page.get_by_role("button", name="Bahasa Indonesia").click()
         page.reload()
         alive(page)
         assert page.get_by_label("Kontestasi").input_value() == "pilpres-2024"
         page.get_by_label("Kontestasi").select_option("default")  # which may be another at the next election
-        assert page.evaluate("() => localStorage.length") == 0
+        assert page.evaluate("() => localStorage.getItem('contest')") is None
 
     @any_size
     def test_the_files_name_stays_in_the_browser(self, page, peace):
@@ -387,6 +441,12 @@ class TestPhotos:
         file = BytesIO()
         original = Image.open(pictures / "peace.jpg")
         pillow_heif.from_pillow(original).save(file, quality=90)
+
+        def once_it_is_said(route):
+            page.wait_for_selector("#no-preview:not([hidden])")
+            route.continue_()
+
+        page.route("**/v1/checks", once_it_is_said)
         with page.expect_response("**/v1/checks") as answer:
             choose(page, file.getvalue(), "foto.heic")
         result(page)
@@ -416,14 +476,27 @@ class TestPhotos:
 
     @any_size
     def test_each_card_has_a_crop_of_its_hand(self, page, peace):
-        choose(page, peace)
+        with page.expect_response("**/v1/checks") as answer:
+            choose(page, peace)
         result(page)
+        x, y, width, height = answer.value.json()["hands"][0]["box"]
+        page.get_by_role("button", name="English").click()  # which makes the cards anew
         # The first crop is drawn before the next frame but one.
         page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done))))")
-        colours = page.locator(".crop").first.evaluate(
-            "(canvas) => new Set(new Uint32Array(canvas.getContext('2d').getImageData(0, 0, 192, 192).data.buffer)).size"
+        points = [(column, row) for column in range(32, 192, 32) for row in range(32, 192, 32)]
+        shown = page.locator(".crop").first.evaluate(
+            """(canvas, points) => {
+                const { data } = canvas.getContext("2d").getImageData(0, 0, 192, 192);
+                return points.map(([x, y]) => [...data.slice(4 * (192 * y + x), 4 * (192 * y + x) + 3)]);
+            }""",
+            points,
         )
-        assert colours > 1000
+        side, photo = 1.5 * max(width, height), Image.open(BytesIO(peace))
+        there = [
+            photo.getpixel((round(x + width / 2 + (column / 192 - 0.5) * side), round(y + height / 2 + (row / 192 - 0.5) * side)))
+            for column, row in points
+        ]
+        assert sum(abs(a - b) for one, other in zip(shown, there, strict=True) for a, b in zip(one, other, strict=True)) / len(points) < 40
 
     def test_many_hands(self, page, group, shot):
         def once_it_is_shown(route):
@@ -435,6 +508,8 @@ class TestPhotos:
         choose(page, group)
         result(page)
         assert page.locator(".card").count() >= 12
+        assert page.locator(".picture.many").count() == 1
+        sync_api.expect(page.locator(".sheet .line.thin").first).to_have_css("opacity", "0")  # the joints would hide the hands
         fits(page)
         # What is said of each pose's lists would fill the page: what goes beyond a few is folded.
         notes = "li.pose-on-list, li.lists-disagree"
@@ -483,22 +558,63 @@ class TestResult:
 
     @any_size
     def test_what_is_not_sure_is_asked(self, page, peace):
-        def made_unclear(route):
-            answer = route.fetch()
-            advice = answer.json()
-            advice["hands"][0] |= {"state": "unclear", "flagged": False}
-            route.fulfill(response=answer, json=advice)
-
-        page.route("**/v1/checks", made_unclear)
+        advised(page, lambda advice: advice["hands"][0].update(state="unclear", flagged=False))
         choose(page, peace)
         result(page)
         assert page.locator(".card.unclear .card-pose").inner_text() == "Dua jari terbuka (V)?"
+        assert page.locator(".card-reads").all_inner_texts() == ["Mungkin ditafsirkan sebagai nomor 2"]
+
+    @any_size
+    def test_each_hand_is_shown_as_what_it_is(self, page, peace):
+        two, one = {"number": 2, "strength": "official"}, {"number": 1, "strength": "possible"}
+
+        def change(advice):
+            (hand,) = advice["hands"]
+            avoid, safe = ({"list": "a", "name": {"id": "Daftar", "en": "List"}, "stance": stance} for stance in ("avoid", "safe"))
+            advice["ballot"] = [1, 2]
+            advice["codes"] = [two | {"on_ballot": True}, {"number": 4, "strength": "official", "on_ballot": False}]
+            advice["hands"] = [
+                hand | {"flagged": False, "needs_look": False, "readings": [{"number": 4, "strength": "official"}], "lists": [safe]},
+                hand | {"flagged": False, "state": "unclear", "readings": [], "together": [one], "lists": [avoid, safe]},
+                hand | {"pose_confidence": 0.9999, "readings": [two], "lists": [avoid]},
+                hand | {"flagged": False, "needs_look": False, "state": "rest"},
+            ]
+
+        advised(page, change)
+        choose(page, peace)
+        result(page)
+        kinds = ["flagged", "unclear", "fine"]  # what is to review comes first
+        for part in (".card", ".sheet .hand", ".sheet .badge"):
+            shown = page.locator(part).evaluate_all("(all) => all.map((one) => one.getAttribute('class').split(' ').at(-1))")
+            assert shown == kinds, part
+        assert page.locator(".legend li").locator("visible=true").count() == 3
+        assert page.locator(".chip").all_inner_texts() == ["2"]  # four is not on the ballot
+        assert page.locator(".card-reads").all_inner_texts() == [
+            "Dapat ditafsirkan sebagai nomor 2",
+            "Mungkin ditafsirkan sebagai nomor 1",
+        ]
+        assert "(keyakinan 99%)" in page.locator(".card.flagged .card-why").inner_text()
+        assert page.locator(".card-lists summary").all_inner_texts() == [
+            "Disarankan dihindari dalam 1 daftar imbauan",
+            "Disarankan dihindari: 1 daftar; dianggap aman: 1 daftar",
+            "Dianggap aman dalam 1 daftar imbauan",
+        ]
+        stances = page.locator(".stance").evaluate_all("(all) => all.map((one) => [one.className, one.textContent])")
+        avoided, safe = ["stance avoid", "Dihindari"], ["stance safe", "Aman"]
+        assert stances == [avoided, avoided, safe, safe]
+        assert page.locator("#rest").inner_text() == "Satu tangan lain tampak tidak berpose sehingga tidak ditandai."
 
     @any_size
     def test_where_nothing_is_blurred_another_photo_comes_first(self, page):
         page.get_by_role("button", name="Kepalan tangan").click()
         result(page)
-        assert page.locator(".actions .primary").locator("visible=true").all_inner_texts() == ["Periksa foto lain"]
+        assert page.locator(".actions .button").locator("visible=true").all_inner_texts() == ["Periksa foto lain"]
+        assert page.locator("#again.primary").count() == 1
+        assert page.locator("#level-icon").get_attribute("href") == "static/icons.svg#clear"
+        assert page.locator(".result").get_attribute("data-level") == "clear"
+        assert page.locator("#rest").inner_text() == "Tidak ada tangan yang tampak berpose."
+        for part in ("#numbers", "#instead", "#result figcaption"):
+            assert page.locator(part).is_hidden(), part
 
     def test_it_is_read_in_the_order_in_which_it_is_seen(self, page, peace):
         choose(page, peace)
@@ -590,6 +706,11 @@ class TestNarrow:
         result(page)
         assert page.locator(".picked").count() == 0
 
+    @pytest.mark.parametrize("context", ["phone"], indirect=True)
+    @pytest.mark.parametrize("path", ["", "batch", "privacy"])
+    def test_phones_do_not_show_it_as_if_it_were_wide(self, page):
+        assert page.evaluate("() => innerWidth") == SIZES["phone"]["viewport"]["width"]
+
     def fits_everywhere(self, page, server, peace, shot, enlarge=lambda: None):
         fits = "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
         for path in ("privacy", "batch", ""):
@@ -634,6 +755,10 @@ class TestHighlighting:
         assert main.get_attribute("aria-pressed") == "false"
         page.locator(".sheet .badge").first.click()
         assert page.locator(".card.selected .badge").inner_text() == "1"
+        page.locator(".picture").click(position={"x": 24, "y": 24})  # beside the hand
+        assert page.locator(".card.selected").count() == 0
+        sync_api.expect(page.locator(".sheet .line.thin").first).to_have_css("opacity", "1")  # the joints of few hands are always shown
+        main.click()
         page.keyboard.press("Escape")
         assert page.locator(".card.selected").count() == 0
         main.click()
@@ -647,6 +772,8 @@ class TestHighlighting:
         result(page)
         page.get_by_label("Tampilkan tanda").uncheck()
         assert not page.locator(".sheet .badge").first.is_visible()
+        page.locator(".card-main").click()
+        assert page.locator(".sheet .badge.selected").is_visible()
 
 
 @any_size
@@ -664,6 +791,20 @@ class TestCopies:
             assert picture.size == (384, 384)
         sync_api.expect(page.locator("#status")).to_have_text("Salinan sudah diunduh.")
 
+    def test_one_that_is_being_made_is_not_asked_for_again(self, page, peace):
+        choose(page, peace)
+        result(page)
+        held = []
+        page.route("**/v1/checks/annotated", lambda route: held.append(route))
+        button = page.locator("[data-copy=annotated]")
+        for _ in range(2):
+            button.click()
+            assert button.inner_text() == "Menyiapkan salinan…"
+        assert len(held) == 1
+        with page.expect_download():
+            held[0].continue_()
+        sync_api.expect(button).to_have_text("Unduh salinan bertanda")
+
     def test_without_a_network(self, page, context, peace):
         page.expected = ["ERR_INTERNET_DISCONNECTED"]
         choose(page, peace)
@@ -671,6 +812,10 @@ class TestCopies:
         context.set_offline(True)
         page.get_by_role("button", name="Unduh salinan bertanda").click()
         sync_api.expect(page.locator("#copy-problem")).to_contain_text("Layanan tidak terjangkau. Salinan belum dibuat. Periksa sambungan")
+        context.set_offline(False)
+        choose(page, peace)
+        page.wait_for_selector("#result:not([hidden])")
+        assert page.locator("#copy-problem").inner_text() == ""
 
     def test_a_login_that_is_over_is_no_copy(self, page, peace):
         choose(page, peace)
@@ -715,6 +860,43 @@ class TestProblems:
         page.wait_for_selector("#problem:not([hidden])")
         assert "25 MB" in page.locator("#problem-detail").inner_text()
         assert sent == []
+
+    @any_size
+    def test_a_photo_of_too_many_pixels(self, page, peace):
+        def fewer(route):
+            answer = route.fetch()
+            route.fulfill(response=answer, json=answer.json() | {"pixels": 384 * 384 - 1})
+
+        page.route("**/v1/limits", fewer)
+        page.reload()
+        alive(page)
+        choose(page, peace)
+        page.wait_for_selector("#problem:not([hidden])")
+        assert page.get_by_role("heading", level=1).inner_text() == "Foto terlalu besar"
+
+    @any_size
+    @pytest.mark.parametrize(
+        ("status", "kind", "again", "numbered"),
+        [
+            (503, "queue-full", True, False),
+            (500, "internal-error", True, True),
+            (422, "photo-timeout", True, False),
+            (408, "upload-slow", True, False),
+            (422, "photo-damaged", False, False),
+        ],
+    )
+    def test_what_can_be_tried_again_and_when(self, page, peace, status, kind, again, numbered):
+        page.expected = [str(status)]
+        body = {"type": kind, "title": "Belum", "detail": "Tunggu.", "status": status, "instance": "urn:uuid:abc"}
+        headers = {"Content-Type": "application/problem+json", "Retry-After": "1"}
+        page.route("**/v1/checks", lambda route: route.fulfill(status=status, headers=headers, body=json.dumps(body)))
+        page.clock.install()
+        choose(page, peace)
+        page.wait_for_selector("#problem:not([hidden])")
+        assert page.get_by_role("button", name="Coba lagi (1)").is_visible() is again
+        assert page.locator("#problem-reference").inner_text() == ("Nomor permintaan: abc" if numbered else "")
+        page.clock.run_for(1000)
+        assert page.get_by_role("button", name="Coba lagi", exact=True).is_visible() is again
 
     @any_size
     def test_without_a_network_and_again(self, page, context, peace):
@@ -762,12 +944,14 @@ class TestProblems:
     @pytest.mark.parametrize("by", ["button", "going back"])
     def test_cancelling(self, page, peace, by):
         page.route("**/v1/checks", lambda route: None)  # a check that is never done
-        choose(page, peace)
-        if by == "button":
-            page.get_by_role("button", name="Batalkan").click()
-        else:
-            page.wait_for_selector("#working:not([hidden])")
-            page.go_back()
+        with page.expect_request("**/v1/checks"):
+            choose(page, peace)
+        with page.expect_event("requestfailed"):  # nothing more of it is sent
+            if by == "button":
+                page.get_by_role("button", name="Batalkan").click()
+            else:
+                page.wait_for_selector("#working:not([hidden])")
+                page.go_back()
         page.wait_for_selector("#start:not([hidden])")
         assert page.locator("#status").inner_text() == "Pemeriksaan dibatalkan."
         assert page.locator("#problem").is_hidden()
@@ -795,6 +979,25 @@ class TestWorking:
         shot(page)
 
     @any_size
+    def test_what_takes_long_is_excused(self, page, peace):
+        page.route("**/v1/checks", lambda route: None)  # a check that is never done
+        page.clock.install()
+        choose(page, peace)
+        page.wait_for_selector("#working:not([hidden])")
+        assert page.locator("#long").is_hidden()
+        page.clock.run_for(7000)
+        assert page.locator("#long").is_visible()
+
+    @any_size
+    def test_a_second_photo_begins_at_the_first_step(self, page, peace):
+        choose(page, peace)
+        result(page)
+        page.route("**/v1/checks", lambda route: None)  # a check that is never done
+        choose(page, peace)
+        page.wait_for_selector("#working:not([hidden])")
+        assert page.locator("#steps li").evaluate_all("(steps) => steps.map((one) => one.className)") == ["now", "", ""]
+
+    @any_size
     def test_each_step_is_announced_once(self, page, peace):
         page.evaluate(
             """() => {
@@ -819,8 +1022,12 @@ class TestLanguage:
         assert page.get_by_role("heading", level=1).inner_text() == "There is a pose to review"
         assert "Two fingers apart" in page.locator(".card").first.inner_text()
         assert page.locator("html").get_attribute("lang") == "en"
+        assert page.locator("[aria-pressed=true][data-language]").all_inner_texts() == ["EN"]
+        assert page.get_by_role("button", name="Switch between light and dark").count() == 1
+        assert page.locator("#used").inner_text().startswith("Contest: General")
         page.goto(server)
         page.get_by_role("button", name="Choose a photo").wait_for()
+        assert page.get_by_label("Contest").evaluate("(select) => select.options[0].text").startswith("General")
 
     def test_what_the_service_said_stays_in_its_language(self, page):
         page.expected = ["415"]
@@ -908,6 +1115,20 @@ class TestPartsThatAreLost:
         shot(page)
 
     @any_size
+    @pytest.mark.parametrize("path", ["privacy"])
+    def test_what_was_set_is_told(self, page):
+        told = {"batches": True, "results_kept_s": 600, "contact": "PPDP, ppdp@example.go.id"}
+        page.route("**/privacy", lambda route: route.fulfill(json=told) if route.request.resource_type == "fetch" else route.continue_())
+        page.reload()
+        alive(page)
+        assert page.locator("#contact").inner_text() == told["contact"]
+        assert "10 menit" in page.locator("#batches").inner_text()
+        page.unroute("**/privacy")
+        page.reload()
+        alive(page)
+        assert page.locator("#batches").is_hidden()  # here there are none
+
+    @any_size
     @pytest.mark.parametrize(("lost", "title"), [("en", "Periksa pose jari"), ("id", "Check hand poses")])
     def test_the_page_does_with_the_words_of_one_language(self, page, server, lost, title):
         page.expected = ["503"]
@@ -943,6 +1164,7 @@ class TestKeyboard:
             page.wait_for_selector("body[data-ready]")
         before = page.url, page.evaluate("() => history.length")
         page.locator(".skip").focus()
+        assert page.locator(".skip").bounding_box()["y"] >= 0
         page.keyboard.press("Enter")
         assert page.evaluate("() => document.activeElement.id") == "main"
         assert (page.url, page.evaluate("() => history.length")) == before
@@ -1074,7 +1296,17 @@ class TestTheme:
         before = drawn(".card")
         page.locator(".card-main").first.click()
         assert drawn(".card") != before
+        assert drawn(".sheet .badge")[0] == "rgb(230, 159, 0)"  # as the marks in the picture, whose colours stay
         shot(page)
+
+    @any_size
+    def test_whoever_wants_less_motion_gets_less(self, page):
+        page.emulate_media(reduced_motion="reduce")
+        style = (
+            "(one, part) => { const { display, transitionProperty } = getComputedStyle(one, part); return [display, transitionProperty]; }"
+        )
+        assert page.locator(".preview").evaluate(style, "::after")[0] == "none"
+        assert page.locator("#choose").evaluate(style)[1] == "none"
 
     @any_size
     @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -329,7 +329,6 @@ addEventListener("beforeprint", () => {
 });
 addEventListener("popstate", leave);
 
-if (history.state) history.replaceState(null, "");
 document.body.dataset.view = "start";
 alive(retell);
 entitle();

@@ -10,6 +10,7 @@ import pytest
 from PIL import ExifTags, Image, ImageChops, ImageStat
 from starlette.testclient import TestClient
 
+from app.api.forms import MOST_FIELDS
 from app.main import create_app
 from app.middleware import FORM_OVERHEAD
 from app.schemas import CheckedPhoto
@@ -98,6 +99,7 @@ class TestCopies:
         answer = send(client, peace, f"{CHECKS}/{copy}", headers={"Accept": accept})
         assert answer.status_code == 200
         assert answer.headers["content-type"] == media_type
+        assert answer.headers["vary"] == "Accept, Accept-Language"
         picture = Image.open(BytesIO(answer.content))
         assert picture.format == format
         assert picture.size == (384, 384)
@@ -225,8 +227,13 @@ class TestRequestProblems:
         assert answer.headers["accept-encoding"] == "identity"
 
     def test_with_a_form_that_is_handed_on_whole(self, client, peace):
-        fields = {f"field{number}": "x" * 2000 for number in range(10)}
+        fields = {f"field{number}": "x" * 2000 for number in range(MOST_FIELDS)}
         answer = client.post(CHECKS, files={"photo": peace}, data=fields)
+        assert answer.json()["level"] == "review"
+
+    def test_with_headers_in_small_letters(self, client, peace):
+        body = b'--b\r\ncontent-disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\n' + peace + b"\r\n--b--\r\n"
+        answer = client.post(CHECKS, content=body, headers={"Content-Type": "multipart/form-data; boundary=b"})
         assert answer.json()["level"] == "review"
 
     @pytest.mark.parametrize("left", ['--b\r\nContent-Disposition: form-data; name="contest"\r\n\r\npilpres-20', "--b", ""])

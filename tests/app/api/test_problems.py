@@ -188,10 +188,11 @@ class TestBugs:
     def test_what_was_sent_may_be_quoted_whatever_it_is(self, faulty):
         @faulty.app.get("/contest")
         async def contest() -> None:
-            raise UnknownContest(name="\ud800", known="default")
+            raise UnknownContest(name="\ud800<b>", known="default")
 
         answer = faulty.get("/contest")
         assert (answer.status_code, answer.json()["type"]) == (422, "contest-unknown")
+        assert "<b>" not in faulty.get("/contest", headers=OPENING).text
 
     def test_tell_a_reader_the_number_to_name(self, faulty):
         answer = faulty.get("/bug", headers=OPENING)
