@@ -382,6 +382,8 @@ class _Elsewhere:
             for one in listed:
                 path, is_link = one["name"].rstrip("/"), one.get("islink") or one["type"] == "link"
                 if path == folder.rstrip("/"):  # some list a folder among what it holds
+                    if one.get("StorageClass") == "DIRECTORY" and level != depth:  # so s3fs gives a folder without a name
+                        yield _Entry(path, trouble=TerminalError("remote-nameless"))
                     continue
                 behind = self.find(path) if is_link else None
                 is_folder = behind.is_folder if behind else one["type"] == "directory"
@@ -429,14 +431,17 @@ def _entries(files: _Files, path: str) -> Iterator[_Entry]:
 
 def _wrong(place: str) -> TerminalError | None:
     """Why nothing can be got from a place; None where something can."""
+    error = TerminalError("file-missing")
     try:
-        entry = next(_entries(*_reached(place)), None)
-        error = entry.trouble if entry else TerminalError("file-missing")
+        for entry in _entries(*_reached(place)):
+            if not entry.trouble:
+                return None
+            error = entry.trouble
     except TerminalError as trouble:
         error = trouble
-    if error and error.type == "file-missing":
+    if error.type == "file-missing":
         return TerminalError("sources-missing", path=_public(place, place))
-    if error and error.type == "remote-unreadable":
+    if error.type == "remote-unreadable":
         return TerminalError("sources-unreachable", path=_public(place, place), **error.params)
     return error
 

@@ -395,6 +395,15 @@ class TestRemote:
         monkeypatch.setattr(memory, "ls", lambda path, **options: [*[itself] * (path == "/bucket"), *ls(path, **options)])
         assert listed("memory://bucket") == {"a.jpg": b"a.jpg", "deep/b.png": b"deep/b.png"}
 
+    def test_a_folder_without_a_name_says_so(self, memory, monkeypatch):
+        """As s3fs gives the folder of keys with two slashes in a row, and would list it as the one that holds it."""
+        ls = memory.ls
+        nameless = {"name": "/bucket/", "size": 0, "type": "directory", "StorageClass": "DIRECTORY"}
+        monkeypatch.setattr(memory, "ls", lambda path, **options: [*[nameless] * (path == "/bucket"), *ls(path, **options)])
+        assert listed("memory://bucket") == {"memory://bucket": "remote-nameless", "a.jpg": b"a.jpg", "deep/b.png": b"deep/b.png"}
+        assert listed("memory://bucket/*.jpg") == {"memory://bucket/a.jpg": b"a.jpg"}
+        assert wrong("memory://bucket/*/*.png") is None
+
     def test_a_place_of_another_kind(self, memory, tmp_path):
         assert listed(f"file://{files(tmp_path, 'a.jpg')}") == {"a.jpg": b"a.jpg"}
 
