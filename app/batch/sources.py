@@ -343,6 +343,7 @@ class _Elsewhere:
             raise _out_of_reach(error) from None
         whole = url.rstrip("/")
         self._head = whole.removesuffix(self.path) if whole.endswith(self.path) else None
+        self._tail = "".join(url.partition("::")[1:])  # the archive, say, that it is in: others have files of the same names
 
     def find(self, path: str) -> _Entry | None:
         try:
@@ -404,7 +405,7 @@ class _Elsewhere:
             raise _out_of_reach(error) from None
 
     def name(self, path: str) -> str:
-        return self._system.unstrip_protocol(path) if self._head is None else self._head + path
+        return f"{self._system.unstrip_protocol(path)}{self._tail}" if self._head is None else self._head + path
 
 
 def _out_of_reach(error: Exception, unreadable: str = _Elsewhere.unreadable) -> TerminalError:

@@ -365,11 +365,16 @@ class TestRemote:
                 found[source.name] = error.type
             os.truncate(place, 2**16)  # within the first photo
         assert found == {
-            "tar://x.zip/0.jpg": bytes(MOST),
-            "tar://x.zip/1.jpg": "remote-unreadable",
-            "tar://x.zip/2.jpg": "remote-unreadable",
-            "tar://y.zip": "remote-unreadable",
+            f"tar://x.zip::file://{place}/0.jpg": bytes(MOST),
+            f"tar://x.zip::file://{place}/1.jpg": "remote-unreadable",
+            f"tar://x.zip::file://{place}/2.jpg": "remote-unreadable",
+            f"tar://y.zip::file://{place}": "remote-unreadable",
         }
+
+    def test_photos_of_the_same_name_in_two_archives_stay_apart(self, tmp_path):
+        pytest.importorskip("fsspec", reason="needs fsspec")
+        given = [f"zip://*.jpg::{zipped(tmp_path / f'{name}.zip', [('1.jpg', name.encode())])}" for name in "ab"]
+        assert listed(*given) == {f"zip://1.jpg::{tmp_path}/{name}.zip": name.encode() for name in "ab"}
 
     def test_a_folder_is_as_one_of_this_machine(self, memory, tmp_path):
         files(tmp_path, "a.jpg", "notes.txt", "._a.jpg", "deep/b.png", "deep/lain.rar", "log.gz", "foto.tar.gz")
