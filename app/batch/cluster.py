@@ -6,6 +6,7 @@ its error, and the worker goes on. Dask gives a lost worker's photos to others b
 `WorkerLost`. Photos travel with their tasks, so that none is lost with the worker that has it.
 """
 
+import math
 import multiprocessing
 import time
 from concurrent.futures import CancelledError, Future
@@ -19,9 +20,10 @@ from app.errors import WorkerLost
 from app.terminal.words import TerminalError
 from app.workers import CheckerPool, CheckerSetup, Work
 
-# Seconds for the scheduler to answer, and those between two looks at how many workers there are.
+# Seconds for the scheduler to answer, those between two looks at how many workers there are, and those that a cluster may be without any.
 PATIENCE_S = 10
 LOOK_S = 5
+ALONE_S = 60
 
 
 class OtherLibrary(Exception):
@@ -65,14 +67,15 @@ class Cluster:
             raise TerminalError("cluster-unreachable", address=address, reason=type(error).__name__) from None
         self._executor = self._client.get_executor(pure=False)
         self._look = partial(look, setup, library_sha256())
-        self._counted = -float("inf")
+        self._counted = -math.inf
+        self._alone_since = math.inf
         if not self._count():
             self.close()
             raise TerminalError("cluster-unreachable", address=address, reason="0")
 
     @property
     def room(self) -> int:
-        """Twice the workers, as they come and go."""
+        """Twice the workers, as they come and go. Raises `TerminalError` where there have been none for long, or the scheduler is lost."""
         if time.monotonic() - self._counted > LOOK_S:
             self._count()
         return 2 * max(1, self._workers)
@@ -100,6 +103,9 @@ class Cluster:
             self._workers = len(self._client.scheduler_info(n_workers=-1)["workers"])
         except Exception as error:
             raise TerminalError("cluster-lost", reason=type(error).__name__) from None
+        self._alone_since = math.inf if self._workers else min(self._alone_since, self._counted)
+        if self._counted - self._alone_since > ALONE_S:
+            raise TerminalError("cluster-empty", seconds=ALONE_S)
         return self._workers
 
 

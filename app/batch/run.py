@@ -189,7 +189,7 @@ class Run:
     def _finish(self, below: int) -> Generator[Progress]:
         """Keep what has come of photos, and wait until fewer than so many are being looked at."""
         while self._running and not self.cancelled:
-            enough = len(self._running) < below
+            enough = len(self._running) < min(below, self._workers.room)  # which a cluster without workers tells by an error
             done, _ = wait(self._running, timeout=0 if enough else LOOK_UP_S, return_when=FIRST_COMPLETED)
             for future in done:
                 self._keep(self._running.pop(future), future)

@@ -7,16 +7,21 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
 from app.batch.cluster import Cluster
+from app.batch.ledger import Ledger
 from app.batch.pictures import LookJob
+from app.batch.run import Run
+from app.batch.sources import Source
 from app.errors import CheckTimeout
 from app.terminal.words import TerminalError
 from app.workers import CheckerSetup
+from gestures import load_contest
 
 PHOTOS = 40
 PATIENT_S = 120
@@ -107,6 +112,20 @@ def test_what_a_worker_of_another_version_finds_is_not_kept(cluster, samples, mo
         error = workers.submit(LookJob((samples / "fist.jpg").read_bytes())).exception(PATIENT_S)
     assert isinstance(error, TerminalError)
     assert error.type == "cluster-version"
+
+
+@pytest.mark.filterwarnings("default")  # Dask's own
+def test_a_cluster_that_has_no_workers_left_is_not_waited_for(cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr("app.batch.cluster.LOOK_S", 0)
+    monkeypatch.setattr("app.batch.cluster.ALONE_S", 0.5)
+    setup = CheckerSetup()
+    with Cluster(cluster[0], setup) as workers, Ledger(tmp_path, setup, load_contest("default")) as ledger:
+        monkeypatch.setattr(workers, "submit", lambda job: Future())
+        monkeypatch.setattr(workers._client, "scheduler_info", lambda **options: {"workers": {}})
+        assert workers.room == 2
+        with pytest.raises(TerminalError) as empty:
+            list(Run([Source("a.jpg", lambda most: b"a")], ledger, workers, most_bytes=1))
+    assert empty.value.type == "cluster-empty"
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "foo", "foo://127.0.0.1:9"])
