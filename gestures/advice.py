@@ -254,9 +254,9 @@ def _seen(pose: str) -> Name:
     names = {letter: both(f"finger.{finger}") for letter, finger in zip(LETTERS, FINGERS, strict=True)}
     open_ones = [names[letter] for letter in LETTERS if letter in row.extended]
     folded = [names[letter] for letter in LETTERS if letter not in row.extended]
-    spread = {True: both("why-apart"), False: both("why-close"), None: Name("", "")}[row.apart]
     if not folded:
-        return both("why-all-open", spread=spread)
+        return both("why-all-apart" if row.apart else "why-all-close")
+    spread = {True: both("why-apart"), False: both("why-close"), None: Name("", "")}[row.apart]
     direction = both(f"why-thumb-{row.thumb}") if row.thumb else Name("", "")
     rest = folded[0] if len(folded) == 1 else both("why-others")
     return both("why-fingers", open=joined(open_ones), how=Name(spread.id + direction.id, spread.en + direction.en), folded=rest)

@@ -170,9 +170,9 @@ def _words(hand: AdvisedHand, ballot: Sequence[int], lang: Lang) -> tuple[str, s
         return text("label-unclear", lang), "?"
     mark = "?" if hand.posed.state is State.UNCLEAR else ""
     name = hand.pose_name[lang] + mark
-    if not hand.readings or hand.readings[0].number not in ballot:  # those on the ballot come first
-        return name, name
-    first = hand.readings[0]
+    first = next((reading for reading in (*hand.readings, *hand.together) if reading.number in ballot), None)
+    if first is None:
+        return name, mark or ("!" if hand.flagged else "-")
     number = f"{first.number}{'?' if first.strength == 'possible' else mark}"
     return f"{name} · {number}", number
 

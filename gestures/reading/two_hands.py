@@ -13,8 +13,10 @@ from gestures.hands.finder import INDEX, LITTLE, MIDDLE, THUMB, WRIST, Hand
 HEART = "hand_heart"
 
 # Lengths in palms, the mean of both hands'. In the two kinds of heart that HaGRIDv2 knows thumbs touch at 0.2 and index fingers at
-# 0.1, the hearts are 0.6 high and the wrists nearly 3 apart; of the posing hands in some 870 labelled photos no two come near this.
+# 0.1, the hearts are 0.6 high and the wrists nearly 3 apart; of the hands in some 870 labelled photos no two come near this but some of
+# 15 pixels in a lap, whose landmarks are no more exact than that.
 LEAST_PRESENCE = 0.9
+LEAST_PALM = 20  # pixels
 MOST_THUMBS_APART = 0.35
 MOST_INDEXES_APART = 0.3
 LEAST_OPENING = 0.45  # from each hand's thumb to its index finger
@@ -40,6 +42,7 @@ def _is_heart(one: Hand, other: Hand) -> bool:
 
     return (
         min(one.presence, other.presence) >= LEAST_PRESENCE
+        and min(palms) >= LEAST_PALM
         and max(palms) <= MOST_RATIO * min(palms)
         and apart(one, THUMB[3], other, THUMB[3]) <= MOST_THUMBS_APART
         and apart(one, INDEX[3], other, INDEX[3]) <= MOST_INDEXES_APART

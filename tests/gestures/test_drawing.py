@@ -100,11 +100,20 @@ def test_the_font_has_every_letter_of_the_labels():
 def test_a_label_names_no_number_that_is_not_on_the_ballot(make_posed):
     (hand,) = advice_on(plain(), [make_posed("palm", x=300, y=250, size=120)]).hands
     assert drawing._words(hand, {5}, "en")[1] == "5"
-    assert drawing._words(hand, {1, 2}, "en") == ("five fingers (open palm)", "five fingers (open palm)")
+    assert drawing._words(hand, {1, 2}, "en") == ("five fingers (open palm)", "!")
     (hand,) = advice_on(plain(), [make_posed("palm", state=State.UNCLEAR)]).hands
     assert drawing._words(hand, {5}, "en") == ("five fingers (open palm)? · 5?", "5?")
+    (hand,) = advice_on(plain(), [make_posed("hand_heart")]).hands
+    assert drawing._words(hand, {1, 2}, "en")[1] == "-"
     (hand,) = advice_on(plain(), [make_posed("dislike")]).hands
     assert drawing._words(hand, {1}, "en") == ("thumb down · 1?", "1?")  # but possibly read so
+
+
+def test_a_label_names_the_number_that_two_hands_show_only_together(make_posed):
+    thumbs = [make_posed("like", x=100, side="right"), make_posed("like", x=150, side="left")]
+    own = replace(contests()["default"], numbers=(2,), lists=())
+    hands = advise(Findings(640, 480, None, tuple(thumbs), "search", 0), own).hands
+    assert [drawing._words(hand, own.numbers, "en") for hand in hands] == [("thumb up · 2?", "2?")] * 2
 
 
 @pytest.fixture

@@ -82,6 +82,12 @@ def test_how_far_each_limit_goes(within, beyond):
     assert hearts(made(**beyond)) == {}
 
 
+@pytest.mark.parametrize(("palm", "made_by"), [(20.5, {0, 1}), (19.5, set())])
+def test_hands_too_small_to_say_where_they_touch_make_none(palm, made_by):
+    small = [replace(hand, landmarks=hand.landmarks * palm / 100) for hand in made()]
+    assert set(hearts(small)) == made_by
+
+
 def test_a_hand_that_is_closed_makes_none():
     one, other = made(opening=46)
     other.landmarks[8, 1] = 20
