@@ -62,7 +62,8 @@ def daylight(photo: Pixels) -> NDArray[np.float64] | None:
     """
     whole = np.ascontiguousarray(photo.reshape(-1, 3).T, np.float64)  # a row a channel: they are compared in a tenth of the time
     bright_enough = whole.max(axis=0) > BLACK
-    pixels = whole[:, bright_enough & ~_is_painted(photo)]
+    # Not whole[:, …], which would lay them pixel by pixel again, and `max` and `ptp` then take 40 times as long.
+    pixels = whole.compress(bright_enough & ~_is_painted(photo), axis=1)
     if not pixels.size:
         return None
     lowest, light = np.percentile(pixels, (1, BRIGHT), axis=1)
@@ -71,7 +72,7 @@ def daylight(photo: Pixels) -> NDArray[np.float64] | None:
     veil = TAKEN * veil if veiled else 0.0
     light = np.maximum((light - veil) / (light - veil).mean(), 1e-3)
     # A toned photo has few colours, so that many pixels share each: without those, what is left may look coloured.
-    told = (some[:, some.max(axis=0) < WHITE] for some in (pixels, whole[:, bright_enough]))
+    told = (some.compress(some.max(axis=0) < WHITE, axis=1) for some in (pixels, whole.compress(bright_enough, axis=1)))
     pixels = pixels - veil
     if light.min() < ONE_COLOURED or any(_is_colourless((some - veil) / light[:, None]) for some in told):
         matrix = tint(light)
