@@ -32,6 +32,10 @@ PACKED = frozenset({".gz", ".bz2", ".xz", ".zst"})
 # How what is in a ZIP may be packed. The others take memory as the archive says, up to gigabytes, before they give a byte.
 METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
+# How the path of a link in the page of a folder goes on where it leads to that page, sorted otherwise, say, or out of the folder: to follow
+# such links would have no end.
+ASTRAY = re.compile(r"/(\?|\.$|\.\.(/|$))")
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -104,10 +108,15 @@ class Sources:
 
 
 def _public(name: str, place: str) -> str:
-    """A name without the user and password that stand in a place's URL: reports are passed on."""
+    """A name without what lets somebody in with a place's URL, user and password or a web address's query: reports are passed on."""
     for secret in re.findall("://[^/]*@", place):
         name = name.replace(secret, "://")
-    return name
+    query = re.search(r"https?://.*?(\?.*=.*)", place)
+    return name.replace(query[1], "") if query else name
+
+
+def _is_pattern(path: str) -> bool:
+    return glob.has_magic(_public(path, path))
 
 
 def unique(name: str, names: dict[str, int]) -> str:
@@ -349,10 +358,9 @@ class _Elsewhere:
         try:
             info = self._system.info(path)  # as `isdir` and `exists` call nothing there what could not be asked for
             return _Entry(path, info["type"] == "directory" or self._system.isdir(path))
-        except FileNotFoundError:
-            return None
         except Exception as error:
-            return None if glob.has_magic(path) else _Entry(path, trouble=_out_of_reach(error))
+            trouble = _out_of_reach(error)
+            return None if trouble.type == "file-missing" or _is_pattern(path) else _Entry(path, trouble=trouble)
 
     def matching(self, pattern: str) -> Iterator[_Entry]:
         from fsspec.utils import glob_translate
@@ -386,6 +394,8 @@ class _Elsewhere:
                     if one.get("StorageClass") == "DIRECTORY" and level != depth:  # so s3fs gives a folder without a name
                         yield _Entry(path, trouble=TerminalError("remote-nameless"))
                     continue
+                if path.startswith(("http://", "https://")) and ASTRAY.search(path, len(folder.rstrip("/"))):
+                    continue
                 behind = self.find(path) if is_link else None
                 is_folder = behind.is_folder if behind else one["type"] == "directory"
                 if is_folder and is_link and depth is None:  # which may go round
@@ -408,10 +418,15 @@ class _Elsewhere:
         return f"{self._system.unstrip_protocol(path)}{self._tail}" if self._head is None else self._head + path
 
 
-def _out_of_reach(error: Exception, unreadable: str = _Elsewhere.unreadable) -> TerminalError:
-    if isinstance(error, FileNotFoundError):
+def _out_of_reach(error: BaseException, unreadable: str = _Elsewhere.unreadable) -> TerminalError:
+    cause = error.__cause__
+    if isinstance(error, FileNotFoundError) and cause and (isinstance(cause, OSError) or hasattr(cause, "status")):
+        error = cause  # fsspec takes for not there whatever a web server refuses, and one that does not answer
+    status = getattr(error, "status", None)
+    if isinstance(error, FileNotFoundError) or status in (404, 410):
         return TerminalError("file-missing")
-    return TerminalError(unreadable, reason=getattr(error, "strerror", None) or type(error).__name__)
+    reason = getattr(error, "strerror", None) or (f"HTTP {status}" if status else type(error).__name__)
+    return TerminalError(unreadable, reason=reason)
 
 
 def _reached(place: str) -> tuple[_Files, str]:
@@ -426,7 +441,7 @@ def _entries(files: _Files, path: str) -> Iterator[_Entry]:
     """What a path stands for that was given: what has this very name or, where nothing has, what matches it."""
     if entry := files.find(path):
         yield entry
-    elif glob.has_magic(path):
+    elif _is_pattern(path):
         yield from (entry for entry in files.matching(path) if not is_note(entry.path))
 
 
@@ -463,7 +478,7 @@ def _at(place: str, alone: bool) -> Iterator[Source | _Passed]:
             yield _trouble(name, entry.trouble)
         elif entry.is_folder:
             yield from _folder(files, entry.path, name, prefix)
-        elif entry.path.lower().endswith(".zip"):
+        elif _public(entry.path, place).lower().endswith(".zip"):
             yield from _zip(files, entry.path, name, prefix)
         else:
             yield Source(name, partial(_read, files, entry.path))

@@ -329,6 +329,26 @@ class TestRemote:
         system.rm("/bucket", recursive=True)
 
     @pytest.fixture
+    def web(self, memory, monkeypatch):
+        """What fsspec makes of web servers: address → bytes, links in the page of a folder, or why there is nothing."""
+        answers = {}
+
+        def info(url):
+            if isinstance(answers[url], Exception):
+                raise FileNotFoundError(url) from answers[url]
+            return {"type": "directory" if isinstance(answers[url], tuple) else "file"}
+
+        def ls(url, detail):
+            return [{"name": f"{url}/{link}", "type": "directory" if link.endswith("/") else "file"} for link in answers[url]]
+
+        monkeypatch.setattr("fsspec.core.url_to_fs", lambda url: (memory, url))
+        monkeypatch.setattr(memory, "info", info)
+        monkeypatch.setattr(memory, "isdir", lambda url: False)
+        monkeypatch.setattr(memory, "ls", ls)
+        monkeypatch.setattr(memory, "open", lambda url, mode: io.BytesIO(answers[url]))
+        return answers
+
+    @pytest.fixture
     def locked(self):
         """An FTP server that takes no password, and where it is."""
         with socket.create_server(("127.0.0.1", 0)) as server:
@@ -408,6 +428,34 @@ class TestRemote:
         assert listed("memory://bucket") == {"memory://bucket": "remote-nameless", "a.jpg": b"a.jpg", "deep/b.png": b"deep/b.png"}
         assert listed("memory://bucket/*.jpg") == {"memory://bucket/a.jpg": b"a.jpg"}
         assert wrong("memory://bucket/*/*.png") is None
+
+    def test_links_of_a_page_to_itself_or_out_of_its_folder_are_not_followed(self, web):
+        web["http://h/foto"] = ("?C=N;O=D", "./", "../lain/", "./a.jpg", "b/")
+        web["http://h/foto/b"] = ("c.jpg", "./")
+        sources = Sources(["http://h/foto"])
+        assert [source.name for source in sources] == ["./a.jpg", "b/c.jpg"]
+        assert sources.passed == 0
+
+    def test_only_what_a_web_server_does_not_have_is_missing(self, web):
+        refused, gone = Exception(), Exception()
+        refused.status, gone.status = 401, 404
+        web.update(
+            {"http://h/refused.jpg": refused, "http://h/gone.jpg": gone, "http://h/down.jpg": ConnectionRefusedError(111, "refused")}
+        )
+        assert wrong("http://h/gone.jpg") == ("sources-missing", "http://h/gone.jpg")
+        for name, reason in (("refused", "HTTP 401"), ("down", "refused")):
+            place = f"http://h/{name}.jpg?sig=abc"
+            web[place] = web[f"http://h/{name}.jpg"]
+            assert wrong(place) == ("sources-unreachable", f"http://h/{name}.jpg")
+            with pytest.raises(TerminalError) as unreadable:
+                next(iter(Sources([place]))).read(MOST)
+            assert unreadable.value.params == {"reason": reason}
+
+    def test_what_signs_a_web_address_is_not_told(self, web, tmp_path):
+        signed = "?X-Amz-Date=20261201&X-Amz-Signature=abc"
+        archive = zipped(tmp_path / "x.zip", [("b.jpg", b"B")]).read_bytes()
+        web.update({f"https://h/a.jpg{signed}": b"A", "https://h/a.jpg?sig=abc": b"C", f"https://h/x.zip{signed}": archive})
+        assert listed(*web) == {"https://h/a.jpg": b"A", "https://h/a.jpg (2)": b"C", "https://h/x.zip/b.jpg": b"B"}
 
     def test_a_place_of_another_kind(self, memory, tmp_path):
         assert listed(f"file://{files(tmp_path, 'a.jpg')}") == {"a.jpg": b"a.jpg"}
