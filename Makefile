@@ -14,18 +14,22 @@ help: ## List the chores
 
 setup: $(STAMP) ## Make .venv with the locked dependencies and the command `jari` (asks nothing, quick when nothing changed)
 
+# A .venv knows its place: moved or copied with its folder, it is made anew.
+ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
+.PHONY: $(STAMP)
+endif
 $(STAMP): requirements-dev.txt pyproject.toml
 	@python=$$(for name in $(PYTHON) python3.11 python3.12 python3.13 python3; do \
 		"$$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo "$$name" && break; done); \
 	if [ -z "$$python" ]; then echo 'Python 3.11, 3.12 or 3.13 is needed and none was found. Install one, or name it: make setup PYTHON=/path/to/python' >&2; exit 1; fi; \
-	"$(BIN)/python" -c '' 2>/dev/null || "$$python" -m venv --clear $(VENV) \
+	{ "$(BIN)/python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' && "$(BIN)/pip" --version | grep -qF "$(CURDIR)/"; } 2>/dev/null || "$$python" -m venv --clear $(VENV) \
 		|| { echo "$$python lacks venv. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@echo 'Installing the locked dependencies into $(VENV) (nearly 1 GB, once) ...'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -c 'import cv2' \
 		|| { echo 'OpenCV misses a library of the system. On Debian and Ubuntu this mends it: apt-get install libgl1 libglib2.0-0' >&2; exit 1; }
-	@touch $@
+	@echo '$(CURDIR)' > $@
 
 run: setup ## Serve the page and the HTTP API on this machine, and print where to open it
 	@$(BIN)/jari serve

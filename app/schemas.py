@@ -126,7 +126,10 @@ class HandOut(Schema):
         examples=[0.97],
     )
     best_pose: str = Field(description="Key of the pose that fits best, whatever the hand's state.", examples=["peace"])
-    score: Probability = Field(description="Probability that the hand shows `best_pose` on purpose; 0 for a pose that no number is read from, such as a fist.", examples=[0.97])
+    score: Probability = Field(
+        description="Probability that the hand shows `best_pose` on purpose; 0 for a pose that no number is read from, such as a fist.",
+        examples=[0.97],
+    )
     readings: list[ReadingOut] = Field(description="Numbers that the pose has been read as.")
     together: list[ReadingOut] = Field(
         description="Numbers on the ballot that it may be read as only together with another hand, where both surely pose."

@@ -29,10 +29,13 @@ def _spool() -> Path | None:
     # systemd names the folder that a unit's StateDirectory= makes.
     if given := os.environ.get("STATE_DIRECTORY"):
         return Path(given.split(":")[0])
-    try:
-        return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "jari"
-    except RuntimeError:  # a user without a home
-        return None
+    state = Path(os.environ.get("XDG_STATE_HOME", ""))
+    if not state.is_absolute():  # which the XDG specification passes over
+        try:
+            state = Path.home() / ".local" / "state"
+        except RuntimeError:  # a user without a home
+            return None
+    return state / "jari" if state.is_absolute() else None
 
 
 def _listed(value: object, each: Callable[[str], str]) -> object:

@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -78,12 +78,12 @@ class Ledger:
         with self._errors_worded():
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(folder)
-            try:
+            with ExitStack() as undo:
+                undo.callback(os.close, self._lock)
                 self._db = sqlite3.connect(folder / LEDGER, check_same_thread=False)
+                undo.callback(self._db.close)
                 self._prepare()
-            except BaseException:
-                os.close(self._lock)
-                raise
+                undo.pop_all()
 
     def _prepare(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()

@@ -45,6 +45,11 @@ class TestSettings:
         monkeypatch.delenv("STATE_DIRECTORY", raising=False)
         monkeypatch.setenv("XDG_STATE_HOME", "/data/humas/state")
         assert Settings().spool == Path("/data/humas/state/jari")
+        monkeypatch.setenv("HOME", "/data/humas")
+        monkeypatch.setenv("XDG_STATE_HOME", "state")  # relative ones are passed over, as the XDG specification has it
+        assert Settings().spool == Path("/data/humas/.local/state/jari")
+        monkeypatch.setenv("HOME", "humas")
+        assert Settings().spool is None
         monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/jari:/var/lib/other")  # as systemd writes several
         assert Settings().spool == Path("/var/lib/jari")
 

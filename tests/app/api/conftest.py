@@ -15,7 +15,7 @@ def told():
 
     def answered(metrics, answered, seconds):
         count(metrics, answered, seconds)
-        operation = paths.get(answered["route"], {}).get(answered["method"].lower().replace("head", "get"))
+        operation = paths.get(answered["route"], {}).get((answered["method"] or "").lower().replace("head", "get"))
         if operation and answered["status"] not in (None, 499):  # whose sender has left
             told = operation["responses"][str(answered["status"])]
             if kind := answered["problem"]:

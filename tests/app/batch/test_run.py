@@ -207,7 +207,7 @@ class TestGoingOn:
         with monkeypatch.context() as earlier:
             earlier.setattr("app.batch.ledger.library_sha256", lambda: "that of an earlier version")
             _, _, before = go(out, folder)
-        with sqlite3.connect(out / "ledger.sqlite") as database:
+        with closing(sqlite3.connect(out / "ledger.sqlite")) as database, database:
             database.execute("UPDATE advice SET result = '{}'")  # as it would lack a field
         with Ledger(out, SETUP, DEFAULT) as gone_on:
             gone_on.begin(spooled=True)
@@ -215,7 +215,7 @@ class TestGoingOn:
 
     def test_what_another_library_found_and_this_one_does_not_know_stays_as_it_was_said(self, folder, out):
         _, _, before = go(out, folder)
-        with sqlite3.connect(out / "ledger.sqlite") as database:
+        with closing(sqlite3.connect(out / "ledger.sqlite")) as database, database:
             database.execute("UPDATE found SET findings = replace(findings, '\"peace\"', '\"a pose that it added\"')")
         with Ledger(out, SETUP, PILPRES) as gone_on:
             gone_on.begin(spooled=True)
