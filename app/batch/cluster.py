@@ -6,9 +6,11 @@ its error, and the worker goes on. Dask gives a lost worker's photos to others b
 `WorkerLost`. Photos travel with their tasks, so that none is lost with the worker that has it.
 """
 
+import logging
 import math
 import multiprocessing
 import time
+import warnings
 from concurrent.futures import CancelledError, Future
 from functools import cache, partial
 from multiprocessing.util import Finalize
@@ -58,11 +60,14 @@ class Cluster:
             from distributed.comm.registry import get_backend
         except ImportError:
             raise TerminalError("cluster-missing") from None
+        for name in ("distributed", "distributed.client"):  # what is wrong is told in our own words
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         # Photos in tasks are meant to be; Dask would warn of each large one.
         dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GiB"})
         try:
             get_backend(parse_address(address, strict=True)[0])  # of an address that it does not understand, Client takes 20 s to let go
-            self._client = Client(address, timeout=PATIENCE_S, set_as_default=False)
+            with warnings.catch_warnings(action="ignore"):  # of versions that differ: those that matter are looked at by `look`
+                self._client = Client(address, timeout=PATIENCE_S, set_as_default=False)
         except Exception as error:
             raise TerminalError("cluster-unreachable", address=address, reason=type(error).__name__) from None
         self._executor = self._client.get_executor(pure=False)

@@ -1,5 +1,6 @@
 """A batch on a real Dask scheduler with two real workers, all on this machine."""
 
+import logging
 import multiprocessing
 import re
 import signal
@@ -112,6 +113,19 @@ def test_what_a_worker_of_another_version_finds_is_not_kept(cluster, samples, mo
         error = workers.submit(LookJob((samples / "fist.jpg").read_bytes())).exception(PATIENT_S)
     assert isinstance(error, TerminalError)
     assert error.type == "cluster-version"
+
+
+@pytest.mark.filterwarnings("default")  # Dask's own
+def test_what_dask_says_of_versions_and_lost_schedulers_is_not_shown(cluster, monkeypatch, recwarn):
+    from distributed.versions import VersionMismatchWarning, get_versions
+
+    here = get_versions()
+    here["packages"]["msgpack"] = "0.1"
+    monkeypatch.setattr("distributed.versions.get_versions", lambda **options: here)
+    with Cluster(cluster[0], CheckerSetup()):
+        assert not [warning for warning in recwarn if warning.category is VersionMismatchWarning]
+    for name in ("distributed.client", "distributed.utils"):
+        assert not logging.getLogger(name).isEnabledFor(logging.ERROR)
 
 
 @pytest.mark.filterwarnings("default")  # Dask's own
