@@ -3,6 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-done
+IS_SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 LABELS := ../shared/photos/labels.csv
 UV_COMPILE := $(BIN)/uv pip compile --quiet --upgrade --constraint constraints.txt
 
@@ -20,9 +21,9 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 endif
 $(STAMP): requirements-dev.txt pyproject.toml
 	@python=$$(for name in $(PYTHON) python3.11 python3.12 python3.13 python3; do \
-		"$$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo "$$name" && break; done); \
+		"$$name" -c '$(IS_SUITABLE)' 2>/dev/null && echo "$$name" && break; done); \
 	if [ -z "$$python" ]; then echo 'Python 3.11, 3.12 or 3.13 is needed and none was found. Install one, or name it: make setup PYTHON=/path/to/python' >&2; exit 1; fi; \
-	{ "$(BIN)/python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' && "$(BIN)/pip" --version | grep -qF "$(CURDIR)/"; } 2>/dev/null || "$$python" -m venv --clear $(VENV) \
+	{ "$(BIN)/python" -c '$(IS_SUITABLE)' && "$(BIN)/pip" --version | grep -qF "$(CURDIR)/"; } 2>/dev/null || "$$python" -m venv --clear $(VENV) \
 		|| { echo "$$python lacks venv. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@echo 'Installing the locked dependencies into $(VENV) (nearly 1 GB, once) ...'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt

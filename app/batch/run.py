@@ -149,12 +149,12 @@ class Run:
                 self.progress = replace(self.progress, total=max(self.progress.total, taken))  # more may have come since they were counted
                 self._take(source)
                 yield self._timed()
-                yield from self._finish(below=self._workers.room)
+                yield from self._finish()
                 if self._lost:
                     yield from self._retry()
                 if self.cancelled:
                     return
-            yield from self._finish(below=1)
+            yield from self._finish(wholly=True)
             yield from self._retry()
             if not self.cancelled:
                 self._ledger.end()
@@ -186,10 +186,11 @@ class Run:
         self._began = self._began or time.monotonic()
         self._running[self._workers.submit(LookJob(photo.data, self._ledger.pictures))] = photo
 
-    def _finish(self, below: int) -> Generator[Progress]:
-        """Keep what has come of photos, and wait until fewer than so many are being looked at."""
+    def _finish(self, *, wholly: bool = False) -> Generator[Progress]:
+        """Keep what has come of photos, and wait until there is room for another one; wholly: until none is being looked at."""
         while self._running and not self.cancelled:
-            enough = len(self._running) < min(below, self._workers.room)  # which a cluster without workers tells by an error
+            room = self._workers.room  # read each time: of a cluster without workers it tells by an error
+            enough = len(self._running) < room and not wholly
             done, _ = wait(self._running, timeout=0 if enough else LOOK_UP_S, return_when=FIRST_COMPLETED)
             for future in done:
                 self._keep(self._running.pop(future), future)
@@ -215,12 +216,12 @@ class Run:
 
     def _retry(self) -> Generator[Progress]:
         """Look once more at photos that lost their workers, one alone at a time: another photo may have been the cause."""
-        yield from self._finish(below=1)
+        yield from self._finish(wholly=True)
         while self._lost and not self.cancelled:
             photo = self._lost.popleft()
             photo.again = True
             self._submit(photo)
-            yield from self._finish(below=1)
+            yield from self._finish(wholly=True)
 
     def _count(self, level: Level, *names: str, known: bool = False) -> None:
         counts = self.progress.counts | {level: self.progress.counts[level] + len(names)}
